@@ -1,0 +1,206 @@
+"""Facial regions: the 11 LaPa labels, their groups, and cell bit masks.
+
+Masks and face parsers meet here. A parser says, per pixel, which part of a face it
+sees; Fasking only asks which labels occur in a patch. `RegionCells` keeps exactly that
+answer, at 1/256 of the size of a label map, for every patch size that is a multiple
+of 8.
+
+- [0]: LaPa, 2020, https://arxiv.org/abs/2001.08140 (the labels)
+- [1]: MARLIN, 2023, https://arxiv.org/abs/2211.06627 (the groups)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "CELL_SIZE",
+    "COMPONENT_GROUPS",
+    "NO_FACE",
+    "NUM_LABELS",
+    "Label",
+    "RegionCells",
+]
+
+
+class Label(IntEnum):
+    """The LaPa label of a pixel; left and right as seen in the image [0]."""
+
+    BACKGROUND = 0
+    SKIN = 1
+    LEFT_EYEBROW = 2
+    RIGHT_EYEBROW = 3
+    LEFT_EYE = 4
+    RIGHT_EYE = 5
+    NOSE = 6
+    UPPER_LIP = 7
+    INNER_MOUTH = 8
+    LOWER_LIP = 9
+    HAIR = 10
+
+
+NUM_LABELS = len(Label)
+
+NO_FACE = -1
+"""The value of every pixel of a frame in which no face was parsed."""
+
+CELL_SIZE = 8
+"""Side of a region cell in pixels."""
+
+COMPONENT_GROUPS: tuple[tuple[Label, ...], ...] = (
+    (Label.LEFT_EYEBROW, Label.LEFT_EYE),
+    (Label.RIGHT_EYEBROW, Label.RIGHT_EYE),
+    (Label.NOSE,),
+    (Label.UPPER_LIP, Label.INNER_MOUTH, Label.LOWER_LIP),
+    (Label.HAIR,),
+)
+"""The facial components that Fasking masks first [1]; skin and background follow."""
+
+
+def _occurrence_bits(labels: Tensor, size: int) -> Tensor:
+    """Returns int32 bit masks (..., H/size, W/size) of the labels in each square."""
+    *lead, height, width = labels.shape
+    squares = labels.reshape(*lead, height // size, size, width // size, size)
+    squares = squares.transpose(-3, -2).flatten(-2)
+    one = torch.ones((), dtype=torch.int32, device=labels.device)
+    bits = squares.new_zeros(squares.shape[:-1], dtype=torch.int32)
+    for label in range(NUM_LABELS):
+        bits |= (squares == label).any(dim=-1) * (one << label)
+    return bits
+
+
+def _or_squares(bits: Tensor, factor: int) -> Tensor:
+    """Returns the bitwise OR over factor x factor squares of (..., H, W) bit masks."""
+    *lead, height, width = bits.shape
+    squares = bits.reshape(*lead, height // factor, factor, width // factor, factor)
+    squares = squares.transpose(-3, -2).flatten(-2)
+    merged = squares[..., 0]
+    for index in range(1, factor * factor):
+        merged = merged | squares[..., index]
+    return merged
+
+
+@dataclass(frozen=True)
+class RegionCells:
+    """Which labels occur in each 8x8-pixel cell of each frame, as bit masks.
+
+    Bit k of an entry says that LaPa label k occurs in the cell. Every cell of a parsed
+    frame has at least one bit; a frame whose cells are all zero has no parsed face.
+
+    Attributes:
+        bits:
+            int32 tensor with shape (..., H / 8, W / 8), usually (B, T, H / 8, W / 8)
+            or (T, H / 8, W / 8); values in [0, 2**11).
+    """
+
+    bits: Tensor
+
+    def __post_init__(self) -> None:
+        """Checks shape and dtype.
+
+        Raises:
+            ValueError: If `bits` is not an int32 tensor of at least two dimensions.
+        """
+        if self.bits.dtype != torch.int32 or self.bits.ndim < 2:
+            raise ValueError(
+                "Invalid bits: must be an int32 tensor with shape (..., H / 8, W / 8), "
+                f"got {self.bits.dtype} with shape {tuple(self.bits.shape)}."
+            )
+
+    @classmethod
+    def from_labels(cls, labels: Tensor) -> RegionCells:
+        """Summarises label maps.
+
+        Args:
+            labels:
+                Integer tensor with shape (..., H, W) of LaPa labels in [0, 10]; -1 in
+                every pixel of a frame without a face. H and W are multiples of 8.
+
+        Returns:
+            Cells on the device of `labels`.
+
+        Raises:
+            ValueError: If the dtype, the shape or a value is out of range.
+        """
+        check_labels(labels)
+        height, width = labels.shape[-2:]
+        if height % CELL_SIZE or width % CELL_SIZE:
+            raise ValueError(
+                f"Invalid size of labels {height}x{width}: height and width must be "
+                f"multiples of {CELL_SIZE}."
+            )
+        return cls(_occurrence_bits(labels, CELL_SIZE))
+
+    def to_patches(self, patch_size: int) -> Tensor:
+        """Merges cells into patches.
+
+        Args:
+            patch_size: Side of a patch in pixels, a multiple of 8.
+
+        Returns:
+            int32 bit masks with shape (..., H / patch_size, W / patch_size).
+
+        Raises:
+            ValueError:
+                If `patch_size` is not a positive multiple of 8 or does not divide the
+                frame.
+        """
+        if patch_size <= 0 or patch_size % CELL_SIZE:
+            raise ValueError(
+                f"Invalid patch_size {patch_size}: region cells serve patch sizes that "
+                f"are multiples of {CELL_SIZE}. Use full-resolution labels for others."
+            )
+        height, width = (cells * CELL_SIZE for cells in self.bits.shape[-2:])
+        check_divides(height, width, patch_size)
+        return _or_squares(self.bits, patch_size // CELL_SIZE)
+
+
+def labels_to_patches(labels: Tensor, patch_size: int) -> Tensor:
+    """Summarises full-resolution label maps per patch, for any patch size.
+
+    Args:
+        labels: Integer labels with shape (..., H, W), as in `RegionCells.from_labels`.
+        patch_size: Side of a patch in pixels; divides H and W.
+
+    Returns:
+        int32 bit masks with shape (..., H / patch_size, W / patch_size).
+
+    Raises:
+        ValueError: If the labels are invalid or the patches do not tile the frame.
+    """
+    check_labels(labels)
+    height, width = labels.shape[-2:]
+    check_divides(height, width, patch_size)
+    return _occurrence_bits(labels, patch_size)
+
+
+def check_labels(labels: Tensor) -> None:
+    """Raises ValueError unless `labels` is a valid LaPa label map (..., H, W)."""
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise ValueError(
+            f"Invalid dtype of labels {labels.dtype}: must be an integer dtype."
+        )
+    if labels.ndim < 2 or labels.numel() == 0:
+        raise ValueError(
+            f"Invalid shape of labels {tuple(labels.shape)}: must be (..., H, W) and "
+            "not empty."
+        )
+    low, high = (int(value) for value in torch.aminmax(labels))
+    if low < NO_FACE or high >= NUM_LABELS:
+        raise ValueError(
+            f"Invalid labels in [{low}, {high}]: LaPa labels are in "
+            f"[0, {NUM_LABELS - 1}], and {NO_FACE} marks a frame without a face."
+        )
+
+
+def check_divides(height: int, width: int, patch_size: int) -> None:
+    """Raises ValueError unless square patches tile a height x width frame."""
+    if patch_size <= 0 or height % patch_size or width % patch_size:
+        raise ValueError(
+            f"Invalid patch_size {patch_size}: must divide height {height} and width "
+            f"{width}."
+        )

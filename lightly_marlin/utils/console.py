@@ -1,0 +1,72 @@
+"""How long work speaks to people: one console, one form of progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from lightly_marlin.utils.errors import UsageError
+
+__all__ = ["console", "progress", "run_recipe"]
+
+console = Console(stderr=False, highlight=False)
+
+
+class _RateColumn(ProgressColumn):
+    """Completed units per second."""
+
+    def render(self, task: Task) -> Text:
+        """Returns the rate as text, or a dash while it is not known."""
+        speed = task.finished_speed or task.speed
+        unit = task.fields.get("unit", "it")
+        return Text("-" if speed is None else f"{speed:.1f} {unit}/s")
+
+
+def progress() -> Progress:
+    """Returns a progress bar with count, rate and remaining time.
+
+    It shows nothing when the output is no terminal. `add_task(..., unit="frames")` names
+    the unit of the rate.
+    """
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def run_recipe(main: Callable[[], int]) -> int:
+    """Runs a recipe's main function and turns a user's mistakes into one line.
+
+    Args:
+        main: Does the work and returns the exit status.
+
+    Returns:
+        The exit status: that of `main`, 2 after a `UsageError`, 1 when interrupted.
+    """
+    errors = Console(stderr=True, highlight=False)
+    try:
+        return main()
+    except UsageError as error:
+        errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        errors.print("interrupted", style="red")
+        return 1

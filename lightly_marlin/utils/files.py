@@ -1,0 +1,55 @@
+"""Writing files so that no reader ever sees half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["atomic_write", "write_json"]
+
+
+@contextmanager
+def atomic_write(path: Path | str) -> Iterator[Path]:
+    """Yields a temporary path beside `path`, renamed to it when the block succeeds.
+
+    The temporary name keeps the suffix, because encoders choose their format by it. If
+    the block raises, the temporary file is removed and `path` stays as it was.
+
+    Args:
+        path: The file to write; its folder exists.
+
+    Yields:
+        The path to write to.
+    """
+    path = Path(path)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+    )
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp creates files that only their owner may read; data are for sharing.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Writes `value` as indented JSON, atomically.
+
+    Args:
+        path: The file to write; its folder exists.
+        value: Anything that `json.dumps` takes.
+    """
+    with atomic_write(path) as temporary:
+        text = json.dumps(value, indent=2, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
