@@ -1,0 +1,176 @@
+"""Masking strategies as transforms on one sample, for use inside a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from lightly_marlin.regions import CELL_SIZE, RegionCells
+from lightly_marlin.transforms.fasking import (
+    FaskingMode,
+    FaskingOrder,
+    fasking_token_mask,
+)
+from lightly_marlin.transforms.grid_masks import (
+    GridSize,
+    frame_token_mask,
+    random_tubelet_mask,
+    tube_token_mask,
+)
+
+__all__ = ["Fasking", "FrameMask", "RandomTubeletMask", "TubeMask"]
+
+Sample = Mapping[str, Any]
+
+
+class Fasking:
+    """Adds a Fasking mask to a sample; see `fasking_token_mask`.
+
+    The sample needs "regions": label maps (T, H, W), region cells as int32 bit masks
+    (T, H / 8, W / 8), or `RegionCells`. With "video" (C, T, H, W) in the sample, maps
+    and cells are told apart by their size; without, an int32 tensor holds cells.
+
+    Args:
+        mask_ratio: Share of tokens to mask, in (0, 1).
+        patch_size: Side of a patch in pixels.
+        tubelet_size: Frames per tubelet; 1 for images.
+        mode: "tubelet" or "tube".
+        order: "components_masked_first" or "components_visible_first".
+        num_prefix_tokens: Class tokens of the model.
+        generator: Source of randomness; None for torch's global one, which data loader
+            workers seed.
+    """
+
+    def __init__(
+        self,
+        mask_ratio: float = 0.9,
+        *,
+        patch_size: int = 16,
+        tubelet_size: int = 2,
+        mode: FaskingMode = "tubelet",
+        order: FaskingOrder = "components_masked_first",
+        num_prefix_tokens: int = 0,
+        generator: Generator | None = None,
+    ) -> None:
+        self.mask_ratio = mask_ratio
+        self.patch_size = patch_size
+        self.tubelet_size = tubelet_size
+        self.mode = mode
+        self.order = order
+        self.num_prefix_tokens = num_prefix_tokens
+        self.generator = generator
+
+    def __call__(self, sample: Sample) -> dict[str, Any]:
+        """Returns the sample with "idx_keep" (n_keep,) and "idx_mask" (n_mask,).
+
+        Args:
+            sample: Mapping with "regions" and, optionally, "video".
+
+        Raises:
+            ValueError: If "regions" is missing or out of shape.
+        """
+        regions = _batch_of_one(sample)
+        idx_keep, idx_mask = fasking_token_mask(
+            regions,
+            self.mask_ratio,
+            patch_size=self.patch_size,
+            tubelet_size=self.tubelet_size,
+            mode=self.mode,
+            order=self.order,
+            num_prefix_tokens=self.num_prefix_tokens,
+            generator=self.generator,
+        )
+        return {**sample, "idx_keep": idx_keep[0], "idx_mask": idx_mask[0]}
+
+
+class _GridMask:
+    """Adds a mask that depends on nothing but the size of the sample's "video"."""
+
+    _token_mask: Callable[..., tuple[Tensor, Tensor]]
+
+    def __init__(
+        self,
+        mask_ratio: float = 0.9,
+        *,
+        patch_size: int = 16,
+        tubelet_size: int = 2,
+        num_prefix_tokens: int = 0,
+        generator: Generator | None = None,
+    ) -> None:
+        self.mask_ratio = mask_ratio
+        self.patch_size = patch_size
+        self.tubelet_size = tubelet_size
+        self.num_prefix_tokens = num_prefix_tokens
+        self.generator = generator
+
+    def __call__(self, sample: Sample) -> dict[str, Any]:
+        """Returns the sample with "idx_keep" (n_keep,) and "idx_mask" (n_mask,).
+
+        Args:
+            sample: Mapping with "video" of shape (C, T, H, W).
+
+        Raises:
+            ValueError: If "video" is missing or the tubelets do not tile it.
+        """
+        idx_keep, idx_mask = type(self)._token_mask(
+            self._grid(sample),
+            self.mask_ratio,
+            num_prefix_tokens=self.num_prefix_tokens,
+            generator=self.generator,
+        )
+        return {**sample, "idx_keep": idx_keep[0], "idx_mask": idx_mask[0]}
+
+    def _grid(self, sample: Sample) -> GridSize:
+        if "video" not in sample:
+            raise ValueError(
+                f"Invalid sample: needs the key 'video', got {sorted(sample)}."
+            )
+        _, frames, height, width = sample["video"].shape
+        tubelet, patch = self.tubelet_size, self.patch_size
+        if frames % tubelet or height % patch or width % patch:
+            raise ValueError(
+                f"Invalid tubelet {tubelet}x{patch}x{patch}: does not tile a video of "
+                f"{frames} frames of {height}x{width} pixels."
+            )
+        return 1, (frames // tubelet, height // patch, width // patch)
+
+
+class TubeMask(_GridMask):
+    """Adds a tube mask to a sample; see `tube_token_mask`."""
+
+    _token_mask = staticmethod(tube_token_mask)
+
+
+class FrameMask(_GridMask):
+    """Adds a frame mask to a sample; see `frame_token_mask`."""
+
+    _token_mask = staticmethod(frame_token_mask)
+
+
+class RandomTubeletMask(_GridMask):
+    """Adds a random mask to a sample; see `random_tubelet_mask`."""
+
+    _token_mask = staticmethod(random_tubelet_mask)
+
+
+def _batch_of_one(sample: Sample) -> Tensor | RegionCells:
+    if "regions" not in sample:
+        raise ValueError(
+            f"Invalid sample: needs the key 'regions', got {sorted(sample)}."
+        )
+    regions = sample["regions"]
+    if isinstance(regions, RegionCells):
+        return RegionCells(regions.bits.unsqueeze(0))
+    if _holds_cells(regions, sample.get("video")):
+        return RegionCells(regions.unsqueeze(0))
+    labels: Tensor = regions.unsqueeze(0)
+    return labels
+
+
+def _holds_cells(regions: Tensor, video: Tensor | None) -> bool:
+    if video is None:
+        return regions.dtype == torch.int32
+    return regions.shape[-1] * CELL_SIZE == video.shape[-1]

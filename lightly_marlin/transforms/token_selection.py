@@ -1,0 +1,107 @@
+"""Choosing exactly n visible tokens: what all masking strategies share.
+
+Everything here is batched, runs on the device of its input, and never asks the device
+for a value, so that it works in CUDA graphs.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+__all__ = [
+    "check_mask_ratio",
+    "draw_uniform",
+    "num_visible",
+    "num_visible_at_least",
+    "select_tokens",
+    "split_tokens",
+]
+
+
+def check_mask_ratio(mask_ratio: float) -> None:
+    """Raises ValueError unless `mask_ratio` is in (0, 1)."""
+    if not 0.0 < mask_ratio < 1.0:
+        raise ValueError(
+            f"Invalid mask_ratio {mask_ratio}. Supported values are in (0, 1), both "
+            "ends excluded."
+        )
+
+
+def num_visible(num_tokens: int, mask_ratio: float) -> int:
+    """Returns how many of `num_tokens` tokens stay visible: rounded down, as MARLIN.
+
+    Raises:
+        ValueError: If the ratio is not in (0, 1) or leaves no token visible.
+    """
+    check_mask_ratio(mask_ratio)
+    visible = int(num_tokens * (1 - mask_ratio))
+    if visible == 0:
+        raise ValueError(
+            f"Invalid mask_ratio {mask_ratio}: it leaves none of {num_tokens} tokens "
+            f"visible. Use at most {1 - 1 / num_tokens:.4f}."
+        )
+    return visible
+
+
+def num_visible_at_least(num_tokens: int, mask_ratio: float) -> int:
+    """Returns the visible share of `num_tokens`, rounded up: tubes and frames."""
+    return math.ceil(num_tokens * (1 - mask_ratio))
+
+
+def draw_uniform(
+    shape: tuple[int, ...], device: torch.device | None, generator: Generator | None
+) -> Tensor:
+    """Draws float32 uniforms in [0, 1).
+
+    A generator of another device than `device` draws on its own device and the numbers
+    are copied: one CPU generator gives the same masks on every machine.
+    """
+    source = device if generator is None else generator.device
+    uniform = torch.rand(shape, generator=generator, device=source)
+    return uniform if device is None else uniform.to(device, non_blocking=True)
+
+
+def select_tokens(
+    candidates: Tensor, count: int, generator: Generator | None
+) -> Tensor:
+    """Draws `count` candidates per row, uniformly and without replacement.
+
+    Args:
+        candidates: Boolean tensor with shape (..., N), at least `count` True a row.
+        count: Number to select.
+        generator: Source of randomness; None for torch's global one.
+
+    Returns:
+        Boolean tensor with shape (..., N), True where selected.
+    """
+    scores = draw_uniform(tuple(candidates.shape), candidates.device, generator)
+    scores = scores.masked_fill(~candidates, 2.0)
+    chosen = scores.topk(count, dim=-1, largest=False).indices
+    return torch.zeros_like(candidates).scatter_(-1, chosen, True)
+
+
+def split_tokens(
+    visible: Tensor, num_keep: int, num_prefix_tokens: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Turns a mask with exactly `num_keep` visible tokens a row into indices.
+
+    Args:
+        visible: Boolean tensor with shape (B, N).
+        num_keep: Number of True in every row.
+        num_prefix_tokens: Class tokens before the patch tokens, always kept.
+
+    Returns:
+        idx_keep with shape (B, num_prefix_tokens + num_keep) and idx_mask with shape
+        (B, N - num_keep), int64 and ascending.
+    """
+    order = visible.logical_not().to(torch.uint8).argsort(dim=1, stable=True)
+    idx_keep, idx_mask = order[:, :num_keep], order[:, num_keep:]
+    if num_prefix_tokens == 0:
+        return idx_keep, idx_mask
+    prefix = torch.arange(num_prefix_tokens, device=visible.device)
+    prefix = prefix.expand(len(visible), -1)
+    idx_keep = torch.cat([prefix, idx_keep + num_prefix_tokens], dim=1)
+    return idx_keep, idx_mask + num_prefix_tokens

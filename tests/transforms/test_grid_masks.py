@@ -1,0 +1,90 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lightly_marlin.transforms import (
+    frame_token_mask,
+    random_tubelet_mask,
+    tube_token_mask,
+)
+
+STRATEGIES = [tube_token_mask, frame_token_mask, random_tubelet_mask]
+RELEASED = (8, 14, 14)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_grid_masks__released_counts(strategy):
+    kept, masked = strategy((3, RELEASED))
+    assert kept.shape == (3, 156)
+    assert masked.shape == (3, 1412)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    strategy=st.sampled_from(STRATEGIES),
+    grid=st.tuples(st.integers(1, 8), st.integers(1, 6), st.integers(1, 6)),
+    mask_ratio=st.floats(0.05, 0.95),
+    prefix=st.integers(0, 2),
+)
+def test_grid_masks__partition(strategy, grid, mask_ratio, prefix):
+    total = math.prod(grid)
+    if int(total * (1 - mask_ratio)) == 0:
+        with pytest.raises(ValueError, match="leaves none of"):
+            strategy((2, grid), mask_ratio)
+        return
+    kept, masked = strategy((2, grid), mask_ratio, num_prefix_tokens=prefix)
+    assert kept.shape[1] == int(total * (1 - mask_ratio)) + prefix
+    for row in range(2):
+        assert kept[row, :prefix].tolist() == list(range(prefix))
+        tokens = kept[row].tolist() + masked[row].tolist()
+        assert sorted(tokens) == list(range(total + prefix))
+        assert kept[row].tolist() == sorted(kept[row].tolist())
+
+
+def test_tube_token_mask__uses_twenty_positions():
+    """160 tokens in tubes, less the four that the released code drops."""
+    kept, _ = tube_token_mask((10, RELEASED))
+    for row in kept:
+        positions, counts = (row % 196).unique(return_counts=True)
+        assert len(positions) == 20
+        assert counts.sum() == 156
+
+
+def test_frame_token_mask__keeps_one_tubelet():
+    kept, _ = frame_token_mask((10, RELEASED))
+    assert all(len((row // 196).unique()) == 1 for row in kept)
+
+
+def test_random_tubelet_mask__uniform():
+    kept, _ = random_tubelet_mask(
+        (4000, (2, 3, 3)), 0.5, generator=torch.Generator().manual_seed(0)
+    )
+    frequency = torch.bincount(kept.flatten(), minlength=18) / 4000
+    assert (frequency - 0.5).abs().max() < 0.04
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_grid_masks__generator(strategy):
+    draws = [
+        strategy((2, RELEASED), generator=torch.Generator().manual_seed(seed))[0]
+        for seed in (0, 0, 1)
+    ]
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    ("size", "mask_ratio", "message"),
+    [
+        ((2, (8, 14)), 0.9, r"Invalid size .* Supported is \(B, \(t, h, w\)\)"),
+        ((0, RELEASED), 0.9, "all numbers must be positive"),
+        ((2, RELEASED), 1.5, r"Invalid mask_ratio 1\.5"),
+    ],
+)
+def test_grid_masks__errors(strategy, size, mask_ratio, message):
+    with pytest.raises(ValueError, match=message):
+        strategy(size, mask_ratio)

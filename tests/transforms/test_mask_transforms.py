@@ -1,0 +1,67 @@
+import pytest
+import torch
+
+from lightly_marlin.regions import RegionCells
+from lightly_marlin.transforms import (
+    Fasking,
+    FrameMask,
+    RandomTubeletMask,
+    TubeMask,
+    fasking_token_mask,
+)
+
+
+def sample(side=64):
+    labels = torch.randint(
+        0, 11, (4, side, side), generator=torch.Generator().manual_seed(0)
+    )
+    return {"video": torch.zeros(3, 4, side, side), "regions": labels, "track_id": "a"}
+
+
+def test_fasking__same_as_function():
+    transform = Fasking(0.5, generator=torch.Generator().manual_seed(1))
+    result = transform(sample())
+    expected = fasking_token_mask(
+        sample()["regions"][None], 0.5, generator=torch.Generator().manual_seed(1)
+    )
+    assert torch.equal(result["idx_keep"], expected[0][0])
+    assert torch.equal(result["idx_mask"], expected[1][0])
+    assert result["track_id"] == "a"
+
+
+@pytest.mark.parametrize("with_video", [True, False])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_fasking__cells_and_labels_agree(with_video, wrapped):
+    labels = sample()
+    cells = RegionCells.from_labels(labels["regions"])
+    other = {"regions": cells if wrapped else cells.bits}
+    if with_video:
+        other["video"] = labels["video"]
+    results = [
+        Fasking(0.5, generator=torch.Generator().manual_seed(1))(entry)["idx_keep"]
+        for entry in (labels, other)
+    ]
+    assert torch.equal(*results)
+
+
+def test_fasking__image_with_class_token():
+    image = {"regions": torch.zeros(1, 224, 224, dtype=torch.int64)}
+    result = Fasking(0.75, tubelet_size=1, num_prefix_tokens=1)(image)
+    assert result["idx_keep"].shape == (50,)
+    assert result["idx_mask"].shape == (147,)
+
+
+@pytest.mark.parametrize("transform", [TubeMask, FrameMask, RandomTubeletMask])
+def test_grid_transforms__counts(transform):
+    result = transform(0.75, generator=torch.Generator().manual_seed(0))(sample())
+    assert result["idx_keep"].shape == (8,)
+    assert result["idx_mask"].shape == (24,)
+
+
+def test_transforms__errors():
+    with pytest.raises(ValueError, match=r"needs the key 'regions', got \['video'\]"):
+        Fasking()({"video": torch.zeros(3, 4, 64, 64)})
+    with pytest.raises(ValueError, match="needs the key 'video'"):
+        TubeMask()({})
+    with pytest.raises(ValueError, match="does not tile a video of 4 frames of 60x60"):
+        FrameMask()(sample(side=60))
