@@ -1,0 +1,8 @@
+"""Losses on plain tensors; each is usable without a MARLIN model."""
+
+from __future__ import annotations
+
+from lightly_marlin.loss.adversarial_loss import MarlinAdversarialLoss
+from lightly_marlin.loss.reconstruction_loss import MarlinReconstructionLoss
+
+__all__ = ["MarlinAdversarialLoss", "MarlinReconstructionLoss"]

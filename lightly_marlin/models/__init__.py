@@ -1,0 +1,21 @@
+"""MARLIN as a model: encoder, decoder, discriminator, builders and weights."""
+
+from lightly_marlin.models.builders import create_marlin, create_marlin_encoder
+from lightly_marlin.models.checkpoints import load_weights
+from lightly_marlin.models.config import MarlinConfig, list_models
+from lightly_marlin.models.decoder import MarlinDecoder
+from lightly_marlin.models.discriminator import MarlinDiscriminator
+from lightly_marlin.models.encoder import MarlinEncoder
+from lightly_marlin.models.marlin import Marlin
+
+__all__ = [
+    "Marlin",
+    "MarlinConfig",
+    "MarlinDecoder",
+    "MarlinDiscriminator",
+    "MarlinEncoder",
+    "create_marlin",
+    "create_marlin_encoder",
+    "list_models",
+    "load_weights",
+]

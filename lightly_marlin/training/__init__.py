@@ -1,0 +1,15 @@
+"""Pretraining: the step, its masks and schedule, and what a run leaves behind."""
+
+from lightly_marlin.training.baseline import mean_color_loss
+from lightly_marlin.training.masking import MASKS, BatchMasking
+from lightly_marlin.training.pretrain_step import PretrainStep, StepLosses
+from lightly_marlin.training.schedule import WarmupCosine
+
+__all__ = [
+    "MASKS",
+    "BatchMasking",
+    "PretrainStep",
+    "StepLosses",
+    "WarmupCosine",
+    "mean_color_loss",
+]

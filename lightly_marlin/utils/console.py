@@ -37,8 +37,8 @@ class _RateColumn(ProgressColumn):
 def progress() -> Progress:
     """Returns a progress bar with count, rate and remaining time.
 
-    It shows nothing when the output is no terminal. `add_task(..., unit="frames")` names
-    the unit of the rate.
+    It shows nothing when the output is no terminal. `add_task(..., unit="frames")`
+    names the unit of the rate.
     """
     return Progress(
         SpinnerColumn(),

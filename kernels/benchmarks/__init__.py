@@ -1,0 +1,1 @@
+"""Benchmarks of the kernels: time, and share of the measured copy bandwidth."""

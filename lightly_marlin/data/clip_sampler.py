@@ -1,0 +1,97 @@
+"""The order of training samples as a pure function of seed and position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sized
+
+import torch
+from torch.utils.data import Sampler
+
+__all__ = ["ResumableClipSampler"]
+
+
+class ResumableClipSampler(Sampler[tuple[int, int]]):
+    """Yields `(index, draw)` pairs, endlessly or up to a number.
+
+    Every epoch is a permutation of all tracks, so each is drawn once per epoch however
+    long it is; `draw` is the number of the epoch and decides where in its track the
+    clip starts. The pair at a position depends on nothing but the seed and the
+    position: training that resumes at sample k sees exactly what it would have seen,
+    with any number of workers. There is no state to save but the number of samples.
+
+    With several processes, position p belongs to rank p % world_size.
+
+    Lightning replaces samplers in distributed training: pass
+    `use_distributed_sampler=False` to its trainer and the rank here.
+    """
+
+    def __init__(
+        self,
+        tracks: int | Sized,
+        *,
+        seed: int = 0,
+        start_sample: int = 0,
+        shuffle: bool = True,
+        rank: int = 0,
+        world_size: int = 1,
+        num_samples: int | None = None,
+    ) -> None:
+        """Checks the arguments.
+
+        Args:
+            tracks: Number of tracks, or the data set.
+            seed: Seed of the permutations.
+            start_sample: Samples that all processes together have consumed before.
+            shuffle: Permute every epoch; otherwise go through the tracks in order.
+            rank: This process, in [0, world_size).
+            world_size: Number of processes.
+            num_samples: Number of pairs to yield in this process; None for no end.
+
+        Raises:
+            ValueError: If an argument is out of range.
+        """
+        self.num_tracks = tracks if isinstance(tracks, int) else len(tracks)
+        if self.num_tracks < 1:
+            raise ValueError(f"Invalid tracks {self.num_tracks}: must be at least 1.")
+        if start_sample < 0:
+            raise ValueError(
+                f"Invalid start_sample {start_sample}: must be at least 0."
+            )
+        if not 0 <= rank < world_size:
+            raise ValueError(f"Invalid rank {rank}: must be in [0, {world_size}).")
+        if num_samples is not None and num_samples < 0:
+            raise ValueError(f"Invalid num_samples {num_samples}: must be at least 0.")
+        self.seed = seed
+        self.start_sample = start_sample
+        self.shuffle = shuffle
+        self.rank = rank
+        self.world_size = world_size
+        self.num_samples = num_samples
+
+    def __len__(self) -> int:
+        if self.num_samples is None:
+            raise TypeError(
+                "This sampler has no end; give it num_samples for a length."
+            )
+        return self.num_samples
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        position = self.start_sample + self.rank
+        order_epoch, order = -1, torch.empty(0, dtype=torch.int64)
+        count = 0
+        while self.num_samples is None or count < self.num_samples:
+            epoch, place = divmod(position, self.num_tracks)
+            if epoch != order_epoch:
+                order_epoch, order = epoch, self._order(epoch)
+            yield int(order[place]), epoch
+            position += self.world_size
+            count += 1
+
+    def _order(self, epoch: int) -> torch.Tensor:
+        """Returns the order of the tracks in an epoch: int64 (num_tracks,)."""
+        if not self.shuffle:
+            return torch.arange(self.num_tracks)
+        # Neighbouring seeds and epochs must not share their permutations.
+        mixed = (self.seed * 1_000_003 + epoch) % 2**63
+        generator = torch.Generator().manual_seed(mixed)
+        return torch.randperm(self.num_tracks, generator=generator)

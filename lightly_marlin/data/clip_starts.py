@@ -1,0 +1,68 @@
+"""Where clips lie in a track: which stride fits, and which frame is the first."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import torch
+
+__all__ = ["Start", "check_clip", "choose_start", "fit_stride"]
+
+Start = Literal["random", "center", "first"]
+_STARTS = ("random", "center", "first")
+
+
+def check_clip(num_frames: int, stride: int, start: str) -> None:
+    """Raises ValueError unless the arguments describe a clip."""
+    if num_frames < 1:
+        raise ValueError(f"Invalid num_frames {num_frames}: must be at least 1.")
+    if stride < 1:
+        raise ValueError(f"Invalid stride {stride}: must be at least 1.")
+    if start not in _STARTS:
+        raise ValueError(
+            f"Invalid start {start!r}. Supported values are {', '.join(_STARTS)}."
+        )
+
+
+def fit_stride(track_frames: int, num_frames: int, stride: int) -> int:
+    """Returns the largest stride up to `stride` at which a clip fits into a track.
+
+    Args:
+        track_frames: Length of the track in frames, at least `num_frames`.
+        num_frames: Frames of the clip.
+        stride: The stride that is wanted.
+    """
+    if num_frames == 1:
+        return stride
+    return min(stride, (track_frames - 1) // (num_frames - 1))
+
+
+def choose_start(
+    num_starts: int, start: Start, *, seed: int, index: int, draw: int | None
+) -> int:
+    """Returns the index of a clip's first frame.
+
+    Args:
+        num_starts: Number of possible first frames, at least 1.
+        start: "random", "center" or "first".
+        seed: Seed of the data set.
+        index: Index of the track in the data set.
+        draw:
+            How often the track was drawn before. The random start is then a pure
+            function of `(seed, index, draw)`; with None it comes from torch's global
+            generator.
+
+    Returns:
+        An integer in [0, num_starts).
+    """
+    if start == "first":
+        return 0
+    if start == "center":
+        return (num_starts - 1) // 2
+    if draw is None:
+        return int(torch.randint(num_starts, ()))
+    # A hash, because generators promise no equal numbers from release to release.
+    key = f"{seed}/{index}/{draw}".encode()
+    digest = hashlib.blake2b(key, digest_size=8).digest()
+    return int.from_bytes(digest, "little") % num_starts

@@ -1,0 +1,116 @@
+"""A small face store from the built-in demo clips, made by the real preparation."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from lightly_marlin.data.face_store import FaceStore
+from lightly_marlin.data.prepare_folder import prepare_videos
+from lightly_marlin.data.store_format import FORMAT_VERSION
+from lightly_marlin.data.video import write_video
+from lightly_marlin.utils.console import progress
+from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.files import write_json
+
+__all__ = ["demo_store"]
+
+_MARK = "demo.json"
+
+
+def demo_store(
+    path: Path | str,
+    *,
+    num_clips: int = 12,
+    num_frames: int = 96,
+    seed: int = 0,
+    num_workers: int = 0,
+) -> FaceStore:
+    """Makes or opens a store of the demo clips.
+
+    The clips are written as H.264 videos to a temporary folder and prepared like any
+    others. A store that is already there with the same options is opened as it is.
+
+    Args:
+        path: The folder of the store.
+        num_clips: Number of clips.
+        num_frames: Frames per clip.
+        seed: Seed of the clips' motion.
+        num_workers: Worker processes of the preparation, as in `prepare_videos`.
+
+    Returns:
+        The open store.
+
+    Raises:
+        UsageError:
+            If `path` holds anything but a demo store, or cannot be written, or the
+            clips are too short to hold a track.
+    """
+    path = Path(path)
+    options = {
+        "version": FORMAT_VERSION,
+        "num_clips": num_clips,
+        "num_frames": num_frames,
+        "seed": seed,
+    }
+    earlier = _read_mark(path)
+    if earlier == options:
+        return FaceStore(path)
+    if earlier is None and path.exists() and not _is_empty(path):
+        raise UsageError(
+            f"{path} is there already and is no demo store. Name another folder, or "
+            "delete it."
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".demo-") as work:
+            store = _build(Path(work), options, num_workers)
+            if path.exists():
+                shutil.rmtree(path)
+            os.replace(store, path)
+    except OSError as error:
+        raise UsageError(
+            f"The demo store {path} cannot be written: {error.strerror or error}."
+        ) from error
+    return FaceStore(path)
+
+
+def _build(work: Path, options: dict[str, Any], num_workers: int) -> Path:
+    """Writes the clips as videos and prepares them; returns the store."""
+    videos, store = work / "videos", work / "store"
+    videos.mkdir()
+    _write_clips(videos, options)
+    summary = prepare_videos(videos, store, num_workers=num_workers)
+    if summary.num_tracks < options["num_clips"]:
+        bad = next(record for record in summary.records if not record.rows)
+        raise UsageError(f"The demo clip {bad.source} gave no track: {bad.reason}.")
+    write_json(store / _MARK, options)
+    return store
+
+
+def _write_clips(folder: Path, options: dict[str, Any]) -> None:
+    from lightly_marlin.data.demo import demo_clips
+
+    arguments = {key: options[key] for key in ("num_clips", "num_frames", "seed")}
+    with progress() as bar:
+        task = bar.add_task("demo clips", total=options["num_clips"], unit="clips")
+        for clip in demo_clips(**arguments):
+            write_video(folder / f"{clip.name}.mp4", clip.frames)
+            bar.advance(task)
+
+
+def _read_mark(path: Path) -> dict[str, Any] | None:
+    """Returns the options of the demo store at `path`, None if there is none."""
+    try:
+        mark: dict[str, Any] = json.loads((path / _MARK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return mark
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())

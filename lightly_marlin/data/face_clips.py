@@ -1,0 +1,131 @@
+"""Clips for training from a face store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lightly_marlin.data.clip_starts import Start, check_clip, choose_start, fit_stride
+from lightly_marlin.data.face_store import FaceStore
+from lightly_marlin.utils.errors import UsageError
+
+__all__ = ["FaceClip", "FaceClips"]
+
+
+class FaceClip(TypedDict):
+    """One clip.
+
+    Attributes:
+        video: uint8 tensor with shape (3, T, 224, 224), RGB in [0, 255].
+        regions: int32 bit masks with shape (T, 28, 28), see `RegionCells`.
+        track_id: Name of the track it comes from.
+        start: Index of its first frame in the track.
+    """
+
+    video: Tensor
+    regions: Tensor
+    track_id: str
+    start: int
+
+
+class FaceClips(Dataset[FaceClip]):
+    """One clip per track of a face store, as a map-style data set.
+
+    An index is an integer, or a pair `(index, draw)` as `ResumableClipSampler` yields
+    them: the random start is then a pure function of `(seed, index, draw)`, whichever
+    worker loads the clip.
+
+    A track that is too short for the stride gets the largest stride that fits, so that
+    a clip always has `num_frames` different frames in order; a track of fewer than
+    `num_frames` frames is left out and counted. No file stays open and nothing is
+    cached, so memory does not grow, and each worker reads on its own.
+
+    Attributes:
+        store: The face store.
+        num_frames: Frames per clip.
+        stride: Step between the frames of a clip, in frames of the track.
+        track_ids: Names of the tracks, one per index.
+        num_left_out: Number of tracks that are too short.
+    """
+
+    def __init__(
+        self,
+        store: FaceStore | Path | str,
+        num_frames: int = 16,
+        stride: int = 2,
+        *,
+        start: Start = "random",
+        tracks: Collection[str] | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Chooses the tracks.
+
+        Args:
+            store: A face store or its folder.
+            num_frames: Frames per clip.
+            stride: Step between the frames of a clip, in frames of the track.
+            start: Where a clip starts in its track: "random", "center" or "first".
+            tracks: Names of the tracks to use, see `split_tracks`; None for all.
+            seed: Seed of the random starts.
+
+        Raises:
+            UsageError: If the store cannot be read, or no track is long enough.
+            ValueError: If an argument is invalid or names an unknown track.
+        """
+        check_clip(num_frames, stride, start)
+        self.store = store if isinstance(store, FaceStore) else FaceStore(store)
+        self.num_frames = num_frames
+        self.stride = stride
+        self._start = start
+        self._seed = seed
+        names = self.store.column("track_id")
+        lengths = self.store.column("num_frames")
+        wanted = set(names if tracks is None else tracks)
+        if unknown := sorted(wanted.difference(names)):
+            raise ValueError(
+                f"Invalid tracks: {', '.join(unknown[:3])} not in {self.store.path}."
+            )
+        chosen = [index for index, name in enumerate(names) if name in wanted]
+        fitting = [index for index in chosen if lengths[index] >= num_frames]
+        self.num_left_out = len(chosen) - len(fitting)
+        if not fitting:
+            raise UsageError(
+                f"The store {self.store.path} has no track of at least {num_frames} "
+                f"frames among {len(chosen)}. Prepare more videos, or shorten the clips."
+            )
+        self.track_ids = [names[index] for index in fitting]
+        # An array, not a list: workers share its memory for good.
+        self._indices = np.array(fitting)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int | tuple[int, int]) -> FaceClip:
+        index, draw = index if isinstance(index, tuple) else (index, None)
+        length = len(self)
+        if not -length <= index < length:
+            raise IndexError(f"Invalid index {index}: there are {length} tracks.")
+        index %= length
+        track = self.store[int(self._indices[index])]
+        stride = fit_stride(track.num_frames, self.num_frames, self.stride)
+        span = (self.num_frames - 1) * stride + 1
+        start = choose_start(
+            track.num_frames - span + 1,
+            self._start,
+            seed=self._seed,
+            index=index,
+            draw=draw,
+        )
+        frames = range(start, start + span, stride)
+        return FaceClip(
+            video=torch.from_numpy(track.read_video(frames)),
+            regions=track.read_cells(frames).bits,
+            track_id=track.track_id,
+            start=start,
+        )

@@ -1,0 +1,247 @@
+"""One video becomes tracks: find the faces, then cut them out.
+
+The video is read twice, because the smooth path of a crop box needs frames that come
+later; keeping the frames instead would make memory grow with the length of the video.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lightly_marlin.data.store_format import (
+    CROP_SIZE,
+    TRACKS_NAME,
+    Status,
+    TrackRow,
+    VideoRecord,
+    video_id,
+)
+from lightly_marlin.data.track_writer import CropParser, TrackWriter
+from lightly_marlin.data.video import VideoError, VideoReader
+from lightly_marlin.data.video_files import VideoFile
+
+if TYPE_CHECKING:
+    from lightly_marlin.faces import FaceParser, FaceTrack
+
+__all__ = ["MIN_FRAMES", "PreparationOptions", "prepare_video"]
+
+MIN_FRAMES = 16
+"""Frames of a clip, and so of the shortest track that is kept."""
+
+
+@dataclass(frozen=True)
+class PreparationOptions:
+    """What is kept of a video.
+
+    Attributes:
+        all_faces: Keep every face track; otherwise the one that fills the most.
+        min_face: Leave out tracks whose crop boxes are narrower, in source pixels.
+        parser: Parses the crops into regions; None derives them from the landmarks.
+    """
+
+    all_faces: bool = False
+    min_face: float = 0.0
+    parser: FaceParser | None = None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the first pass over a video gives."""
+
+    tracks: list[FaceTrack]
+    longest: int
+    num_frames: int
+    num_skipped: int
+    size: tuple[int, int]
+    fps: float
+
+
+def prepare_video(
+    video: VideoFile, folder: Path, options: PreparationOptions
+) -> VideoRecord:
+    """Writes the face tracks of a video.
+
+    Args:
+        video: The video.
+        folder: An existing empty folder for the files of the tracks.
+        options: What is kept.
+
+    Returns:
+        The record of the video, without path and fingerprint. A video that cannot be
+        used is reported in it, too; what lies in `folder` is then of no use.
+    """
+    num_frames = 0
+    try:
+        found = _find_faces(video.path)
+        num_frames = found.num_frames
+        tracks = _select(video.path, found, options)
+        _write_tracks(video.path, folder, tracks, found, options)
+    except _NoFaceError as error:
+        return _without_tracks(video, "no_face", error.reason, num_frames)
+    except VideoError as error:
+        return _without_tracks(video, "failed", error.reason, num_frames)
+    return VideoRecord(
+        source=video.source,
+        status="ok",
+        reason=_damage(found),
+        num_frames=num_frames,
+        rows=tuple(
+            _index_row(video.source, number, track, found)
+            for number, track in enumerate(tracks)
+        ),
+    )
+
+
+class _NoFaceError(VideoError):
+    """There is no face anywhere in a video that is otherwise fine."""
+
+
+def _find_faces(path: Path) -> _Found:
+    from lightly_marlin.faces import FaceFinder
+
+    finder = FaceFinder(min_frames=MIN_FRAMES)
+    size = (0, 0)
+    with VideoReader(path) as reader:
+        for frame in reader:
+            size = (frame.shape[1], frame.shape[0])
+            finder.update(frame)
+    tracks = sorted(finder.finish(), key=lambda track: track.start_frame)
+    return _Found(
+        tracks=tracks,
+        longest=finder.longest,
+        num_frames=reader.num_frames,
+        num_skipped=reader.num_skipped,
+        size=size,
+        fps=reader.fps,
+    )
+
+
+def _select(path: Path, found: _Found, options: PreparationOptions) -> list[FaceTrack]:
+    """Returns the tracks to keep, at least one.
+
+    Raises:
+        VideoError: If there is none, with the reason.
+    """
+    from lightly_marlin.faces import main_track
+
+    if not found.tracks:
+        damage = _damage(found)
+        suffix = f" ({damage})" if damage else ""
+        if found.longest == 0:
+            text = f"no face was found in its {found.num_frames} frames{suffix}"
+            raise _NoFaceError(path, text)
+        raise VideoError(
+            path,
+            f"the longest face track has {found.longest} frames; {MIN_FRAMES} are "
+            f"needed{suffix}",
+        )
+    tracks = [track for track in found.tracks if _face_size(track) >= options.min_face]
+    if not tracks:
+        largest = max(_face_size(track) for track in found.tracks)
+        raise VideoError(
+            path,
+            f"its largest face crop is {largest:.0f} pixels wide; at least "
+            f"{options.min_face:g} are asked for",
+        )
+    return tracks if options.all_faces else [main_track(tracks)]
+
+
+def _write_tracks(
+    path: Path,
+    folder: Path,
+    tracks: list[FaceTrack],
+    found: _Found,
+    options: PreparationOptions,
+) -> None:
+    """Reads the video again and writes the crops of all tracks as they come by."""
+    from lightly_marlin.faces import crop_face, landmarks_to_crop
+
+    waiting = list(enumerate(tracks))
+    active: list[tuple[FaceTrack, TrackWriter]] = []
+    first, stop = tracks[0].start_frame, max(track.end_frame for track in tracks)
+    with VideoReader(path) as reader:
+        for index, frame in enumerate(reader.frames(first, stop), start=first):
+            while waiting and waiting[0][1].start_frame == index:
+                number, track = waiting.pop(0)
+                landmarks = landmarks_to_crop(track.landmarks, track.boxes, CROP_SIZE)
+                writer = TrackWriter(
+                    folder / _video_name(number),
+                    landmarks,
+                    track.boxes,
+                    found.fps,
+                    _crop_parser(options.parser),
+                )
+                active.append((track, writer))
+            for track, writer in active:
+                box = track.boxes[index - track.start_frame]
+                writer.write(crop_face(frame, box, CROP_SIZE))
+                if track.end_frame == index + 1:
+                    writer.close()
+            active = [pair for pair in active if pair[0].end_frame > index + 1]
+    if waiting or active:
+        raise VideoError(path, "it changed while it was read")
+
+
+def _crop_parser(parser: FaceParser | None) -> CropParser:
+    """Returns the function that turns crops and landmarks into labels."""
+    if parser is not None:
+        face_parser = parser
+
+        def parse(
+            crops: npt.NDArray[np.uint8], landmarks: npt.NDArray[np.float32]
+        ) -> npt.NDArray[np.integer[Any]]:
+            del landmarks
+            whole = np.array([[0, 0, CROP_SIZE, CROP_SIZE]], dtype=np.float32)
+            return face_parser(crops, np.repeat(whole, len(crops), axis=0))
+
+        return parse
+
+    from lightly_marlin.faces import regions_from_landmarks
+
+    return lambda crops, landmarks: regions_from_landmarks(
+        landmarks, CROP_SIZE, CROP_SIZE
+    )
+
+
+def _index_row(source: str, number: int, track: FaceTrack, found: _Found) -> TrackRow:
+    name = video_id(source)
+    return TrackRow(
+        track_id=f"{name}_{number:03d}",
+        source=source,
+        start_frame=track.start_frame,
+        num_frames=track.num_frames,
+        fps=found.fps,
+        width=found.size[0],
+        height=found.size[1],
+        score=float(track.score),
+        coverage=float(np.mean(track.detected)),
+        face_size=_face_size(track),
+        video=f"{TRACKS_NAME}/{name}/{_video_name(number)}",
+    )
+
+
+def _without_tracks(
+    video: VideoFile, status: Status, reason: str, num_frames: int
+) -> VideoRecord:
+    return VideoRecord(
+        source=video.source, status=status, reason=reason, num_frames=num_frames
+    )
+
+
+def _video_name(number: int) -> str:
+    return f"track_{number:03d}.mov"
+
+
+def _face_size(track: FaceTrack) -> float:
+    return float(np.median(track.boxes[:, 2] - track.boxes[:, 0]))
+
+
+def _damage(found: _Found) -> str | None:
+    if found.num_skipped == 0:
+        return None
+    return f"{found.num_skipped} damaged packets were skipped"

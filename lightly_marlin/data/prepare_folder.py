@@ -1,0 +1,202 @@
+"""Many videos become a face store: in parallel, and one failure costs one video."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import pickle
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightly_marlin.data.preparation import PreparationOptions, prepare_video
+from lightly_marlin.data.store_format import VideoRecord
+from lightly_marlin.data.store_writer import StoreWriter
+from lightly_marlin.data.video_files import VideoFile, find_videos
+from lightly_marlin.data.worker_pool import JobFailure, run_jobs
+from lightly_marlin.utils.console import progress
+from lightly_marlin.utils.errors import UsageError
+
+if TYPE_CHECKING:
+    from lightly_marlin.faces import FaceParser
+
+__all__ = ["PreparationSummary", "prepare_videos"]
+
+
+@dataclass(frozen=True)
+class PreparationSummary:
+    """What a call of `prepare_videos` did.
+
+    Attributes:
+        records: What became of each video that was named, in order of its source.
+        num_finished_before: How many of them an earlier run had finished.
+        num_frames: Number of frames that this call decoded.
+        seconds: How long it took.
+    """
+
+    records: tuple[VideoRecord, ...]
+    num_finished_before: int
+    num_frames: int
+    seconds: float
+
+    @property
+    def num_tracks(self) -> int:
+        """Number of tracks of the videos."""
+        return sum(len(record.rows) for record in self.records)
+
+    def with_status(self, status: str) -> list[VideoRecord]:
+        """Returns the records with a status: "ok", "no_face" or "failed"."""
+        return [record for record in self.records if record.status == status]
+
+
+@dataclass(frozen=True)
+class _Job:
+    video: VideoFile
+    folder: Path
+    options: PreparationOptions
+    fingerprint: dict[str, Any]
+
+
+def prepare_videos(
+    videos: Path | str,
+    store: Path | str,
+    *,
+    num_workers: int | None = None,
+    all_faces: bool = False,
+    min_face: float = 0.0,
+    parser: FaceParser | None = None,
+) -> PreparationSummary:
+    """Finds the faces in videos and writes their tracks to a face store.
+
+    Running it again with the same arguments does only what is missing: videos that
+    finished (with or without a face) and did not change are left alone, failed ones are
+    tried again. It may be killed at any moment. A video that cannot be used is reported
+    in `report.json` and in the summary, and the others go on.
+
+    Args:
+        videos: A folder (searched recursively), one file, or a glob pattern.
+        store: The folder of the store; created if missing.
+        num_workers:
+            Number of worker processes; None for one per available core, 0 to work in
+            this process (a crash of a decoder then ends it).
+        all_faces: Keep every face track of a video; otherwise the main one.
+        min_face: Leave out tracks whose crop boxes are narrower, in source pixels.
+        parser:
+            Parses the crops into regions; None derives them from the landmarks. It is
+            sent to the workers, so it must be picklable.
+
+    Returns:
+        What was done.
+
+    Raises:
+        UsageError:
+            If there are no videos, or the store cannot be written or is of another
+            version.
+    """
+    started = time.monotonic()
+    options = PreparationOptions(all_faces, min_face, parser)
+    files = find_videos(videos, exclude=store)
+    if num_workers is None:
+        num_workers = len(os.sched_getaffinity(0))
+    with StoreWriter(store) as writer:
+        todo = _unfinished(files, writer, options)
+        num_frames = 0
+        with progress() as bar:
+            task = bar.add_task("videos", total=len(files), unit="videos")
+            bar.advance(task, len(files) - len(todo))
+            jobs = _jobs(todo, writer, options)
+            for job, result in run_jobs(_run, jobs, min(num_workers, len(todo))):
+                record = _record(job, result)
+                writer.add(record, job.folder)
+                num_frames += record.num_frames
+                bar.advance(task)
+        records = tuple(writer.records[file.source] for file in files)
+    return PreparationSummary(
+        records=records,
+        num_finished_before=len(files) - len(todo),
+        num_frames=num_frames,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _run(job: _Job) -> VideoRecord:
+    return prepare_video(job.video, job.folder, job.options)
+
+
+def _jobs(
+    todo: list[tuple[VideoFile, dict[str, Any]]],
+    writer: StoreWriter,
+    options: PreparationOptions,
+) -> Iterator[_Job]:
+    for file, fingerprint in todo:
+        folder = writer.unfinished_folder(file.source)
+        yield _Job(file, folder, options, fingerprint)
+
+
+def _record(job: _Job, result: VideoRecord | JobFailure) -> VideoRecord:
+    """Completes a worker's record, or makes one for a job without a result."""
+    if isinstance(result, JobFailure):
+        result = VideoRecord(job.video.source, "failed", result.reason)
+    path = os.path.abspath(job.video.path)
+    return dataclasses.replace(
+        result,
+        path=os.fsencode(path).decode("utf-8", "backslashreplace"),
+        fingerprint=job.fingerprint,
+    )
+
+
+def _unfinished(
+    files: list[VideoFile], writer: StoreWriter, options: PreparationOptions
+) -> list[tuple[VideoFile, dict[str, Any]]]:
+    """Returns the videos that are to be prepared, with their fingerprints."""
+    settings = _settings(options)
+    todo = []
+    for file in files:
+        state = _file_state(file.path)
+        fingerprint = {**state, **settings}
+        record = writer.records.get(file.source)
+        if record is not None and not state.items() <= record.fingerprint.items():
+            _check_same_video(record, file, writer.path)
+        if (
+            record is None
+            or record.status == "failed"
+            or record.fingerprint != fingerprint
+        ):
+            todo.append((file, fingerprint))
+    return todo
+
+
+def _settings(options: PreparationOptions) -> dict[str, Any]:
+    """Returns what, besides the file, decides about the result."""
+    parser = "landmarks"
+    if options.parser is not None:
+        state = pickle.dumps(options.parser)
+        parser = hashlib.blake2b(state, digest_size=16).hexdigest()
+    return {
+        "all_faces": options.all_faces,
+        "min_face": options.min_face,
+        "parser": parser,
+    }
+
+
+def _file_state(path: Path) -> dict[str, Any]:
+    try:
+        status = path.stat()
+    except OSError:
+        # A dangling link: opening it will fail and give the reason.
+        return {"size": None, "mtime_ns": None}
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _check_same_video(record: VideoRecord, file: VideoFile, store: Path) -> None:
+    """Raises UsageError if a store is about to mix up videos of two folders."""
+    earlier = Path(record.path)
+    if not earlier.exists() or not file.path.exists() or earlier.samefile(file.path):
+        return
+    raise UsageError(
+        f"The store {store} already holds a video {file.source}, prepared from "
+        f"{earlier}. Prepare {file.path} into a store of its own."
+    )

@@ -1,0 +1,188 @@
+"""The face store on disk: names, columns and records that writer and reader share.
+
+```
+index.parquet                        one row per track (`TrackRow`), version in metadata
+report.json                          one entry per video, totals
+tracks/<video id>/video.json         what became of one video (`VideoRecord`)
+tracks/<video id>/track_000.mov      crops, Motion-JPEG, 224x224
+tracks/<video id>/track_000.frames.npy     int64 (n, 2): offset and size of each JPEG
+tracks/<video id>/track_000.cells.npy      uint16 (n, 28, 28): region bit masks
+tracks/<video id>/track_000.landmarks.npy  float32 (n, 68, 2): x, y in crop pixels
+tracks/<video id>/track_000.boxes.npy      float32 (n, 4): x0, y0, x1, y1 in the source
+```
+
+The `video.json` files are the truth; the index and the report are rebuilt from them, so
+a run that is killed at any moment loses at most the videos it was working on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from lightly_marlin.regions import CELL_SIZE
+from lightly_marlin.utils.dependency import require
+
+__all__ = [
+    "CELLS_PER_SIDE",
+    "CROP_SIZE",
+    "FORMAT_VERSION",
+    "INDEX_NAME",
+    "NUM_LANDMARKS",
+    "REPORT_NAME",
+    "TRACKS_NAME",
+    "VERSION_KEY",
+    "TrackRow",
+    "VideoRecord",
+    "index_schema",
+    "track_arrays",
+    "video_id",
+]
+
+FORMAT_VERSION = 1
+VERSION_KEY = b"lightly_marlin.face_store_version"
+"""Where the Parquet schema of the index says which version the store has."""
+
+INDEX_NAME = "index.parquet"
+REPORT_NAME = "report.json"
+TRACKS_NAME = "tracks"
+VIDEO_NAME = "video.json"
+
+CROP_SIZE = 224
+"""Side of a crop in pixels."""
+CELLS_PER_SIDE = CROP_SIZE // CELL_SIZE
+NUM_LANDMARKS = 68
+
+Status = Literal["ok", "no_face", "failed"]
+
+
+@dataclass(frozen=True)
+class TrackRow:
+    """One row of the index.
+
+    Attributes:
+        track_id: Unique and stable name of the track, safe as a file name.
+        source: Video, as a POSIX path relative to the folder that was prepared.
+        start_frame: Index of the track's first frame in the source.
+        num_frames: Length of the track in frames.
+        fps: Frame rate of the source in frames per second.
+        width: Width of the source in pixels, after rotation.
+        height: Height of the source in pixels, after rotation.
+        score: Detector's confidence in the face; higher is surer.
+        coverage: Share of the frames in which the face was detected, in [0, 1].
+        face_size: Median side of the crop box in source pixels.
+        video: Crops, a path relative to the store.
+    """
+
+    track_id: str
+    source: str
+    start_frame: int
+    num_frames: int
+    fps: float
+    width: int
+    height: int
+    score: float
+    coverage: float
+    face_size: float
+    video: str
+
+    def array_path(self, name: str) -> str:
+        """Returns the path of one of the track's arrays, relative to the store."""
+        return str(PurePosixPath(self.video).with_suffix(f".{name}.npy"))
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """What became of one video; the content of its `video.json`.
+
+    Attributes:
+        source: As in `TrackRow`.
+        status: "ok", "no_face" (no face anywhere) or "failed".
+        reason: Why there is no track, or what is odd about the video; None if nothing.
+        num_frames: Number of frames that were decoded.
+        rows: The tracks.
+        path: Absolute path of the video when it was prepared.
+        fingerprint: Size, modification time and options; equal means nothing changed.
+    """
+
+    source: str
+    status: Status
+    reason: str | None = None
+    num_frames: int = 0
+    rows: tuple[TrackRow, ...] = ()
+    path: str = ""
+    fingerprint: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values for `json.dumps`."""
+        return {"version": FORMAT_VERSION, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> VideoRecord:
+        """Inverts `to_json`.
+
+        Raises:
+            ValueError: If the value is of another version or damaged.
+        """
+        if value.get("version") != FORMAT_VERSION:
+            raise ValueError(f"Invalid version {value.get('version')}.")
+        fields = {key: item for key, item in value.items() if key != "version"}
+        try:
+            rows = tuple(TrackRow(**row) for row in fields.pop("rows"))
+            return cls(rows=rows, **fields)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"Invalid record: {error}.") from error
+
+    def report_entry(self) -> dict[str, Any]:
+        """Returns the entry of the video in `report.json`."""
+        return {
+            "source": self.source,
+            "status": self.status,
+            "tracks": len(self.rows),
+            "frames": self.num_frames,
+            "reason": self.reason,
+        }
+
+
+def video_id(source: str) -> str:
+    """Returns the folder name of a video: readable, unique and stable.
+
+    Args:
+        source: Path of the video relative to the prepared folder.
+
+    Returns:
+        A slug of the file's stem and a hash of the whole relative path, so that equal
+        names in different folders stay apart.
+    """
+    stem = PurePosixPath(source).stem
+    slug = re.sub(r"[^A-Za-z0-9]+", "_", stem).strip("_")[:40] or "video"
+    digest = hashlib.blake2b(source.encode("utf-8"), digest_size=6).hexdigest()
+    return f"{slug}_{digest}"
+
+
+def track_arrays(num_frames: int) -> dict[str, tuple[npt.DTypeLike, tuple[int, ...]]]:
+    """Returns dtype and shape of every array of a track, by name."""
+    return {
+        "frames": (np.int64, (num_frames, 2)),
+        "cells": (np.uint16, (num_frames, CELLS_PER_SIDE, CELLS_PER_SIDE)),
+        "landmarks": (np.float32, (num_frames, NUM_LANDMARKS, 2)),
+        "boxes": (np.float32, (num_frames, 4)),
+    }
+
+
+def index_schema() -> Any:
+    """Returns the Arrow schema of the index, with the version in its metadata."""
+    pa = require("pyarrow", "A face store")
+    types = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
+    fields = [
+        pa.field(column.name, types[str(column.type)], nullable=False)
+        for column in dataclasses.fields(TrackRow)
+    ]
+    return pa.schema(fields, metadata={VERSION_KEY: str(FORMAT_VERSION).encode()})

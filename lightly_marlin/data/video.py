@@ -1,0 +1,271 @@
+"""Reading any video as RGB frames, and writing plain H.264 ones.
+
+Videos come from anywhere, so nothing about them is trusted: the video stream is looked
+up by type (stream 0 may be audio), the frame count in the header is never used (it may
+be missing or wrong), and damaged packets are skipped while the rest is kept.
+
+- [0]: PyAV, https://pyav.basswood-io.com
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lightly_marlin.utils.dependency import require
+from lightly_marlin.utils.errors import UsageError
+
+__all__ = ["VideoError", "VideoReader", "iter_frames", "write_video"]
+
+_DEFAULT_FPS = 25.0
+_MAX_FPS = 1000.0
+_INVALID_DATA = "Invalid data found"
+
+
+class VideoError(UsageError):
+    """A video that cannot be used.
+
+    Attributes:
+        path: The video file.
+        reason: Why it cannot be used, without the path.
+    """
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        super().__init__(str(path), reason)
+        self.path = str(path)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class VideoReader:
+    """Decodes the first video stream of a file, frame by frame.
+
+    Iterating yields uint8 arrays with shape (H, W, 3), RGB in [0, 255]. Rotation
+    metadata is applied, every pixel format is converted, and a stream that changes its
+    size is scaled to the size of its first frame. Memory does not grow with the length.
+    A reader can be iterated once.
+
+    Attributes:
+        path: The video file.
+        fps: Average frame rate in frames per second; 25 where the file has none.
+        num_skipped: Number of damaged packets that were skipped so far.
+        num_frames: Number of frames decoded so far.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """Opens the file.
+
+        Args:
+            path: A video file.
+
+        Raises:
+            VideoError: If it cannot be opened, or has no video stream.
+        """
+        self.path = Path(path)
+        self.num_skipped = 0
+        self.num_frames = 0
+        self._av = require("av", "Reading videos")
+        self._reformatter = self._av.video.reformatter.VideoReformatter()
+        self._size: tuple[int, int] | None = None
+        self._resources = contextlib.ExitStack()
+        self._container = self._open()
+        try:
+            self._stream = self._find_stream()
+        except VideoError:
+            self.close()
+            raise
+        self.fps = _frame_rate(self._stream)
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
+        return self.frames()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._resources.close()
+
+    def frames(
+        self, start: int = 0, stop: int | None = None
+    ) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yields the frames [start, stop).
+
+        Every frame up to `stop` is decoded, but only those that are yielded are
+        converted to RGB, which costs more than decoding.
+
+        Args:
+            start: Index of the first frame to yield.
+            stop: Index after the last frame to yield; None for all.
+
+        Yields:
+            uint8 arrays with shape (H, W, 3).
+
+        Raises:
+            VideoError: If not a single frame of the video can be decoded.
+        """
+        for frame in self._decode():
+            index = self.num_frames
+            if stop is not None and index >= stop:
+                return
+            self.num_frames += 1
+            if self._size is None:
+                self._size = (frame.width, frame.height)
+            if index >= start:
+                yield self._to_rgb(frame)
+        if self.num_frames == 0:
+            damaged = f" ({self.num_skipped} damaged packets)"
+            raise VideoError(
+                self.path,
+                "no frame can be decoded" + (damaged if self.num_skipped else ""),
+            )
+
+    def _open(self) -> Any:
+        """Opens the container; FFmpeg's own reasons become readable ones."""
+        try:
+            if self.path.stat().st_size == 0:
+                raise VideoError(self.path, "the file is empty")
+            source: Any = os.path.abspath(self.path)
+            if not _is_utf8(source):
+                # FFmpeg takes no other names; an open file has none.
+                handle = os.open(source, os.O_RDONLY)
+                source = self._resources.enter_context(io.FileIO(handle))
+            container = self._av.open(source, metadata_errors="replace")
+        except VideoError:
+            raise
+        except (self._av.FFmpegError, OSError, ValueError) as error:
+            self.close()
+            reason = getattr(error, "strerror", None) or str(error)
+            if _INVALID_DATA in reason:
+                reason = "not a video, or cut off before its index"
+            raise VideoError(self.path, f"cannot be opened: {reason}") from error
+        self._resources.callback(container.close)
+        return container
+
+    def _find_stream(self) -> Any:
+        """Returns the first video stream that is no cover picture."""
+        streams = [
+            stream
+            for stream in self._container.streams.video
+            if not stream.disposition & self._av.stream.Disposition.attached_pic
+        ]
+        if not streams:
+            raise VideoError(self.path, "has no video stream")
+        stream = streams[0]
+        if stream.codec_context is None:
+            raise VideoError(self.path, "its video codec cannot be decoded")
+        # One thread, so that two passes over a damaged file see the same frames.
+        stream.thread_type = "NONE"
+        stream.thread_count = 1
+        return stream
+
+    def _decode(self) -> Iterator[Any]:
+        """Yields decoded frames, skipping what is damaged."""
+        packets = iter(self._container.demux(self._stream))
+        while True:
+            try:
+                packet = next(packets, None)
+            except (self._av.FFmpegError, OSError, ValueError):
+                # The container cannot be read on; the decoder may still hold frames.
+                self.num_skipped += 1
+                packet = None
+            try:
+                yield from self._stream.decode(packet)
+            except (self._av.FFmpegError, OSError, ValueError):
+                self.num_skipped += 1
+            if packet is None or packet.size == 0:
+                return
+
+    def _to_rgb(self, frame: Any) -> npt.NDArray[np.uint8]:
+        assert self._size is not None
+        width, height = self._size
+        rgb = self._reformatter.reformat(
+            frame, width=width, height=height, format="rgb24", threads=1
+        )
+        plane = rgb.planes[0]
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        image = rows[:height, : width * 3].reshape(height, width, 3)
+        quarter_turns = round(frame.rotation / 90) % 4
+        return np.ascontiguousarray(np.rot90(image, quarter_turns))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _frame_rate(stream: Any) -> float:
+    """Returns a usable frame rate, whatever the header says."""
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate and 0 < rate <= _MAX_FPS:
+            return float(rate)
+    return _DEFAULT_FPS
+
+
+def iter_frames(path: Path | str) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yields the frames of a video.
+
+    Args:
+        path: A video file.
+
+    Yields:
+        uint8 arrays with shape (H, W, 3), RGB in [0, 255].
+
+    Raises:
+        VideoError: If the file cannot be used, with the reason.
+    """
+    with VideoReader(path) as reader:
+        yield from reader
+
+
+def write_video(
+    path: Path | str,
+    frames: Iterable[npt.NDArray[np.uint8]],
+    fps: float = 25.0,
+    *,
+    codec: str = "libx264",
+    pixel_format: str = "yuv420p",
+) -> None:
+    """Writes frames as a video file.
+
+    Args:
+        path: The file to write; its suffix chooses the container.
+        frames:
+            uint8 arrays with shape (H, W, 3), RGB; at least one, all of one size that
+            the pixel format allows (even for yuv420p).
+        fps: Frame rate in frames per second.
+        codec: Name of an FFmpeg encoder.
+        pixel_format: Name of an FFmpeg pixel format that the encoder takes.
+    """
+    av = require("av", "Writing videos")
+    rate = Fraction(fps).limit_denominator(1001)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.pix_fmt = pixel_format
+        for frame in frames:
+            stream.height, stream.width = frame.shape[:2]
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())

@@ -1,0 +1,136 @@
+"""The square crop of a face: where it is, its pixels, its landmarks."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lightly_marlin.faces.boxes import face_boxes
+from lightly_marlin.faces.luma import check_frame
+from lightly_marlin.faces.smoothing import smooth_gaussian
+
+__all__ = ["CROP_PADDING", "crop_boxes", "crop_face", "landmarks_to_crop"]
+
+CROP_PADDING = 1.7
+"""Side of the crop over the side of the detector's box: forehead, chin and hair fit."""
+
+# In a clip that was cropped closely before, a wider crop would only add repeated edges.
+_MIN_PADDING = 1.35
+
+# The detector's box ends in the middle of the forehead; hair needs room above it.
+_SHIFT_UP = 0.06
+
+_CENTRE_SIGMA = 4.0
+_SIDE_SIGMA = 8.0
+
+# The filter that shrinks reads so many source pixels per crop pixel on each side.
+_FILTER_REACH = 2
+
+
+def crop_boxes(
+    landmarks: NDArray[np.floating], height: int, width: int
+) -> NDArray[np.float32]:
+    """Returns the crop boxes of a face track: square, padded, smooth in time.
+
+    Centre and side are smoothed over the whole track, symmetrically in time: the crop
+    neither jitters nor lags behind the face.
+
+    Args:
+        landmarks: Array with shape (n, 68, 2): x, y in source pixels.
+        height: Height of the frames.
+        width: Width of the frames.
+
+    Returns:
+        float32 array with shape (n, 4): x0, y0, x1, y1; may reach outside the frame.
+    """
+    faces = face_boxes(landmarks)
+    sides = faces[:, 2] - faces[:, 0]
+    fitting = min(height, width) / float(np.median(sides))
+    padding = float(np.clip(fitting, _MIN_PADDING, CROP_PADDING))
+    centres = (faces[:, :2] + faces[:, 2:]) / 2
+    centres = smooth_gaussian(centres, _CENTRE_SIGMA)
+    # Sizes are ratios: smoothing their logarithm keeps them positive.
+    sides = np.exp(smooth_gaussian(np.log(sides), _SIDE_SIGMA))
+    centres[:, 1] -= _SHIFT_UP * sides
+    half = 0.5 * padding * sides[:, None]
+    return np.concatenate([centres - half, centres + half], axis=1).astype(np.float32)
+
+
+def crop_face(
+    frame: NDArray[np.uint8], box: NDArray[np.floating], size: int = 224
+) -> NDArray[np.uint8]:
+    """Cuts a box out of a frame and resizes it.
+
+    Args:
+        frame: uint8 array with shape (H, W, 3), RGB.
+        box:
+            Array with shape (4,): x0, y0, x1, y1 in pixels, finite and not empty. Where
+            it reaches outside the frame, the edge pixels are repeated.
+        size: Side of the result in pixels.
+
+    Returns:
+        uint8 array with shape (size, size, 3). Every source pixel under the box counts
+        when it shrinks (a triangle filter as wide as the reduction asks for).
+
+    Raises:
+        ValueError: If frame, box or size is invalid.
+    """
+    check_frame(frame)
+    x0, y0, x1, y1 = _check_box(box)
+    if size <= 0:
+        raise ValueError(f"Invalid size {size}: must be at least 1 pixel.")
+    reach_x = int(np.ceil(_FILTER_REACH * max(1.0, (x1 - x0) / size)))
+    reach_y = int(np.ceil(_FILTER_REACH * max(1.0, (y1 - y0) / size)))
+    left, top = int(np.floor(x0)) - reach_x, int(np.floor(y0)) - reach_y
+    right, bottom = int(np.ceil(x1)) + reach_x, int(np.ceil(y1)) + reach_y
+    height, width = frame.shape[:2]
+    if left >= 0 and top >= 0 and right <= width and bottom <= height:
+        patch = frame[top:bottom, left:right]
+    else:
+        rows = np.clip(np.arange(top, bottom), 0, height - 1)
+        columns = np.clip(np.arange(left, right), 0, width - 1)
+        patch = frame[rows[:, None], columns[None]]
+    image = Image.fromarray(np.ascontiguousarray(patch)).resize(
+        (size, size),
+        Image.Resampling.BILINEAR,
+        box=(x0 - left, y0 - top, x1 - left, y1 - top),
+        reducing_gap=2.0,
+    )
+    return np.asarray(image)
+
+
+def _check_box(box: NDArray[np.floating]) -> tuple[float, float, float, float]:
+    """Returns the four numbers of a box; raises ValueError if they are no box."""
+    values = np.asarray(box, dtype=np.float64)
+    if values.shape != (4,) or not np.isfinite(values).all():
+        raise ValueError(
+            f"Invalid box {values.tolist()}: must be four finite numbers x0, y0, x1, y1."
+        )
+    x0, y0, x1, y1 = values.tolist()
+    if x1 <= x0 or y1 <= y0:
+        raise ValueError(
+            f"Invalid box {values.tolist()}: x1 must exceed x0, and y1 exceed y0."
+        )
+    return x0, y0, x1, y1
+
+
+def landmarks_to_crop(
+    landmarks: NDArray[np.floating], boxes: NDArray[np.floating], size: int = 224
+) -> NDArray[np.float32]:
+    """Moves landmarks from source pixels to the pixels of their crops.
+
+    Args:
+        landmarks: Array with shape (n, 68, 2): x, y in source pixels.
+        boxes: Array with shape (n, 4): the crop boxes in source pixels.
+        size: Side of the crops in pixels.
+
+    Returns:
+        float32 array with shape (n, 68, 2): x, y in crop pixels; (0, 0) is the middle of
+        the top left pixel.
+    """
+    points = np.asarray(landmarks, dtype=np.float64)
+    corners = np.asarray(boxes, dtype=np.float64)
+    origin = corners[:, None, :2]
+    scale = size / (corners[:, None, 2:] - origin)
+    return ((points + 0.5 - origin) * scale - 0.5).astype(np.float32)

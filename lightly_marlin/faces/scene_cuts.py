@@ -1,0 +1,57 @@
+"""Finding hard cuts, so that no face is followed from one scene into the next."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+__all__ = ["SceneCuts"]
+
+_THUMBNAIL = (32, 24)
+
+# In 32 clips of talking and moving people the largest difference without a cut was 21 and
+# the lowest correlation of a pair that differs by more than 8 was 0.69 (a camera that
+# moves fast); the weakest real cut had 26 and 0.26. A fade differs by up to 10 a frame.
+_MIN_DIFFERENCE = 12.0
+_MAX_CORRELATION = 0.5
+
+
+class SceneCuts:
+    """Compares each frame with the one before by a thumbnail.
+
+    Both tests must fail: the grey values differ (which a flash and a fade do, too), and
+    their pattern is another one (which noise in a black picture is, too).
+    """
+
+    def __init__(self) -> None:
+        self._previous: NDArray[np.float32] | None = None
+
+    def update(self, plane: NDArray[np.uint8]) -> bool:
+        """Takes the next frame.
+
+        Args:
+            plane: uint8 luma with shape (H, W).
+
+        Returns:
+            Whether a new scene starts with this frame. False for the first frame.
+        """
+        image = Image.fromarray(plane).resize(
+            _THUMBNAIL, Image.Resampling.BOX, reducing_gap=1.0
+        )
+        current = np.asarray(image, dtype=np.float32)
+        previous, self._previous = self._previous, current
+        if previous is None:
+            return False
+        difference = float(np.abs(current - previous).mean())
+        return (
+            difference > _MIN_DIFFERENCE
+            and _correlation(current, previous) < _MAX_CORRELATION
+        )
+
+
+def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Returns Pearson's correlation of two images, 0 if one of them is constant."""
+    a, b = first - first.mean(), second - second.mean()
+    norm = float(np.sqrt(np.square(a).sum() * np.square(b).sum()))
+    return float((a * b).sum()) / norm if norm > 0 else 0.0

@@ -1,0 +1,56 @@
+"""Smoothing along time without lag."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightly_marlin.utils.dependency import require
+
+__all__ = ["smooth_gaussian", "smooth_polynomial"]
+
+
+def smooth_gaussian(values: NDArray[np.floating], sigma: float) -> NDArray[np.float64]:
+    """Smooths with a Gaussian: strong, symmetric in time, exact on straight motion.
+
+    The sequence is continued beyond its ends by reflection through its end points, so
+    that steady motion stays steady there.
+
+    Args:
+        values: Array with shape (n, ...), n >= 1, smoothed along the first axis.
+        sigma: Standard deviation in frames.
+
+    Returns:
+        float64 array with the shape of `values`.
+    """
+    filters = require("scipy.ndimage", purpose="smoothing face tracks")
+    values = np.asarray(values, dtype=np.float64)
+    reach = min(int(np.ceil(4 * sigma)), len(values) - 1)
+    padded = np.concatenate(
+        [
+            2 * values[:1] - values[reach:0:-1],
+            values,
+            2 * values[-1:] - values[-2 : -reach - 2 : -1],
+        ]
+    )
+    smooth = filters.gaussian_filter1d(padded, sigma, axis=0, mode="nearest")
+    return np.asarray(smooth[reach : reach + len(values)], dtype=np.float64)
+
+
+def smooth_polynomial(values: NDArray[np.floating], window: int) -> NDArray[np.float64]:
+    """Smooths with a Savitzky-Golay filter of order 2: takes noise, keeps motion.
+
+    Args:
+        values: Array with shape (n, ...), n >= 1, smoothed along the first axis.
+        window: Odd number of frames per fit; shorter sequences stay as they are.
+
+    Returns:
+        float64 array with the shape of `values`.
+    """
+    signal = require("scipy.signal", purpose="smoothing face tracks")
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) < window:
+        return values.copy()
+    return np.asarray(
+        signal.savgol_filter(values, window, polyorder=2, axis=0), dtype=np.float64
+    )

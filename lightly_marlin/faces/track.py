@@ -1,0 +1,97 @@
+"""A face followed through a video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["NUM_LANDMARKS", "FaceTrack", "main_track"]
+
+NUM_LANDMARKS = 68
+"""Landmarks per face, in the order of iBUG 300-W: jaw, brows, nose, eyes, mouth."""
+
+
+@dataclass(frozen=True)
+class FaceTrack:
+    """One face over consecutive frames, with a smooth crop box.
+
+    Boxes use pixel edges: (0, 0, width, height) is the whole frame. Landmarks use pixel
+    centres: (0, 0) is the middle of the top left pixel.
+
+    Attributes:
+        start_frame:
+            The first frame of the track; 0 is the first decoded frame of the video.
+        boxes:
+            float32 array with shape (n, 4): x0, y0, x1, y1 of the square crop box in
+            source pixels, smooth in time; may reach outside the frame.
+        landmarks:
+            float32 array with shape (n, 68, 2): x, y in source pixels, smoothed in time.
+        detected:
+            bool array with shape (n,): a detector saw the face in this frame. The other
+            frames were followed or interpolated; most of them were not looked at by the
+            detector at all.
+        score:
+            Mean detection score over the detected frames. dlib's detector accepts faces
+            from 0 upwards; clear frontal faces score 1 to 3.
+    """
+
+    start_frame: int
+    boxes: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    detected: NDArray[np.bool_]
+    score: float
+
+    def __post_init__(self) -> None:
+        """Checks the shapes.
+
+        Raises:
+            ValueError: If the arrays do not describe the same positive number of frames.
+        """
+        count = len(self.boxes)
+        expected = {
+            "boxes": (count, 4),
+            "landmarks": (count, NUM_LANDMARKS, 2),
+            "detected": (count,),
+        }
+        for name, shape in expected.items():
+            actual = getattr(self, name).shape
+            if actual != shape or count == 0:
+                raise ValueError(
+                    f"Invalid shape of {name} {actual}: a track of n >= 1 frames has "
+                    "boxes (n, 4), landmarks (n, 68, 2) and detected (n,)."
+                )
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames."""
+        return len(self.boxes)
+
+    @property
+    def end_frame(self) -> int:
+        """One past the last frame."""
+        return self.start_frame + self.num_frames
+
+    @property
+    def size(self) -> float:
+        """Median side of the crop box in source pixels."""
+        return float(np.median(self.boxes[:, 2] - self.boxes[:, 0]))
+
+
+def main_track(tracks: Sequence[FaceTrack]) -> FaceTrack:
+    """Returns the face that fills the most of the video: area times length.
+
+    Args:
+        tracks: The tracks of one video, in any order.
+
+    Returns:
+        The main one; the first of equals.
+
+    Raises:
+        ValueError: If `tracks` is empty.
+    """
+    if not tracks:
+        raise ValueError("Invalid tracks []: the main one of no tracks is asked for.")
+    return max(tracks, key=lambda track: track.size**2 * track.num_frames)

@@ -1,0 +1,127 @@
+"""The raw path of a face through one scene, before it is smoothed into a track."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightly_marlin.faces.boxes import box_iou, face_boxes
+from lightly_marlin.faces.follower import Sighting
+
+__all__ = ["Trajectory", "join_trajectories"]
+
+_SAME_FACE_IOU = 0.35
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """Landmarks of one face over consecutive frames of one scene.
+
+    Attributes:
+        scene: Index of the scene; trajectories are joined within a scene only.
+        start: The first frame.
+        landmarks: float32 array with shape (n, 68, 2): x, y in source pixels.
+        scores:
+            float32 array with shape (n,): detection scores, NaN in frames in which no
+            detector saw the face.
+    """
+
+    scene: int
+    start: int
+    landmarks: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+    @classmethod
+    def from_sightings(
+        cls, sightings: Sequence[Sighting], *, scene: int, start: int, scale: float
+    ) -> Trajectory:
+        """Gathers sightings.
+
+        Args:
+            sightings: One per frame, at least one.
+            scene: Index of the scene.
+            start: Frame of the first sighting.
+            scale: Plane pixels per source pixel.
+        """
+        points = np.stack([sighting.landmarks for sighting in sightings])
+        scores = [np.nan if s.score is None else s.score for s in sightings]
+        # Pixel centres lie half a pixel inside their edges, at every scale.
+        landmarks = ((points + 0.5) / scale - 0.5).astype(np.float32)
+        return cls(scene, start, landmarks, np.array(scores, dtype=np.float32))
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames."""
+        return len(self.scores)
+
+    @property
+    def end(self) -> int:
+        """One past the last frame."""
+        return self.start + self.num_frames
+
+    @property
+    def num_detected(self) -> int:
+        """Number of frames in which a detector saw the face."""
+        return int(np.count_nonzero(~np.isnan(self.scores)))
+
+    def box_at(self, frame: int) -> NDArray[np.float64] | None:
+        """Returns the face's box (4,) in a frame, or None outside the trajectory."""
+        if not self.start <= frame < self.end:
+            return None
+        index = frame - self.start
+        return face_boxes(self.landmarks[index : index + 1])[0]
+
+
+def join_trajectories(
+    trajectories: Sequence[Trajectory], max_gap: int
+) -> list[Trajectory]:
+    """Joins pieces of the same face and fills the frames between them.
+
+    Args:
+        trajectories: Pieces in any order.
+        max_gap: Longest hole, in frames, that is filled by interpolation.
+
+    Returns:
+        The trajectories, sorted by start.
+    """
+    joined: list[Trajectory] = []
+    for piece in sorted(trajectories, key=lambda piece: piece.start):
+        partners = [
+            index
+            for index, earlier in enumerate(joined)
+            if earlier.scene == piece.scene
+            and 0 <= piece.start - earlier.end <= max_gap
+            and _same_place(earlier, piece)
+        ]
+        if partners:
+            nearest = max(partners, key=lambda index: joined[index].end)
+            joined[nearest] = _join(joined[nearest], piece)
+        else:
+            joined.append(piece)
+    return sorted(joined, key=lambda piece: piece.start)
+
+
+def _same_place(earlier: Trajectory, later: Trajectory) -> bool:
+    """Returns whether the end of one and the start of the other overlap enough."""
+    first, second = face_boxes(
+        np.stack([earlier.landmarks[-1], later.landmarks[0]]),
+    )
+    return bool(box_iou(first[None], second[None])[0, 0] > _SAME_FACE_IOU)
+
+
+def _join(earlier: Trajectory, later: Trajectory) -> Trajectory:
+    """Appends `later`, interpolating the landmarks of the frames between."""
+    gap = later.start - earlier.end
+    weights = (np.arange(1, gap + 1) / (gap + 1))[:, None, None]
+    first, last = earlier.landmarks[-1], later.landmarks[0]
+    between = ((1 - weights) * first + weights * last).astype(np.float32)
+    unseen = np.full(gap, np.nan, dtype=np.float32)
+    return Trajectory(
+        earlier.scene,
+        earlier.start,
+        np.concatenate([earlier.landmarks, between, later.landmarks]),
+        np.concatenate([earlier.scores, unseen, later.scores]),
+    )

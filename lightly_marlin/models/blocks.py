@@ -1,0 +1,128 @@
+"""Transformer blocks of MARLIN: timm's, with MARLIN's attention biases."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from timm.models.vision_transformer import Attention, Block
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+__all__ = ["QVBiasAttention", "TransformerBlocks", "init_linear_and_norm"]
+
+
+class QVBiasAttention(Attention):  # type: ignore[misc]
+    """timm's attention with biases for queries and values and none for keys.
+
+    A bias on the keys adds the same number to all scores of a query, which the softmax
+    removes again, so MARLIN (as BEiT [0] and VideoMAE before it) has no such parameter.
+
+    - [0]: BEiT: BERT Pre-Training of Image Transformers, 2021,
+      https://arxiv.org/abs/2106.08254
+
+    Args:
+        dim: Width D of a token.
+        num_heads: Number of attention heads; divides `dim`.
+    """
+
+    def __init__(self, dim: int, num_heads: int) -> None:
+        super().__init__(dim, num_heads=num_heads, qkv_bias=False)
+        self.q_bias = nn.Parameter(torch.zeros(dim))
+        self.v_bias = nn.Parameter(torch.zeros(dim))
+
+    def forward(
+        self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False
+    ) -> Tensor:
+        """Attends among the tokens of each clip.
+
+        Args:
+            x: Tokens (B, N, D).
+            attn_mask: Passed on to `scaled_dot_product_attention`; newer versions of
+                timm's blocks hand it down.
+            is_causal: Likewise.
+
+        Returns:
+            Tokens (B, N, D).
+        """
+        B, N, D = x.shape
+        bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
+        qkv = F.linear(x, self.qkv.weight, bias)
+        q, k, v = qkv.view(B, N, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+        out = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=attn_mask, is_causal=is_causal
+        )
+        mixed: Tensor = self.proj(out.transpose(1, 2).reshape(B, N, D))
+        return mixed
+
+
+class TransformerBlocks(nn.Sequential):
+    """A stack of pre-norm blocks, optionally recomputed in the backward pass.
+
+    Args:
+        dim: Width D of a token.
+        depth: Number of blocks.
+        num_heads: Number of attention heads; divides `dim`.
+        mlp_ratio: Width of the hidden layer in multiples of `dim`.
+    """
+
+    def __init__(
+        self, dim: int, depth: int, num_heads: int, mlp_ratio: float = 4.0
+    ) -> None:
+        super().__init__(*(_block(dim, num_heads, mlp_ratio) for _ in range(depth)))
+        self.grad_checkpointing = False
+
+    def run_block(self, index: int, tokens: Tensor) -> Tensor:
+        """Applies one block.
+
+        Args:
+            index: Which block, in [0, depth).
+            tokens: Tokens (B, N, D).
+
+        Returns:
+            Tokens (B, N, D).
+        """
+        if self.grad_checkpointing and torch.is_grad_enabled():
+            result = checkpoint(self[index], tokens, use_reentrant=False)
+        else:
+            result = self[index](tokens)
+        assert isinstance(result, Tensor)
+        return result
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Applies all blocks.
+
+        Args:
+            tokens: Tokens (B, N, D).
+
+        Returns:
+            Tokens (B, N, D).
+        """
+        for index in range(len(self)):
+            tokens = self.run_block(index, tokens)
+        return tokens
+
+
+def init_linear_and_norm(module: nn.Module) -> None:
+    """Initialises a layer as masked autoencoders do; for `nn.Module.apply`.
+
+    Xavier-uniform weights and zero biases in linear layers; LayerNorm as identity.
+
+    Args:
+        module: Any module; others than these two are left alone.
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.LayerNorm):
+        nn.init.ones_(module.weight)
+        nn.init.zeros_(module.bias)
+
+
+def _block(dim: int, num_heads: int, mlp_ratio: float) -> nn.Module:
+    # The choice of an attention layer is an argument of newer timm versions only.
+    block: nn.Module = Block(
+        dim, num_heads, mlp_ratio=mlp_ratio, act_layer=nn.GELU, norm_layer=nn.LayerNorm
+    )
+    block.attn = QVBiasAttention(dim, num_heads)
+    return block

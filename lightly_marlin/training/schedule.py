@@ -1,0 +1,59 @@
+"""The released learning-rate schedule.
+
+- [0]: Goyal et al., 2017, https://arxiv.org/abs/1706.02677 (scaling with the batch)
+- [1]: SGDR, 2017, https://arxiv.org/abs/1608.03983 (cosine)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["WarmupCosine"]
+
+_REFERENCE_BATCH = 256
+
+
+@dataclass(frozen=True)
+class WarmupCosine:
+    """Linear warm-up from 0, then a cosine, with rates per 256 clips a step [0, 1].
+
+    The released code follows the same curve but changes the rate once per epoch; here
+    it changes at every step. After the last step of the schedule the rate stays at its
+    minimum.
+
+    Attributes:
+        base: Highest learning rate for 256 clips a step.
+        minimum: Last learning rate for 256 clips a step.
+        total_batch: Clips a step over all devices.
+        warmup_steps: Steps of the warm-up.
+        total_steps: Steps of the whole schedule, warm-up included.
+    """
+
+    base: float
+    minimum: float
+    total_batch: int
+    warmup_steps: int
+    total_steps: int
+
+    def __post_init__(self) -> None:
+        """Checks the lengths.
+
+        Raises:
+            ValueError: If the warm-up is negative or longer than the schedule.
+        """
+        if not 0 <= self.warmup_steps <= self.total_steps:
+            raise ValueError(
+                f"Invalid warmup_steps {self.warmup_steps}: must be in "
+                f"[0, {self.total_steps}], the number of steps of the schedule."
+            )
+
+    def __call__(self, step: int) -> float:
+        """Returns the learning rate of a step, counted from 0."""
+        scale = self.total_batch / _REFERENCE_BATCH
+        if step < self.warmup_steps:
+            return scale * self.base * step / max(1, self.warmup_steps - 1)
+        length = max(1, self.total_steps - self.warmup_steps)
+        progress = min(1.0, (step - self.warmup_steps) / length)
+        cosine = 0.5 * (1 + math.cos(math.pi * progress))
+        return scale * (self.minimum + (self.base - self.minimum) * cosine)

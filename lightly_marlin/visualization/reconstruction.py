@@ -1,0 +1,79 @@
+"""Original, mask over the face, what the model saw, and what it made of it."""
+
+from __future__ import annotations
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from lightly_marlin.models.patches import paste_tubelets
+from lightly_marlin.visualization.mask_overlay import mask_overlay
+
+__all__ = ["reconstruction_sheet"]
+
+_ROWS = ("original", "mask over regions", "visible", "reconstructed")
+_HIDDEN = 0.5
+_CAPTION_HEIGHT = 16
+_GAP = 2
+
+
+def reconstruction_sheet(
+    videos: Tensor,
+    idx_mask: Tensor,
+    pred: Tensor,
+    cells: Tensor | None = None,
+    *,
+    num_frames: int = 6,
+    tubelet_size: int = 2,
+    patch_size: int = 16,
+) -> Image.Image:
+    """Draws a sheet with four rows of frames for every clip.
+
+    The rows are the original, the mask in the colours of the regions, the visible
+    tokens, and the reconstruction with the visible tokens in place.
+
+    Args:
+        videos:
+            Tensor with shape (B, 3, T, H, W), uint8 in [0, 255] or floating point in
+            [0, 1].
+        idx_mask: int64 indices of the masked tokens, (B, n_mask).
+        pred: Predicted pixels of the masked tokens in [0, 1], (B, n_mask, P).
+        cells: int32 bit masks of region cells, (B, T, H / 8, W / 8), if there are any.
+        num_frames: Frames to show, at even distances.
+        tubelet_size: Frames per tubelet.
+        patch_size: Side of a patch in pixels.
+
+    Returns:
+        RGB image.
+    """
+    sizes = {"tubelet_size": tubelet_size, "patch_size": patch_size}
+    clips = videos.float() / 255 if videos.dtype == torch.uint8 else videos.float()
+    hidden = torch.full_like(pred, _HIDDEN, dtype=torch.float32)
+    rows = (
+        clips,
+        mask_overlay(videos, idx_mask, cells, **sizes),
+        paste_tubelets(clips, idx_mask, hidden, **sizes),
+        paste_tubelets(clips, idx_mask, pred.float(), **sizes),
+    )
+    index = torch.linspace(0, videos.shape[2] - 1, num_frames).round().long()
+    height, width = videos.shape[-2:]
+    row_height = height + _CAPTION_HEIGHT
+    sheet = Image.new(
+        "RGB",
+        (num_frames * (width + _GAP), len(videos) * len(rows) * row_height),
+        "white",
+    )
+    draw = ImageDraw.Draw(sheet)
+    for clip in range(len(videos)):
+        for number, (name, row) in enumerate(zip(_ROWS, rows, strict=True)):
+            top = (clip * len(rows) + number) * row_height
+            draw.text((2, top + 2), name, fill="black")
+            for column, frame in enumerate(index.tolist()):
+                picture = _to_image(row[clip, :, frame])
+                sheet.paste(picture, (column * (width + _GAP), top + _CAPTION_HEIGHT))
+    return sheet
+
+
+def _to_image(frame: Tensor) -> Image.Image:
+    pixels = frame.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0)
+    return Image.fromarray(pixels.cpu().contiguous().numpy(), "RGB")

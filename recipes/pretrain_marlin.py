@@ -1,0 +1,388 @@
+"""Pretrains MARLIN on a face store, or on the built-in demo clips.
+
+    python recipes/pretrain_marlin.py --model marlin_vit_tiny --out run
+    python recipes/pretrain_marlin.py --store STORE --model marlin_vit_base --out run
+
+Features:
+    - Fasking, tube, frame and random masks, drawn on the device from region cells.
+    - One generator forward per step for the reconstruction and the adversarial loss.
+    - float32 and bf16-mixed; one device or several (DDP).
+    - `--resume` continues as if the training had never stopped.
+    - Settings come from recipes/configs/MODEL.yaml, then --config, then options.
+
+The run folder holds metrics.csv, validation.csv, checkpoints/last.ckpt, model/ (for
+`Marlin.from_pretrained`), reconstructions/step_*.png, config.yaml and TensorBoard logs.
+
+Exit status: 0 done, 2 bad arguments or input with one line that says what to do.
+
+- [0]: MARLIN, 2023, https://arxiv.org/abs/2211.06627
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import TensorBoardLogger
+from rich.table import Table
+from torch.optim import AdamW, Optimizer
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from lightly_marlin.data import (
+    FaceClips,
+    FaceStore,
+    ResumableClipSampler,
+    demo_store,
+    split_tracks,
+)
+from lightly_marlin.models import (
+    MarlinConfig,
+    MarlinDiscriminator,
+    create_marlin,
+    list_models,
+)
+from lightly_marlin.training import MASKS, BatchMasking, PretrainStep, WarmupCosine
+from lightly_marlin.training.callbacks import SaveRun, StepProgress, WriteMetrics
+from lightly_marlin.training.metrics_csv import MetricsCsv
+from lightly_marlin.training.run_folder import RunFolder
+from lightly_marlin.training.settings import (
+    PRECISIONS,
+    PretrainSettings,
+    read_settings,
+    write_settings,
+)
+from lightly_marlin.training.validation import VALIDATION_COLUMNS, Validation
+from lightly_marlin.utils.console import console, run_recipe
+from lightly_marlin.utils.errors import UsageError
+
+CONFIGS = Path(__file__).parent / "configs"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+MAX_VALIDATION_CLIPS = 16
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Returns the options; those not given are absent, so that files can set them."""
+    parser = argparse.ArgumentParser(
+        description="Pretrain MARLIN on a face store, or on the built-in demo clips.",
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument(
+        "--store", help="made by preprocess_faces.py; default: built-in demo clips"
+    )
+    parser.add_argument("--model", help=f"one of {', '.join(list_models())}")
+    parser.add_argument("--out", help="folder of the run, default: run")
+    parser.add_argument("--config", type=Path, help="YAML file of settings")
+    parser.add_argument("--weights", help="checkpoint to start from")
+    parser.add_argument("--resume", action="store_true", help="continue the run in OUT")
+    parser.add_argument("--batch-size", type=int, help="clips a step and device")
+    parser.add_argument("--max-steps", type=int, help="stop after this many steps")
+    parser.add_argument("--epochs", type=int, help="length of the training")
+    parser.add_argument(
+        "--schedule-steps", type=int, help="steps of the schedule instead of --epochs"
+    )
+    parser.add_argument("--warmup-steps", type=int, help="instead of warmup_epochs")
+    parser.add_argument(
+        "--base-learning-rate", type=float, help="highest rate, for 256 clips a step"
+    )
+    parser.add_argument("--mask", help=f"one of {', '.join(MASKS)}")
+    parser.add_argument("--mask-ratio", type=float, help="in (0, 1), default: 0.9")
+    parser.add_argument("--mask-mode", help="of Fasking: tubelet (default) or tube")
+    parser.add_argument(
+        "--mask-order",
+        help="of Fasking: components_masked_first (default), components_visible_first",
+    )
+    parser.add_argument("--adversarial-weight", type=float, help="0 turns it off")
+    parser.add_argument(
+        "--gradient-penalty-weight", type=float, help="of the discriminator, default: 0"
+    )
+    parser.add_argument("--precision", help=f"one of {', '.join(PRECISIONS)}")
+    parser.add_argument("--devices", type=int, help="number of devices, default: 1")
+    parser.add_argument("--workers", type=int, help="loader processes a device")
+    parser.add_argument("--seed", type=int, help="default: 0")
+    for name in ("log", "save", "validate"):
+        parser.add_argument(f"--{name}-every", type=int, help="steps")
+    return parser.parse_args()
+
+
+def collect_settings(options: dict[str, Any]) -> PretrainSettings:
+    """Merges MODEL.yaml (or, resuming, the run's config.yaml), --config and options."""
+    config = options.pop("config", None)
+    resume = options.pop("resume", False)
+    saved = RunFolder(Path(options.get("out", "run"))).config
+    if resume and saved.exists():
+        base = saved
+        before = read_settings([saved], {})
+        if options.get("model", before.model) != before.model:
+            raise UsageError(
+                f"The run in {saved.parent} trains {before.model}, not "
+                f"{options['model']}. Resume without --model, or choose another --out."
+            )
+    else:
+        first = read_settings([config] if config else [], options)
+        options = {"model": first.model, **options}
+        base = CONFIGS / f"{first.model}.yaml"
+    return read_settings([base, *([config] if config else [])], options)
+
+
+class MarlinPretraining(pl.LightningModule):
+    """Trains a Marlin and its discriminator by manual optimisation."""
+
+    def __init__(
+        self,
+        settings: PretrainSettings,
+        clips: FaceClips,
+        schedule: WarmupCosine,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.settings = settings
+        self.clips = clips
+        self.schedule = schedule
+        self.model = create_marlin(settings.model, weights=settings.weights)
+        config = self.model.config
+        self.discriminator = (
+            MarlinDiscriminator(config.patch_dim, 4 * config.decoder_dim)
+            if settings.adversarial_weight > 0
+            else None
+        )
+        self.masking = make_masking(settings, self.model.config)
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """Returns the optimizers of the model and of the discriminator."""
+        modules = [self.model, self.discriminator]
+        return [
+            AdamW(
+                module.parameters(),
+                lr=0.0,
+                betas=(self.settings.beta1, self.settings.beta2),
+                weight_decay=self.settings.weight_decay,
+            )
+            for module in modules
+            if module is not None
+        ]
+
+    def on_fit_start(self) -> None:
+        """Joins model, discriminator and optimizers to a step."""
+        optimizers = self.optimizers()
+        optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
+        self.pretrain_step = PretrainStep(
+            self.model,
+            self.discriminator,
+            optimizers[0],  # type: ignore[arg-type]
+            # Unwrapped, so that the trainer counts one step per batch, not two.
+            optimizers[1].optimizer if len(optimizers) > 1 else None,  # type: ignore[union-attr]
+            adversarial_weight=self.settings.adversarial_weight,
+            gradient_penalty_weight=self.settings.gradient_penalty_weight,
+            backward=self.manual_backward,
+        )
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Returns the clips from the one on at which the training stands."""
+        per_step = self.settings.batch_size * self.settings.devices
+        sampler = ResumableClipSampler(
+            len(self.clips),
+            seed=self.settings.seed,
+            start_sample=self.trainer.global_step * per_step,
+            rank=self.global_rank,
+            world_size=self.settings.devices,
+        )
+        return DataLoader(
+            self.clips,
+            batch_size=self.settings.batch_size,
+            sampler=sampler,
+            num_workers=self.settings.workers,
+            persistent_workers=self.settings.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def training_step(
+        self, batch: dict[str, Any], batch_idx: int
+    ) -> dict[str, torch.Tensor | float]:
+        """Updates both networks by one batch."""
+        step = self.trainer.global_step
+        rate = self.schedule(step)
+        for optimizer in self.trainer.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        idx_keep, idx_mask = self.masking(batch["regions"], step, self.global_rank)
+        noise = torch.Generator().manual_seed(self.settings.seed + step)
+        losses = self.pretrain_step(batch["video"], idx_keep, idx_mask, noise)
+        return {
+            "loss/reconstruction": losses.reconstruction,
+            "loss/generator_adversarial": losses.generator_adversarial,
+            "loss/discriminator": losses.discriminator,
+            "lr": rate,
+        }
+
+
+def main() -> int:
+    """Pretrains as the command line says."""
+    options = vars(parse_arguments())
+    resume = options.get("resume", False)
+    settings = collect_settings(options)
+    folder = RunFolder(Path(settings.out))
+    checkpoint = folder.open(resume=resume)
+    quiet_lightning()
+    pl.seed_everything(settings.seed, workers=True, verbose=False)
+
+    store = open_store(settings)
+    training, held_out = split_tracks(store, settings.held_out, seed=settings.seed)
+    clips = FaceClips(store, stride=settings.stride, tracks=training)
+    if len(clips) == 0:
+        raise UsageError(
+            f"The store {settings.store} has no track of at least 16 frames to train "
+            "on. Prepare more videos with recipes/preprocess_faces.py."
+        )
+    schedule = make_schedule(settings, len(clips))
+    max_steps = settings.max_steps or schedule.total_steps
+    module = MarlinPretraining(settings, clips, schedule)
+    write_settings(settings, folder.config)
+    describe(settings, clips, held_out, schedule, max_steps)
+    trainer = pl.Trainer(
+        max_steps=max_steps,
+        max_epochs=-1,
+        precision=settings.precision,  # type: ignore[arg-type]
+        accelerator="auto",
+        devices=settings.devices,
+        strategy="ddp_find_unused_parameters_true" if settings.devices > 1 else "auto",
+        logger=TensorBoardLogger(settings.out, name="", version="tensorboard"),
+        callbacks=[
+            WriteMetrics(
+                folder, settings.batch_size * settings.devices, settings.log_every
+            ),
+            Validation(
+                folder,
+                module.model,
+                validation_clips(store, held_out or training, settings.stride),
+                module.masking,
+                batch_size=settings.batch_size,
+                every=settings.validate_every,
+            ),
+            SaveRun(folder, module.model, settings.save_every),
+            StepProgress(settings.log_every),
+        ],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+    if trainer.is_global_zero:
+        summarise(folder, trainer.global_step)
+    return 0 if trainer.global_step >= max_steps else 1
+
+
+def make_schedule(settings: PretrainSettings, num_clips: int) -> WarmupCosine:
+    """Returns the schedule, with epochs turned into steps."""
+    total_batch = settings.batch_size * settings.devices
+    steps_per_epoch = max(1, num_clips // total_batch)
+    total_steps = settings.schedule_steps or settings.epochs * steps_per_epoch
+    warmup_steps = settings.warmup_steps
+    if warmup_steps is None:
+        warmup_steps = settings.warmup_epochs * steps_per_epoch
+    return WarmupCosine(
+        base=settings.base_learning_rate,
+        minimum=settings.min_learning_rate,
+        total_batch=total_batch,
+        warmup_steps=min(warmup_steps, total_steps),
+        total_steps=total_steps,
+    )
+
+
+def make_masking(settings: PretrainSettings, config: MarlinConfig) -> BatchMasking:
+    """Returns the masking strategy for a model's token grid."""
+    return BatchMasking(
+        settings.mask,
+        settings.mask_ratio,
+        grid=config.grid,
+        patch_size=config.patch_size,
+        tubelet_size=config.tubelet_size,
+        mode=settings.mask_mode,
+        order=settings.mask_order,
+        seed=settings.seed,
+    )
+
+
+def open_store(settings: PretrainSettings) -> FaceStore:
+    """Opens the store, or makes that of the demo clips where it is kept for reuse."""
+    if settings.store is not None:
+        return FaceStore(settings.store)
+    name = f"demo-{settings.demo_clips}x{settings.demo_frames}"
+    path = CACHE / "lightly_marlin" / name
+    console.print(f"No --store: using the built-in demo clips in {path}")
+    return demo_store(
+        path, num_clips=settings.demo_clips, num_frames=settings.demo_frames
+    )
+
+
+def validation_clips(
+    store: FaceStore, tracks: Sequence[str], stride: int
+) -> Dataset[dict[str, Any]]:
+    """Returns the middle of up to 16 tracks."""
+    clips = FaceClips(store, stride=stride, start="center", tracks=tracks)
+    return Subset(clips, range(min(len(clips), MAX_VALIDATION_CLIPS)))
+
+
+def describe(
+    settings: PretrainSettings,
+    clips: FaceClips,
+    held_out: Sequence[str],
+    schedule: WarmupCosine,
+    max_steps: int,
+) -> None:
+    """Prints what is about to happen."""
+    table = Table(title="MARLIN pretraining", show_header=False)
+    peak = schedule.base * schedule.total_batch / 256
+    rows = {
+        "model": settings.model,
+        "store": settings.store or "built-in demo clips",
+        "tracks": f"{len(clips)} to train on, {len(held_out)} held out",
+        "mask": f"{settings.mask}, ratio {settings.mask_ratio}",
+        "batch": f"{settings.batch_size} clips x {settings.devices} device(s)",
+        "learning rate": f"up to {peak:.3g}, warm-up {schedule.warmup_steps} steps, "
+        f"cosine to step {schedule.total_steps}",
+        "stops after": f"{max_steps} steps",
+        "run folder": settings.out,
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    console.print(table)
+    if not held_out:
+        console.print("Too few videos to hold one out: validating on training clips.")
+
+
+def summarise(folder: RunFolder, step: int) -> None:
+    """Prints the last validation and where things are."""
+    table = Table(title=f"after {step} steps", show_header=False)
+    rows = MetricsCsv(folder.validation, VALIDATION_COLUMNS).rows()
+    if rows:
+        last = rows[-1]
+        for name in VALIDATION_COLUMNS[1:]:
+            table.add_row(f"held-out {name}", f"{float(last[name]):.5f}")
+    pictures = sorted(folder.pictures.glob("step_*.png"))
+    table.add_row("picture", str(pictures[-1]) if pictures else "none")
+    table.add_row("weights", f'Marlin.from_pretrained("{folder.model}")')
+    table.add_row("resume", str(folder.checkpoint))
+    console.print(table)
+
+
+def quiet_lightning() -> None:
+    """Silences notices that say nothing about this training."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    # The sampler itself continues at the right clip.
+    warnings.filterwarnings("ignore", ".*mid-epoch.*")
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    # The advice of CSV and progress loggers is for automatic optimisation.
+    warnings.filterwarnings("ignore", ".*LeafSpec.*")
+
+
+if __name__ == "__main__":
+    sys.exit(run_recipe(main))

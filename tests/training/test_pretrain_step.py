@@ -1,0 +1,133 @@
+"""One forward per step equals the released algorithm with two."""
+
+import copy
+
+import pytest
+import torch
+from torch.optim import SGD, AdamW
+
+from lightly_marlin.loss import MarlinAdversarialLoss, MarlinReconstructionLoss
+from lightly_marlin.models import Marlin, MarlinConfig, MarlinDiscriminator
+from lightly_marlin.models.patches import patchify
+from lightly_marlin.training import PretrainStep
+from lightly_marlin.transforms import tube_token_mask
+
+CONFIG = MarlinConfig(
+    img_size=32,
+    num_frames=4,
+    encoder_dim=24,
+    encoder_depth=2,
+    encoder_num_heads=2,
+    decoder_dim=12,
+    decoder_depth=1,
+    decoder_num_heads=2,
+)
+WEIGHT = 0.3
+
+
+def networks():
+    torch.manual_seed(0)
+    model = Marlin(CONFIG).double()
+    return model, MarlinDiscriminator(CONFIG.patch_dim, 16).double()
+
+
+def batch(seed):
+    generator = torch.Generator().manual_seed(seed)
+    videos = torch.rand(2, 3, 4, 32, 32, generator=generator, dtype=torch.float64)
+    return videos, *tube_token_mask((2, CONFIG.grid), 0.5, generator=generator)
+
+
+def optimizers(optimizer, model, discriminator):
+    return optimizer(model.parameters(), 1e-2), optimizer(
+        discriminator.parameters(), 1e-2
+    )
+
+
+def naive_step(model, discriminator, model_optimizer, critic_optimizer, data):
+    """The released order of things: the prediction is not detached for the critic."""
+    videos, idx_keep, idx_mask = data
+    adversarial = MarlinAdversarialLoss()
+    target = patchify(videos)[torch.arange(2).unsqueeze(1), idx_mask]
+
+    critic_optimizer.zero_grad()
+    pred = model(videos, idx_keep, idx_mask)
+    loss = adversarial.discriminator_loss(discriminator(target), discriminator(pred))
+    loss.backward()
+    critic_optimizer.step()
+
+    model_optimizer.zero_grad()
+    pred = model(videos, idx_keep, idx_mask)
+    loss = ((pred - target) ** 2).mean()
+    loss = loss + WEIGHT * adversarial.generator_loss(discriminator(pred))
+    loss.backward()
+    model_optimizer.step()
+
+
+@pytest.mark.parametrize("optimizer", [SGD, AdamW])
+def test_pretrain_step__equals_two_forwards(optimizer):
+    ours, naive = networks(), networks()
+    ours_optimizers = optimizers(optimizer, *ours)
+    naive_optimizers = optimizers(optimizer, *naive)
+    step = PretrainStep(*ours, *ours_optimizers, adversarial_weight=WEIGHT)
+    for seed in range(4):
+        step(*batch(seed))
+        naive_step(*naive, *naive_optimizers, batch(seed))
+    for mine, theirs in zip(ours, naive, strict=True):
+        expected = dict(theirs.named_parameters())
+        for name, parameter in mine.named_parameters():
+            torch.testing.assert_close(parameter, expected[name], atol=1e-9, rtol=1e-6)
+
+
+def test_pretrain_step__both_networks_learn():
+    model, discriminator = networks()
+    before = copy.deepcopy((model.state_dict(), discriminator.state_dict()))
+    step = PretrainStep(model, discriminator, *optimizers(SGD, model, discriminator))
+    step(*batch(0))
+    for old, network in zip(before, (model, discriminator), strict=True):
+        changed = [not torch.equal(old[k], v) for k, v in network.state_dict().items()]
+        assert any(changed)
+    assert all(p.requires_grad for p in discriminator.parameters())
+
+
+def test_pretrain_step__losses_are_those_before_the_update():
+    model, discriminator = networks()
+    videos, idx_keep, idx_mask = batch(0)
+    with torch.no_grad():
+        pred = model(videos, idx_keep, idx_mask)
+        expected = MarlinReconstructionLoss()(pred, videos, idx_mask)
+    step = PretrainStep(model, discriminator, *optimizers(SGD, model, discriminator))
+    losses = step(videos, idx_keep, idx_mask)
+    torch.testing.assert_close(losses.reconstruction, expected)
+    assert not losses.reconstruction.requires_grad
+
+
+def test_pretrain_step__without_discriminator():
+    model, _ = networks()
+    step = PretrainStep(model, None, SGD(model.parameters(), 1e-2), None)
+    losses = step(*batch(0))
+    assert losses.discriminator == losses.generator_adversarial == 0
+    assert losses.reconstruction > 0
+
+
+def test_pretrain_step__gradient_penalty_changes_only_the_critic():
+    results = []
+    for penalty in (0.0, 10.0):
+        model, discriminator = networks()
+        step = PretrainStep(
+            model,
+            discriminator,
+            *optimizers(SGD, model, discriminator),
+            adversarial_weight=0.0,
+            gradient_penalty_weight=penalty,
+        )
+        step(*batch(0), torch.Generator().manual_seed(0))
+        results.append((model.state_dict(), discriminator.state_dict()))
+    (model_a, critic_a), (model_b, critic_b) = results
+    assert all(torch.equal(model_a[name], model_b[name]) for name in model_a)
+    assert not all(torch.equal(critic_a[name], critic_b[name]) for name in critic_a)
+
+
+def test_pretrain_step__needs_both_or_neither():
+    model, discriminator = networks()
+    with pytest.raises(ValueError, match="Invalid discriminator_optimizer"):
+        PretrainStep(model, discriminator, SGD(model.parameters(), 1e-2), None)

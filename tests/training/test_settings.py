@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+
+from lightly_marlin.training.settings import (
+    PretrainSettings,
+    read_settings,
+    write_settings,
+)
+from lightly_marlin.utils.errors import UsageError
+
+CONFIGS = Path(__file__).parents[2] / "recipes" / "configs"
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_read_settings__later_wins(tmp_path):
+    first = write(tmp_path / "a.yaml", "batch_size: 4\nseed: 1\nmask: tube")
+    second = write(tmp_path / "b.yaml", "batch_size: 5\nbase_learning_rate: 1e-3")
+    settings = read_settings([first, second], {"seed": 2})
+    assert settings.batch_size == 5
+    assert settings.seed == 2
+    assert settings.mask == "tube"
+    assert settings.base_learning_rate == 1e-3
+
+
+def test_write_settings__round_trip(tmp_path):
+    settings = PretrainSettings(model="marlin_vit_tiny", max_steps=3, beta2=0.9)
+    write_settings(settings, tmp_path / "config.yaml")
+    assert read_settings([tmp_path / "config.yaml"], {}) == settings
+
+
+@pytest.mark.parametrize("name", ["tiny", "small", "base", "large"])
+def test_configs__are_valid(name):
+    settings = read_settings([CONFIGS / f"marlin_vit_{name}.yaml"], {})
+    assert settings.model == f"marlin_vit_{name}"
+    if name != "tiny":
+        released = (settings.base_learning_rate, settings.epochs, settings.beta2)
+        assert released == (1.5e-4, 2000, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("colour: red", "unknown settings: colour. Supported are model"),
+        ("batch_size: many", r"invalid batch_size \('many'\): must be int"),
+        ("batch_size: 2.5", "invalid batch_size"),
+        ("batch_size: true", "invalid batch_size"),
+        ("- 1", "must map names to values, got list"),
+        ("a: [", "cannot be read"),
+        ("mask: cube", r"Invalid mask \(cube\)\. Supported values are fasking"),
+        ("model: vit", r"Invalid model \(vit\)"),
+        ("mask_ratio: 1.0", r"Invalid mask_ratio 1\.0"),
+        ("held_out: 1.0", "Invalid held_out"),
+        ("devices: 0", "Invalid devices 0: must be at least 1"),
+        ("workers: -1", "Invalid workers -1: must not be negative"),
+        ("precision: fp8", r"Invalid precision \(fp8\)"),
+    ],
+)
+def test_read_settings__errors(tmp_path, text, message):
+    with pytest.raises(UsageError, match=message):
+        read_settings([write(tmp_path / "a.yaml", text)], {})
+
+
+def test_read_settings__missing_file(tmp_path):
+    with pytest.raises(UsageError, match=r"none\.yaml cannot be read"):
+        read_settings([tmp_path / "none.yaml"], {})

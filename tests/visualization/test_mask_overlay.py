@@ -1,0 +1,23 @@
+import torch
+
+from lightly_marlin.regions import Label, RegionCells
+from lightly_marlin.visualization.mask_overlay import REGION_COLORS, mask_overlay
+
+
+def test_mask_overlay__paints_only_masked_tokens_in_region_colours():
+    videos = torch.zeros(1, 3, 2, 32, 32, dtype=torch.uint8)
+    labels = torch.zeros(1, 2, 32, 32, dtype=torch.int64)
+    labels[..., 16:, :] = Label.NOSE
+    cells = RegionCells.from_labels(labels).bits
+    painted = mask_overlay(videos, torch.tensor([[0, 2]]), cells, strength=1.0)
+    for row, label in ((0, Label.BACKGROUND), (16, Label.NOSE)):
+        color = torch.tensor(REGION_COLORS[label])
+        torch.testing.assert_close(painted[0, :, 0, row, 0], color)
+        assert painted[0, :, 0, row, 16:].eq(0).all()
+
+
+def test_mask_overlay__without_regions():
+    videos = torch.ones(1, 3, 2, 32, 32)
+    painted = mask_overlay(videos, torch.tensor([[3]]))
+    assert painted[..., :16, :].eq(1).all()
+    assert painted[..., 16:, 16:].lt(1).all()
