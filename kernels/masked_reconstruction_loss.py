@@ -21,6 +21,8 @@ from lightly_marlin.kernels.checks import (
 )
 from lightly_marlin.kernels.scatter import scatter_tubelets
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 __all__ = ["LOSSES", "masked_reconstruction_loss"]
 
@@ -105,7 +107,10 @@ def _setup_context(
     ctx.save_for_backward(idx_mask, output[1], videos if needs_target else None)
 
 
-def _backward(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor | None, ...]:
+@once_differentiable
+def _backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+    if grad is None:
+        return (None,) * 8
     idx_mask, slope, videos = ctx.saved_tensors
     scale = grad * ((2 if ctx.loss == "mse" else 1) / slope.shape[-1])
     grad_pixels = slope * scale.unsqueeze(-1)
@@ -179,32 +184,19 @@ def masked_reconstruction_loss(
         ValueError: If a shape, dtype, device, option or index is not as above (index
             values on CUDA: see `lightly_marlin.kernels.checks`).
     """
-    check_floating("pred", pred, ndim=3)
     num_tokens = check_videos(videos, tubelet_size=tubelet_size, patch_size=patch_size)
-    batch_size, channels = videos.shape[:2]
     check_indices(
         "idx_mask",
         idx_mask,
-        batch_size=batch_size,
+        batch_size=videos.shape[0],
         num_tokens=num_tokens,
         device=videos.device,
     )
-    check_same_device("pred", pred, videos.device)
-    expected = (*idx_mask.shape, channels * tubelet_size * patch_size**2)
-    if tuple(pred.shape) != expected or pred.numel() == 0:
-        raise ValueError(
-            f"pred must have shape (B, n, P) = {expected}, as idx_mask and videos "
-            f"have it, and not be empty, got shape {tuple(pred.shape)}."
-        )
+    num_pixels = videos.shape[1] * tubelet_size * patch_size**2
+    _check_pred(pred, (*idx_mask.shape, num_pixels), videos.device)
     check_choice("loss", loss, LOSSES)
     if weights is not None:
-        check_floating("weights", weights)
-        check_same_device("weights", weights, videos.device)
-        if weights.shape != idx_mask.shape:
-            raise ValueError(
-                f"weights must have shape (B, n) = {tuple(idx_mask.shape)}, "
-                f"got shape {tuple(weights.shape)}."
-            )
+        _check_weights(weights, idx_mask)
     token_losses, _ = masked_token_losses_op(
         pred,
         videos,
@@ -216,6 +208,26 @@ def masked_reconstruction_loss(
         torch.is_grad_enabled() and (pred.requires_grad or videos.requires_grad),
     )
     return reference.weighted_mean(token_losses, weights)
+
+
+def _check_pred(pred: Tensor, shape: tuple[int, ...], device: torch.device) -> None:
+    check_floating("pred", pred, ndim=3)
+    check_same_device("pred", pred, device)
+    if tuple(pred.shape) != shape or pred.numel() == 0:
+        raise ValueError(
+            f"pred must have shape (B, n, P) = {shape}, as idx_mask and videos have "
+            f"it, and not be empty, got shape {tuple(pred.shape)}."
+        )
+
+
+def _check_weights(weights: Tensor, idx_mask: Tensor) -> None:
+    check_floating("weights", weights)
+    check_same_device("weights", weights, idx_mask.device)
+    if weights.shape != idx_mask.shape:
+        raise ValueError(
+            f"weights must have shape (B, n) = {tuple(idx_mask.shape)}, "
+            f"got shape {tuple(weights.shape)}."
+        )
 
 
 def _target(
@@ -246,8 +258,8 @@ def _token_losses(difference: Tensor, loss: str) -> Tensor:
         # A norm reads once and writes nothing; a square would be another (B, n, P).
         norm: Tensor = torch.linalg.vector_norm(difference, ord=order, dim=-1)
         return norm**order / num_pixels
-    clamped = difference.clamp(-1, 1)
-    return (clamped * (difference - clamped / 2)).mean(dim=-1)
+    zero = difference.new_zeros(()).expand_as(difference)
+    return F.huber_loss(difference, zero, reduction="none").mean(dim=-1)
 
 
 def _normalize_pixels_backward(grad: Tensor, pixels: Tensor) -> Tensor:

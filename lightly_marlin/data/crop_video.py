@@ -110,9 +110,13 @@ class _Decoder(threading.local):
 
     def planes(self, jpeg: bytes) -> Any | None:
         """Returns the picture as planar GBR, or None if it is damaged."""
+        if not jpeg:
+            # FFmpeg would take it for the end of all pictures.
+            return None
         try:
             frames = self.codec.decode(self.packet(jpeg))
         except self.error:
+            self.codec.flush_buffers()
             return None
         if len(frames) != 1:
             return None

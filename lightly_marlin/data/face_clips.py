@@ -97,7 +97,7 @@ class FaceClips(Dataset[FaceClip]):
         if not fitting:
             raise UsageError(
                 f"The store {self.store.path} has no track of at least {num_frames} "
-                f"frames among {len(chosen)}. Prepare more videos, or shorten the clips."
+                f"frames among {len(chosen)}. Prepare more videos or shorten the clips."
             )
         self.track_ids = [names[index] for index in fitting]
         # An array, not a list: workers share its memory for good.

@@ -40,12 +40,12 @@ class PreparationOptions:
 
     Attributes:
         all_faces: Keep every face track; otherwise the one that fills the most.
-        min_face: Leave out tracks whose crop boxes are narrower, in source pixels.
+        min_face: About the smallest face to look for: its side in source pixels.
         parser: Parses the crops into regions; None derives them from the landmarks.
     """
 
     all_faces: bool = False
-    min_face: float = 0.0
+    min_face: int = 40
     parser: FaceParser | None = None
 
 
@@ -53,7 +53,7 @@ class PreparationOptions:
 class _Found:
     """What the first pass over a video gives."""
 
-    tracks: list[FaceTrack]
+    tracks: list[FaceTrack]  # sorted by start
     longest: int
     num_frames: int
     num_skipped: int
@@ -77,7 +77,7 @@ def prepare_video(
     """
     num_frames = 0
     try:
-        found = _find_faces(video.path)
+        found = _find_faces(video.path, options)
         num_frames = found.num_frames
         tracks = _select(video.path, found, options)
         _write_tracks(video.path, folder, tracks, found, options)
@@ -101,18 +101,18 @@ class _NoFaceError(VideoError):
     """There is no face anywhere in a video that is otherwise fine."""
 
 
-def _find_faces(path: Path) -> _Found:
+def _find_faces(path: Path, options: PreparationOptions) -> _Found:
+    """Reads the video once and follows every face in it."""
     from lightly_marlin.faces import FaceFinder
 
-    finder = FaceFinder(min_frames=MIN_FRAMES)
+    finder = FaceFinder(min_frames=MIN_FRAMES, min_face=options.min_face)
     size = (0, 0)
     with VideoReader(path) as reader:
         for frame in reader:
             size = (frame.shape[1], frame.shape[0])
             finder.update(frame)
-    tracks = sorted(finder.finish(), key=lambda track: track.start_frame)
     return _Found(
-        tracks=tracks,
+        tracks=finder.finish(),
         longest=finder.longest,
         num_frames=reader.num_frames,
         num_skipped=reader.num_skipped,
@@ -140,15 +140,7 @@ def _select(path: Path, found: _Found, options: PreparationOptions) -> list[Face
             f"the longest face track has {found.longest} frames; {MIN_FRAMES} are "
             f"needed{suffix}",
         )
-    tracks = [track for track in found.tracks if _face_size(track) >= options.min_face]
-    if not tracks:
-        largest = max(_face_size(track) for track in found.tracks)
-        raise VideoError(
-            path,
-            f"its largest face crop is {largest:.0f} pixels wide; at least "
-            f"{options.min_face:g} are asked for",
-        )
-    return tracks if options.all_faces else [main_track(tracks)]
+    return found.tracks if options.all_faces else [main_track(found.tracks)]
 
 
 def _write_tracks(
@@ -220,7 +212,7 @@ def _index_row(source: str, number: int, track: FaceTrack, found: _Found) -> Tra
         height=found.size[1],
         score=float(track.score),
         coverage=float(np.mean(track.detected)),
-        face_size=_face_size(track),
+        face_size=float(np.median(track.boxes[:, 2] - track.boxes[:, 0])),
         video=f"{TRACKS_NAME}/{name}/{_video_name(number)}",
     )
 
@@ -235,10 +227,6 @@ def _without_tracks(
 
 def _video_name(number: int) -> str:
     return f"track_{number:03d}.mov"
-
-
-def _face_size(track: FaceTrack) -> float:
-    return float(np.median(track.boxes[:, 2] - track.boxes[:, 0]))
 
 
 def _damage(found: _Found) -> str | None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
-import pickle
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,7 +64,7 @@ def prepare_videos(
     *,
     num_workers: int | None = None,
     all_faces: bool = False,
-    min_face: float = 0.0,
+    min_face: int = 40,
     parser: FaceParser | None = None,
 ) -> PreparationSummary:
     """Finds the faces in videos and writes their tracks to a face store.
@@ -83,10 +81,10 @@ def prepare_videos(
             Number of worker processes; None for one per available core, 0 to work in
             this process (a crash of a decoder then ends it).
         all_faces: Keep every face track of a video; otherwise the main one.
-        min_face: Leave out tracks whose crop boxes are narrower, in source pixels.
+        min_face: About the smallest face to look for: its side in source pixels.
         parser:
-            Parses the crops into regions; None derives them from the landmarks. It is
-            sent to the workers, so it must be picklable.
+            Parses the crops into regions; None derives them from the landmarks. One
+            that cannot be pickled works in this process only.
 
     Returns:
         What was done.
@@ -95,8 +93,13 @@ def prepare_videos(
         UsageError:
             If there are no videos, or the store cannot be written or is of another
             version.
+        ValueError: If an option is out of range.
     """
     started = time.monotonic()
+    if min_face < 1:
+        raise ValueError(f"Invalid min_face {min_face}: must be at least 1 pixel.")
+    if num_workers is not None and num_workers < 0:
+        raise ValueError(f"Invalid num_workers {num_workers}: must be at least 0.")
     options = PreparationOptions(all_faces, min_face, parser)
     files = find_videos(videos, exclude=store)
     if num_workers is None:
@@ -171,14 +174,11 @@ def _unfinished(
 
 def _settings(options: PreparationOptions) -> dict[str, Any]:
     """Returns what, besides the file, decides about the result."""
-    parser = "landmarks"
-    if options.parser is not None:
-        state = pickle.dumps(options.parser)
-        parser = hashlib.blake2b(state, digest_size=16).hexdigest()
+    kind = type(options.parser)
     return {
         "all_faces": options.all_faces,
         "min_face": options.min_face,
-        "parser": parser,
+        "parser": options.parser and f"{kind.__module__}.{kind.__qualname__}",
     }
 
 

@@ -114,10 +114,15 @@ class StoreWriter:
 
         Args:
             record: What became of the video.
-            folder: From `unfinished_folder`, with the files that the record names.
+            folder:
+                From `unfinished_folder`, with the files that the record names. Files of
+                a video that gave no track in the end are removed.
         """
         final = self._tracks / video_id(record.source)
         with self.explained():
+            if not record.rows:
+                for file in folder.iterdir():
+                    file.unlink()
             write_json(folder / VIDEO_NAME, record.to_json())
             if final.exists():
                 # Renamed first, so that no reader meets a folder that is half removed.

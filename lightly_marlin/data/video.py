@@ -28,7 +28,6 @@ __all__ = ["VideoError", "VideoReader", "iter_frames", "write_video"]
 
 _DEFAULT_FPS = 25.0
 _MAX_FPS = 1000.0
-_INVALID_DATA = "Invalid data found"
 
 
 class VideoError(UsageError):
@@ -155,7 +154,9 @@ class VideoReader:
         except (self._av.FFmpegError, OSError, ValueError) as error:
             self.close()
             reason = getattr(error, "strerror", None) or str(error)
-            if _INVALID_DATA in reason:
+            if isinstance(error, EOFError):
+                reason = "it ends before its first frame"
+            elif isinstance(error, self._av.error.InvalidDataError):
                 reason = "not a video, or cut off before its index"
             raise VideoError(self.path, f"cannot be opened: {reason}") from error
         self._resources.callback(container.close)
@@ -264,8 +265,11 @@ def write_video(
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate)
         stream.pix_fmt = pixel_format
-        for frame in frames:
-            stream.height, stream.width = frame.shape[:2]
+        # Encoders split the work by threads, so their number changes the file.
+        stream.codec_context.thread_count = 1
+        for index, frame in enumerate(frames):
+            if index == 0:
+                stream.height, stream.width = frame.shape[:2]
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
             container.mux(stream.encode(picture))
         container.mux(stream.encode())

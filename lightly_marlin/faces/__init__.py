@@ -1,0 +1,36 @@
+"""Faces: find and follow them, crop them, parse their regions.
+
+A video frame goes in, face tracks with crop boxes, landmarks and region maps come out.
+"""
+
+from lightly_marlin.faces.crop import crop_face, landmarks_to_crop
+from lightly_marlin.faces.dlib_models import (
+    Detection,
+    DlibDetector,
+    DlibLandmarks,
+    DlibTracker,
+)
+from lightly_marlin.faces.finder import FaceFinder, find_faces
+from lightly_marlin.faces.landmark_regions import regions_from_landmarks
+from lightly_marlin.faces.parser import FaceParser, LandmarkParser
+from lightly_marlin.faces.torchscript_parser import TorchScriptParser
+from lightly_marlin.faces.track import FaceTrack, main_track
+from lightly_marlin.regions import RegionCells
+
+__all__ = [
+    "Detection",
+    "DlibDetector",
+    "DlibLandmarks",
+    "DlibTracker",
+    "FaceFinder",
+    "FaceParser",
+    "FaceTrack",
+    "LandmarkParser",
+    "RegionCells",
+    "TorchScriptParser",
+    "crop_face",
+    "find_faces",
+    "landmarks_to_crop",
+    "main_track",
+    "regions_from_landmarks",
+]

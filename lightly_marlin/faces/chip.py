@@ -63,7 +63,9 @@ class FaceChip:
         reach = CHIP_SIZE / scale / np.sqrt(2) + 2
         height, width = plane.shape
         left, top = np.clip(np.floor(centre - reach), 0, (width - 1, height - 1))
-        right, bottom = np.clip(np.ceil(centre + reach), (left + 1, top + 1), (width, height))
+        right, bottom = np.clip(
+            np.ceil(centre + reach), (left + 1, top + 1), (width, height)
+        )
         part = plane[int(top) : int(bottom), int(left) : int(right)]
         image = Image.fromarray(np.ascontiguousarray(part))
         # Sampling alone would skip pixels of a large face.

@@ -73,7 +73,9 @@ def _frontal_detector() -> Any:
 def _shape_predictor() -> Any:
     # 100 MB and half a second: once per process.
     dlib = require("dlib", purpose="finding facial landmarks")
-    return dlib.shape_predictor(str(model_file("shape_predictor_68_face_landmarks.dat")))
+    return dlib.shape_predictor(
+        str(model_file("shape_predictor_68_face_landmarks.dat"))
+    )
 
 
 def _check_plane(image: NDArray[np.uint8]) -> None:
@@ -97,7 +99,8 @@ class DlibDetector:
         """Finds faces.
 
         Args:
-            image: uint8 luma with shape (H, W). Enlarge it to find faces below 80 pixels.
+            image:
+                uint8 luma with shape (H, W). Enlarge it to find faces below 80 pixels.
             threshold: Lowest score of a face; dlib's own is 0.
 
         Returns:
@@ -116,7 +119,7 @@ class DlibDetector:
                 ),
                 float(score),
             )
-            for r, score in zip(rectangles, scores)
+            for r, score in zip(rectangles, scores, strict=True)
         ]
 
 
@@ -144,7 +147,8 @@ class DlibLandmarks:
         _check_plane(image)
         image = np.ascontiguousarray(image)
         landmarks = np.empty((len(boxes), NUM_LANDMARKS, 2), dtype=np.float32)
-        for row, (x0, y0, x1, y1) in zip(landmarks, np.rint(boxes).astype(int).tolist()):
+        corners = np.rint(boxes).astype(int).tolist()
+        for row, (x0, y0, x1, y1) in zip(landmarks, corners, strict=True):
             rectangle = self._rectangle(x0, y0, max(x1 - 1, x0), max(y1 - 1, y0))
             parts = self._predictor(image, rectangle).parts()
             row[:] = [(part.x, part.y) for part in parts]

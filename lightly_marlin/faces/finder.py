@@ -244,7 +244,7 @@ class FaceFinder:
         )
 
     def _is_known(self, box: NDArray[np.float64], frame: int) -> bool:
-        """Returns whether another face covers `box` (4,), in plane pixels, in a frame."""
+        """Returns whether another face covers a box (4,) of the plane in a frame."""
         live = [face.box_at(frame) for face in self._live]
         closed = [
             face.box_at(frame) for face in self._closed if face.scene == self._scene
@@ -255,7 +255,9 @@ class FaceFinder:
 
     def _without_tail(self, sightings: list[Sighting]) -> list[Sighting]:
         """Drops what was followed beyond the last detection and its next check."""
-        last = max(i for i, sighting in enumerate(sightings) if sighting.score is not None)
+        last = max(
+            i for i, sighting in enumerate(sightings) if sighting.score is not None
+        )
         return sightings[: last + self._check_every]
 
     def _close(self, faces: Iterable[_LiveFace]) -> None:
@@ -313,7 +315,7 @@ def find_faces(frames: Iterable[NDArray[np.uint8]], **options: Any) -> list[Face
 
 def _enlargement(plane: NDArray[np.uint8]) -> float:
     """Returns by how much a plane may be enlarged for the search."""
-    return _LONGEST_SIDE / max(plane.shape)
+    return _LONGEST_SIDE / float(max(plane.shape))
 
 
 def _is_among(box: NDArray[np.float64], others: list[NDArray[np.float64]]) -> bool:

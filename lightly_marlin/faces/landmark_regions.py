@@ -23,13 +23,13 @@ __all__ = ["regions_from_landmarks"]
 
 _Points = NDArray[np.float64]
 
-# Shares of the distance from chin to brows. A face is three thirds high, and hair covers
-# a part of the upper one; the hair itself rises above the forehead and ends at the ears.
+# Shares of the distance from chin to brows. A face is three thirds high, and hair
+# covers a part of the upper one; it rises above the forehead and ends at the ears.
 _FOREHEAD = 0.40
 _HAIR_ABOVE = 0.30
-_HAIR_BESIDE = 0.16
+_HAIR_BESIDE = 0.13
 
-# Where the outline of the hair starts below the line of the ears, as an angle of its arc.
+# How far the hair goes on below the line of the ears, as an angle of its arc.
 _HAIR_DROP = np.deg2rad(12.0)
 
 # The landmarks of a brow follow its upper edge [1]; shares of the brow's length.
@@ -69,7 +69,7 @@ def regions_from_landmarks(
     if height <= 0 or width <= 0:
         raise ValueError(f"Invalid size {height}x{width}: must be at least 1x1 pixel.")
     regions = np.empty((len(points), height, width), dtype=np.uint8)
-    for region, face in zip(regions, points):
+    for region, face in zip(regions, points, strict=True):
         region[:] = _draw_face(face, height, width)
     return regions
 

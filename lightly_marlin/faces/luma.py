@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["check_frame", "cut_region", "luma_plane", "resize_plane"]
+__all__ = ["check_frame", "luma_plane", "resize_plane"]
 
 
 def check_frame(frame: NDArray[np.uint8]) -> None:
@@ -46,8 +46,10 @@ def luma_plane(
     image = Image.fromarray(np.ascontiguousarray(frame)).convert("L")
     scale = min(1.0, longest_side / max(image.size))
     if scale < 1.0:
-        size = (max(1, round(side * scale)) for side in image.size)
-        image = image.resize(tuple(size), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        image = image.resize(
+            (width, height), Image.Resampling.BILINEAR, reducing_gap=2.0
+        )
     return np.asarray(image), scale
 
 
@@ -59,28 +61,3 @@ def resize_plane(plane: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
         return plane
     image = Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR)
     return np.asarray(image)
-
-
-def cut_region(
-    plane: NDArray[np.uint8], box: NDArray[np.float64], scale: float
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Cuts the part of a plane under a box and resizes it.
-
-    Args:
-        plane: uint8 array with shape (h, w).
-        box: float array with shape (4,): x0, y0, x1, y1 in plane pixels.
-        scale: Region pixels per plane pixel.
-
-    Returns:
-        The region, a uint8 array whose sides are 0 if the box misses the plane, and its
-        origin (x, y) in plane pixels, float64 with shape (2,).
-    """
-    height, width = plane.shape
-    x0, y0 = (int(np.clip(v, 0, side)) for v, side in zip(box[:2], (width, height)))
-    x1, y1 = (
-        int(np.clip(np.ceil(v), 0, side)) for v, side in zip(box[2:], (width, height))
-    )
-    origin = np.array([x0, y0], dtype=np.float64)
-    if x1 <= x0 or y1 <= y0:
-        return np.zeros((0, 0), dtype=np.uint8), origin
-    return resize_plane(np.ascontiguousarray(plane[y0:y1, x0:x1]), scale), origin

@@ -48,9 +48,9 @@ def smooth_polynomial(values: NDArray[np.floating], window: int) -> NDArray[np.f
         float64 array with the shape of `values`.
     """
     signal = require("scipy.signal", purpose="smoothing face tracks")
-    values = np.asarray(values, dtype=np.float64)
     if len(values) < window:
-        return values.copy()
-    return np.asarray(
-        signal.savgol_filter(values, window, polyorder=2, axis=0), dtype=np.float64
+        return np.array(values, dtype=np.float64)
+    smooth = signal.savgol_filter(
+        np.asarray(values, dtype=np.float64), window, polyorder=2, axis=0
     )
+    return np.asarray(smooth, dtype=np.float64)

@@ -28,7 +28,8 @@ class FaceTrack:
             float32 array with shape (n, 4): x0, y0, x1, y1 of the square crop box in
             source pixels, smooth in time; may reach outside the frame.
         landmarks:
-            float32 array with shape (n, 68, 2): x, y in source pixels, smoothed in time.
+            float32 array with shape (n, 68, 2): x, y in source pixels, smoothed in
+            time.
         detected:
             bool array with shape (n,): a detector saw the face in this frame. The other
             frames were followed or interpolated; most of them were not looked at by the
@@ -48,7 +49,7 @@ class FaceTrack:
         """Checks the shapes.
 
         Raises:
-            ValueError: If the arrays do not describe the same positive number of frames.
+            ValueError: If the arrays differ in their number of frames, or have none.
         """
         count = len(self.boxes)
         expected = {

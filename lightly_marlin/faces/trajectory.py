@@ -72,7 +72,8 @@ class Trajectory:
         if not self.start <= frame < self.end:
             return None
         index = frame - self.start
-        return face_boxes(self.landmarks[index : index + 1])[0]
+        box: NDArray[np.float64] = face_boxes(self.landmarks[index : index + 1])[0]
+        return box
 
 
 def join_trajectories(

@@ -57,7 +57,9 @@ def locate(source: str | Path, name: str = WEIGHTS_NAME) -> Path:
             )
         return path / name
     repository = str(source)
-    if not _REPOSITORY_ID.fullmatch(repository) or path.suffix in _FILE_SUFFIXES:
+    # A misspelt path below a folder that exists is not worth asking the network for.
+    local = path.suffix in _FILE_SUFFIXES or path.parent.is_dir()
+    if local or not _REPOSITORY_ID.fullmatch(repository):
         raise WeightsNotFoundError(
             f"There is no file or folder {source}, and it is no repository id of the "
             "Hugging Face Hub (owner/name)."
@@ -111,22 +113,18 @@ def _read_pickle(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals(_HARMLESS):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except Exception as error:
+        # Bytes that are no pickle make the unpickler fail in any way there is.
         found = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if found is None:
+        if not isinstance(error, pickle.UnpicklingError) or found is None:
             raise UsageError(
-                f"Cannot read {path}: it is damaged or no checkpoint."
+                f"Cannot read {path}: it is damaged, incomplete or no checkpoint."
             ) from error
         raise UsageError(
             f"Refused to read {path}: beside weights it holds {found[1]}, which could "
-            "run code. If you trust its origin, save its weights alone once: "
-            f'torch.save(torch.load("{path}", weights_only=False)["state_dict"], '
+            "run code when it is read. If you trust its origin, save its weights alone "
+            f'once: torch.save(torch.load("{path}", weights_only=False)["state_dict"], '
             '"weights.pt").'
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"Cannot read {path}: it is damaged, incomplete or no checkpoint "
-            f"({_first_line(error)})."
         ) from error
 
 

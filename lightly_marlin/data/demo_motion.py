@@ -1,0 +1,155 @@
+"""How the face and the camera of a demo clip move: smooth curves over time.
+
+Lengths are in units of the distance between the eyes, along axes that lie along the
+eyes and down the face. Landmarks are in the order of iBUG 300-W.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["camera_path", "expression_path", "wave"]
+
+_Array = NDArray[np.float64]
+
+_UPPER_LIDS = (37, 38, 43, 44)
+_LOWER_LIDS = (41, 40, 47, 46)
+
+
+def wave(
+    generator: np.random.Generator, seconds: _Array, low: float, high: float
+) -> _Array:
+    """Returns a smooth random curve.
+
+    Args:
+        generator: Draws frequencies and phases; a fixed number of values.
+        seconds: float64 array with shape (T,): times.
+        low: Lowest frequency in hertz.
+        high: Highest frequency in hertz.
+
+    Returns:
+        float64 array with shape (T,) in [-1, 1]; a longer one begins the same.
+    """
+    frequencies = generator.uniform(low, high, size=3)
+    phases = generator.uniform(0, 2 * np.pi, size=3)
+    weights = np.array([0.5, 0.3, 0.2])
+    angles = 2 * np.pi * frequencies * seconds[:, None] + phases
+    curve: _Array = np.sin(angles) @ weights
+    return curve
+
+
+def expression_path(
+    landmarks: _Array, generator: np.random.Generator, seconds: _Array
+) -> _Array:
+    """Moves landmarks as a talking face does.
+
+    Args:
+        landmarks: float64 array with shape (68, 2) of the face at rest.
+        generator: Draws the curves.
+        seconds: float64 array with shape (T,): times.
+
+    Returns:
+        float64 array with shape (T, 68, 2).
+    """
+    talk = wave(generator, seconds, 1.0, 2.2)
+    mood = 0.6 + 0.4 * wave(generator, seconds, 0.1, 0.4)
+    opening = 0.8 * mood * (0.4 + 0.6 * talk)
+    smile = wave(generator, seconds, 0.2, 0.6)
+    brows = np.maximum(wave(generator, seconds, 0.2, 0.7), -0.3)
+    turn = generator.uniform(-0.3, 0.3) + 0.7 * wave(generator, seconds, 0.15, 0.45)
+    nod = 0.8 * wave(generator, seconds, 0.2, 0.6)
+    blink = _blinks(generator, seconds)
+
+    depth = _depths()
+    sideways = np.stack([depth, np.zeros(68)], axis=-1)
+    modes = [
+        (opening, _mouth_opening()),
+        (smile, _smile()),
+        (brows, _brow_raise()),
+        (0.16 * turn, sideways),
+        (0.09 * nod, sideways[:, ::-1]),
+        (blink, _lid_closing(landmarks)),
+    ]
+    path: _Array = np.repeat(landmarks[None], len(seconds), axis=0)
+    for amount, mode in modes:
+        path += amount[:, None, None] * mode
+    return path
+
+
+def camera_path(generator: np.random.Generator, seconds: _Array) -> _Array:
+    """Moves a camera: pan, zoom and a little roll about a framing of its own.
+
+    Args:
+        generator: Draws the curves.
+        seconds: float64 array with shape (T,): times.
+
+    Returns:
+        float64 array with shape (T, 2, 3): affine maps of output coordinates (x, y, 1)
+        to the picture, in units of half the view.
+    """
+    zoom = np.exp(
+        generator.uniform(-0.06, 0.06) + 0.07 * wave(generator, seconds, 0.08, 0.3)
+    )
+    roll = np.deg2rad(generator.uniform(-4, 4) + 4 * wave(generator, seconds, 0.1, 0.4))
+    shift = [
+        generator.uniform(-0.06, 0.06) + 0.07 * wave(generator, seconds, 0.1, 0.4)
+        for _ in range(2)
+    ]
+    cos, sin = zoom * np.cos(roll), zoom * np.sin(roll)
+    rows = [[cos, -sin, shift[0]], [sin, cos, shift[1]]]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=1)
+
+
+def _blinks(generator: np.random.Generator, seconds: _Array) -> _Array:
+    """Returns how far the lids are closed (T,), in [0, 1]."""
+    period = generator.uniform(1.6, 2.8)
+    since = (seconds + generator.uniform(0, period)) % period
+    closed: _Array = np.exp(-0.5 * np.square((since - 0.3) / 0.06))
+    return closed
+
+
+def _depths() -> _Array:
+    """Returns how far each landmark (68,) stands out, and moves when one turns."""
+    jaw = 0.15 + 0.4 * np.sin(np.linspace(0, np.pi, 17))
+    nose = np.array([0.6, 0.75, 0.9, 1.0, 0.7, 0.8, 0.85, 0.8, 0.7])
+    parts = [jaw, np.full(10, 0.5), nose, np.full(12, 0.5), np.full(20, 0.65)]
+    return np.concatenate(parts)
+
+
+def _mouth_opening() -> _Array:
+    """Returns the offsets (68, 2) of a mouth that opens: lip and jaw go down."""
+    mode = np.zeros((68, 2))
+    mode[2:15, 1] = 0.24 * np.sin(np.linspace(0, np.pi, 13))
+    mode[55:60, 1] = [0.16, 0.27, 0.30, 0.27, 0.16]
+    mode[65:68, 1] = [0.25, 0.28, 0.25]
+    mode[[50, 51, 52, 61, 62, 63], 1] = -0.03
+    mode[[48, 60], 0], mode[[54, 64], 0] = 0.05, -0.05
+    mode[[48, 54, 60, 64], 1] = 0.06
+    return mode
+
+
+def _smile() -> _Array:
+    """Returns the offsets (68, 2) of a smile: the corners go out and up."""
+    mode = np.zeros((68, 2))
+    for points, share in (((48, 60), 1.0), ((49, 59), 0.6)):
+        mode[points, :] = (-0.09 * share, -0.07 * share)
+    for points, share in (((54, 64), 1.0), ((53, 55), 0.6)):
+        mode[points, :] = (0.09 * share, -0.07 * share)
+    return mode
+
+
+def _brow_raise() -> _Array:
+    """Returns the offsets (68, 2) of raised brows."""
+    mode = np.zeros((68, 2))
+    mode[17:27, 1] = -0.13
+    mode[[37, 38, 43, 44], 1] = -0.02
+    return mode
+
+
+def _lid_closing(landmarks: _Array) -> _Array:
+    """Returns the offsets (68, 2) that close the eyes of a face (68, 2)."""
+    mode = np.zeros((68, 2))
+    lower, upper = list(_LOWER_LIDS), list(_UPPER_LIDS)
+    mode[upper] = 0.72 * (landmarks[lower] - landmarks[upper])
+    return mode

@@ -1,0 +1,159 @@
+"""Parsing faces with an exported segmentation network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from lightly_marlin.faces.crop import crop_face
+from lightly_marlin.faces.parser import check_parser_input
+from lightly_marlin.regions import NUM_LABELS
+
+__all__ = ["TorchScriptParser"]
+
+
+class TorchScriptParser:
+    """Runs a TorchScript segmentation network on the crop of each face.
+
+    The network takes float32 RGB in [0, 1] with shape (T, 3, size, size) and returns
+    logits (T, 11, h, w) or integer labels (T, h, w), in the order of LaPa's labels, at
+    any resolution. Loading runs no code but TorchScript: nothing is unpickled.
+
+    Example:
+        >>> parser = TorchScriptParser("lapa.torchscript", size=448)
+        >>> regions = parser(frames, boxes)
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        size: int = 224,
+        batch_size: int = 16,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Loads the network.
+
+        Args:
+            path: A file written by `torch.jit.save`.
+            size: Side of the network's input in pixels.
+            batch_size: Crops per call of the network.
+            device: Where it runs.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it holds no TorchScript network, or an option is below 1.
+        """
+        for name, value in (("size", size), ("batch_size", batch_size)):
+            if value < 1:
+                raise ValueError(f"Invalid {name} {value}: must be at least 1.")
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"No TorchScript network at {path}.")
+        try:
+            network = torch.jit.load(  # type: ignore[no-untyped-call]
+                str(path), map_location="cpu"
+            )
+        except RuntimeError as error:
+            raise ValueError(
+                f"Invalid network {path}: must be a file written by torch.jit.save. "
+                "State dicts and pickled modules are not loaded."
+            ) from error
+        self._network = network.eval().to(device)
+        self._path = path
+        self._size = size
+        self._batch_size = batch_size
+        self._device = torch.device(device)
+
+    def __call__(
+        self, frames: NDArray[np.uint8], boxes: NDArray[np.floating]
+    ) -> NDArray[np.uint8]:
+        """Parses one face per frame; see `FaceParser`.
+
+        Raises:
+            ValueError: If frames or boxes are invalid, or the network's answer is.
+        """
+        check_parser_input(frames, boxes)
+        regions = np.zeros(frames.shape[:3], dtype=np.uint8)
+        for start in range(0, len(frames), self._batch_size):
+            rows = slice(start, start + self._batch_size)
+            crops = [
+                crop_face(frame, box, self._size)
+                for frame, box in zip(frames[rows], boxes[rows], strict=True)
+            ]
+            labels = self._segment(np.stack(crops))
+            for region, box, crop in zip(
+                regions[rows], boxes[rows], labels, strict=True
+            ):
+                _paste(region, box, crop)
+        return regions
+
+    @torch.inference_mode()
+    def _segment(self, crops: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Returns labels (n, size, size) of crops (n, size, size, 3)."""
+        images = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2)
+        output = self._network(images.float() / 255)
+        labels = self._to_labels(output, len(crops))
+        return np.asarray(labels.to(torch.uint8).cpu().numpy())
+
+    def _to_labels(self, output: Tensor, count: int) -> Tensor:
+        """Returns integer labels (n, size, size) of logits or labels."""
+        size = (self._size, self._size)
+        if not isinstance(output, Tensor) or len(output) != count:
+            raise self._bad_output(output)
+        if output.ndim == 4 and output.shape[1] == NUM_LABELS:
+            if output.shape[-2:] != size:
+                output = functional.interpolate(
+                    output, size=size, mode="bilinear", align_corners=False
+                )
+            return output.argmax(dim=1)
+        if output.ndim != 3 or output.is_floating_point():
+            raise self._bad_output(output)
+        low, high = (int(value) for value in output.aminmax())
+        if low < 0 or high >= NUM_LABELS:
+            raise ValueError(
+                f"Invalid labels in [{low}, {high}] from {self._path}: LaPa labels are "
+                f"in [0, {NUM_LABELS - 1}]."
+            )
+        if output.shape[-2:] != size:
+            output = functional.interpolate(
+                output[:, None].float(), size=size, mode="nearest-exact"
+            )[:, 0].long()
+        return output
+
+    def _bad_output(self, output: object) -> ValueError:
+        found = (
+            f"{output.dtype} with shape {tuple(output.shape)}"
+            if isinstance(output, Tensor)
+            else type(output).__name__
+        )
+        return ValueError(
+            f"Invalid output of {self._path}, {found}: must be logits with shape "
+            f"(T, {NUM_LABELS}, h, w) or integer labels with shape (T, h, w)."
+        )
+
+
+def _paste(
+    region: NDArray[np.uint8], box: NDArray[np.floating], labels: NDArray[np.uint8]
+) -> None:
+    """Writes the labels (size, size) of a crop under its box into a map (H, W)."""
+    height, width = region.shape
+    size = len(labels)
+    columns, source_x = _sources(float(box[0]), float(box[2]), width, size)
+    rows, source_y = _sources(float(box[1]), float(box[3]), height, size)
+    region[rows, columns] = labels[np.ix_(source_y, source_x)]
+
+
+def _sources(
+    low: float, high: float, length: int, size: int
+) -> tuple[slice, NDArray[np.int64]]:
+    """Returns the pixels of one axis whose middle lies in a box, and their sources."""
+    first = max(0, int(np.ceil(low - 0.5)))
+    last = min(length, int(np.ceil(high - 0.5)))
+    middles = np.arange(first, max(first, last)) + 0.5
+    sources = np.floor((middles - low) * size / (high - low)).astype(np.int64)
+    return slice(first, max(first, last)), np.clip(sources, 0, size - 1)

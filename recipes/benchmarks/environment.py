@@ -1,0 +1,74 @@
+"""Which machine a benchmark ran on: enough to judge a number, nothing that names it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "triton",
+    "av",
+    "numpy",
+    "pillow",
+    "timm",
+)
+
+
+def describe_machine() -> dict[str, Any]:
+    """Returns processor, memory, versions and date, as plain values for JSON."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(_memory_bytes() / 2**30, 1),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "cpu_bf16": [flag for flag in _cpu_flags() if flag.endswith("_bf16")],
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def machine_name() -> str:
+    """Returns a short name for result files: the GPU, or processor and cores."""
+    machine = describe_machine()
+    text = machine["gpu"] or f"{machine['cpu']} {machine['cores']} cores"
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _cpu_info(key: str) -> str:
+    """Returns the first value of a key in /proc/cpuinfo, or nothing."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return ""
+
+
+def _cpu_model() -> str:
+    return _cpu_info("model name") or platform.processor() or platform.machine()
+
+
+def _cpu_flags() -> list[str]:
+    return _cpu_info("flags").split()
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,138 @@
+"""Prepares raw videos for training: finds, follows and crops every face.
+
+    python recipes/preprocess_faces.py VIDEOS STORE
+
+writes a face store: per face track a 224x224 crop video, the facial regions per 8x8
+cell, landmarks and boxes, an index (`index.parquet`) and a report (`report.json`).
+
+Features:
+- VIDEOS is a folder (searched recursively), one file, or a glob pattern in quotes.
+- Parallel: one worker process per core. A video that crashes its worker is reported
+  and the others go on.
+- Resumable: kill it at any moment and run the same command again. Finished videos are
+  left alone, changed and failed ones are done again.
+- Memory does not grow with the length of a video.
+
+Exit status: 0 when done, also if some of the videos could not be used (they are listed
+with their reasons, here and in `report.json`); 2 for bad arguments, a store that cannot
+be written, or when no video gave a single track.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from lightly_marlin.data import PreparationSummary, prepare_videos
+from lightly_marlin.utils.console import console, run_recipe
+from lightly_marlin.utils.errors import UsageError
+
+_MAX_LISTED = 20
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prepares the videos and reports on them.
+
+    Args:
+        arguments: Command line without the program; None for that of the process.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UsageError: If the input or the store cannot be used, or no video gave a track.
+    """
+    options = parse_arguments(arguments)
+    summary = prepare_videos(
+        options.videos,
+        options.store,
+        num_workers=options.workers,
+        all_faces=options.all_faces,
+        min_face=options.min_face,
+    )
+    show_failures(summary)
+    show_totals(summary)
+    if summary.num_tracks == 0:
+        raise UsageError(
+            f"None of the {len(summary.records)} videos gave a face track. The reasons "
+            f"are listed above and in {options.store}/report.json."
+        )
+    console.print(f"The store is ready: {options.store}", markup=False, soft_wrap=True)
+    return 0
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description="Find, follow and crop the faces in videos; write a face store."
+    )
+    parser.add_argument(
+        "videos",
+        metavar="VIDEOS",
+        help="folder (searched recursively), file, or glob pattern in quotes",
+    )
+    parser.add_argument("store", metavar="STORE", help="folder of the face store")
+    parser.add_argument(
+        "--workers",
+        type=positive_integer,
+        metavar="N",
+        help="worker processes (default: one per core)",
+    )
+    parser.add_argument(
+        "--all-faces",
+        action="store_true",
+        help="keep every face track of a video, not only the main one",
+    )
+    parser.add_argument(
+        "--min-face",
+        type=positive_integer,
+        default=40,
+        metavar="PIXELS",
+        help="about the smallest face to look for, in source pixels (default: 40)",
+    )
+    return parser.parse_args(arguments)
+
+
+def positive_integer(text: str) -> int:
+    """Returns the number that a command line option holds."""
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from 1 up, got {text}"
+        )
+    return value
+
+
+def show_failures(summary: PreparationSummary) -> None:
+    """Lists the videos without a track, with the reason."""
+    bad = summary.with_status("failed") + summary.with_status("no_face")
+    for record in bad[:_MAX_LISTED]:
+        line = Text(f"{record.source}: ").append(str(record.reason), style="yellow")
+        console.print(line, soft_wrap=True)
+    if len(bad) > _MAX_LISTED:
+        console.print(f"... and {len(bad) - _MAX_LISTED} more, see report.json")
+
+
+def show_totals(summary: PreparationSummary) -> None:
+    """Prints the closing table."""
+    table = Table(title="Face preparation", show_header=False)
+    table.add_column("what")
+    table.add_column("how many", justify="right")
+    table.add_row("videos", f"{len(summary.records)}")
+    table.add_row("  ok", f"{len(summary.with_status('ok'))}")
+    table.add_row("  without a face", f"{len(summary.with_status('no_face'))}")
+    table.add_row("  failed", f"{len(summary.with_status('failed'))}")
+    table.add_row("  finished before", f"{summary.num_finished_before}")
+    table.add_row("face tracks", f"{summary.num_tracks}")
+    table.add_row("frames read", f"{summary.num_frames}")
+    table.add_row("seconds", f"{summary.seconds:.1f}")
+    table.add_row("frames/s", f"{summary.num_frames / summary.seconds:.1f}")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(run_recipe(main))

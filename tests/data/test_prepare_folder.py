@@ -1,0 +1,256 @@
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+import pyarrow.parquet as pq
+import pytest
+
+from lightly_marlin.data import FaceStore, prepare_videos, write_video
+from lightly_marlin.data.store_format import video_id
+from lightly_marlin.utils.errors import UsageError
+
+
+def states(store):
+    """Path and modification time of every file below the tracks."""
+    files = (store / "tracks").rglob("*")
+    return {path: path.stat().st_mtime_ns for path in files if path.is_file()}
+
+
+def statuses(summary):
+    return {record.source: record.status for record in summary.records}
+
+
+def test_prepare_videos_twice_does_nothing_twice(videos, tmp_path, fake_faces):
+    store = tmp_path / "store"
+    first = prepare_videos(videos, store, num_workers=0)
+    before = states(store)
+    second = prepare_videos(videos, store, num_workers=0)
+    after = states(store)
+    # Only the failed ones are tried again: they may have failed for want of memory.
+    failed = {video_id(record.source) for record in first.with_status("failed")}
+    kept = {path for path in before if path.parent.name not in failed}
+    assert {path: after[path] for path in kept} == {path: before[path] for path in kept}
+    assert second.num_finished_before == 3
+    assert statuses(first) == statuses(second)
+
+
+def test_prepare_videos_changed_video(videos, tmp_path, fake_faces, make_frames):
+    store = tmp_path / "store"
+    prepare_videos(videos, store, num_workers=0)
+    write_video(videos / "a.mp4", make_frames(33))
+    prepare_videos(videos, store, num_workers=0)
+    assert FaceStore(store).column("num_frames") == [33, 24]
+    assert not list((store / "tracks").glob(".*"))
+
+
+def test_prepare_videos_changed_options(videos, tmp_path, fake_faces):
+    store = tmp_path / "store"
+    prepare_videos(videos, store, num_workers=0)
+    again = prepare_videos(videos, store, num_workers=0, min_face=50)
+    assert again.num_finished_before == 0
+
+
+def test_prepare_videos_all_faces(tmp_path, fake_faces, make_frames):
+    frames = make_frames(60)
+    frames[20:24] = 0
+    write_video(tmp_path / "a.mp4", frames)
+    prepare_videos(tmp_path, tmp_path / "one", num_workers=0)
+    prepare_videos(tmp_path, tmp_path / "all", num_workers=0, all_faces=True)
+    one, every = FaceStore(tmp_path / "one"), FaceStore(tmp_path / "all")
+    assert one.column("start_frame") == [24]
+    assert every.column("start_frame") == [0, 24]
+    assert every.column("num_frames") == [20, 36]
+    assert [name[-4:] for name in every.column("track_id")] == ["_000", "_001"]
+
+
+NAMES = ["ж 脸 é.mp4", "new\nline 1.mp4", "a[1]*.mp4", "\udcff.mp4", "..mp4"]
+
+
+def test_prepare_videos_names(tmp_path, fake_faces, make_frames):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    write_video(tmp_path / "a.mp4", make_frames(16))
+    data = (tmp_path / "a.mp4").read_bytes()
+    for name in NAMES[:4]:
+        (folder / name).write_bytes(data)
+    summary = prepare_videos(folder, tmp_path / "store", num_workers=0)
+    store = FaceStore(tmp_path / "store")
+    assert len(store) == 4
+    assert set(statuses(summary).values()) == {"ok"}
+    assert {"ж 脸 é.mp4", "new\nline 1.mp4", "\\xff.mp4"} <= set(store.column("source"))
+    assert all(track.frames.shape[0] == 16 for track in store)
+
+
+def test_prepare_videos_store_inside_videos(videos, fake_faces):
+    first = prepare_videos(videos, videos / "store", num_workers=0)
+    second = prepare_videos(videos, videos / "store", num_workers=0)
+    assert len(first.records) == len(second.records) == 6
+
+
+def test_prepare_videos_half_finished(videos, tmp_path, fake_faces):
+    """What a kill leaves behind is removed, and what is missing is rebuilt."""
+    store = tmp_path / "store"
+    prepare_videos(videos, store, num_workers=0)
+    leftover = store / "tracks" / ".unfinished-x-123"
+    leftover.mkdir()
+    (leftover / "track_000.mov").write_bytes(b"half")
+    (store / "tracks" / video_id("a.mp4") / "video.json").write_text('{"vers')
+    (store / "index.parquet").unlink()
+    (store / "report.json").unlink()
+    again = prepare_videos(videos, store, num_workers=0)
+    assert again.num_finished_before == 2
+    assert not leftover.exists()
+    assert len(FaceStore(store)) == 2
+    assert json.loads((store / "report.json").read_text())["totals"]["ok"] == 2
+
+
+def test_prepare_videos_other_version(videos, tmp_path, fake_faces):
+    store = tmp_path / "store"
+    prepare_videos(videos, store, num_workers=0)
+    index = store / "index.parquet"
+    pq.write_table(pq.read_table(index).replace_schema_metadata({}), index)
+    with pytest.raises(UsageError, match="of version unknown"):
+        prepare_videos(videos, store, num_workers=0)
+
+
+def test_prepare_videos_other_folder(videos, tmp_path, fake_faces, make_frames):
+    """A store keeps videos by relative path: two folders must not overwrite each other."""
+    prepare_videos(videos, tmp_path / "store", num_workers=0)
+    other = tmp_path / "other"
+    other.mkdir()
+    write_video(other / "a.mp4", make_frames(21))
+    with pytest.raises(
+        UsageError, match=r"already holds a video a\.mp4, prepared from"
+    ):
+        prepare_videos(other, tmp_path / "store", num_workers=0)
+
+
+def test_prepare_videos_unwritable(videos, tmp_path, fake_faces):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"store .*file/store cannot be written"):
+        prepare_videos(videos, tmp_path / "file" / "store", num_workers=0)
+
+
+def test_prepare_videos_one_writer_at_a_time(videos, tmp_path, fake_faces):
+    from lightly_marlin.data.store_writer import StoreWriter
+
+    with (
+        StoreWriter(tmp_path / "store"),
+        pytest.raises(UsageError, match="Another process is writing"),
+    ):
+        prepare_videos(videos, tmp_path / "store", num_workers=0)
+
+
+def test_prepare_videos_invalid_options(videos, tmp_path):
+    with pytest.raises(ValueError, match="Invalid min_face 0"):
+        prepare_videos(videos, tmp_path / "store", min_face=0)
+    with pytest.raises(ValueError, match="Invalid num_workers -1"):
+        prepare_videos(videos, tmp_path / "store", num_workers=-1)
+
+
+def test_prepare_videos_custom_parser(videos, tmp_path, fake_faces):
+    class NoFace:
+        def __call__(self, frames, boxes):
+            assert boxes.tolist() == [[0, 0, 224, 224]] * len(frames)
+            return (frames[..., 0] * 0).astype("int8") - 1
+
+    prepare_videos(videos, tmp_path / "store", num_workers=0, parser=NoFace())
+    assert not FaceStore(tmp_path / "store")[0].cells.bits.any()
+
+
+def test_prepare_videos_parser_fails(videos, tmp_path, fake_faces):
+    def parser(frames, boxes):
+        return frames[:1, ..., 0]
+
+    summary = prepare_videos(videos, tmp_path / "store", num_workers=0, parser=parser)
+    record = summary.with_status("failed")[0]
+    assert record.reason.startswith(
+        "unexpected ValueError: Invalid shape of the parser"
+    )
+    folder = tmp_path / "store" / "tracks" / video_id(record.source)
+    assert [path.name for path in folder.iterdir()] == ["video.json"]
+
+
+PROGRAM = """
+import os, signal, sys, time
+from pathlib import Path
+import numpy as np
+import lightly_marlin.faces
+from lightly_marlin.data import prepare_videos
+from lightly_marlin.faces import FaceTrack
+
+class Finder:
+    '''A face in the whole of every frame; `min_face` tells it how to behave.'''
+    frames_seen = longest = 0
+
+    def __init__(self, min_frames, min_face):
+        self.behaviour = min_face
+
+    def update(self, frame):
+        self.frames_seen += 1
+        if self.behaviour == 2:
+            time.sleep(0.01)
+        if self.behaviour == 3 and frame.shape[0] == 64:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def finish(self):
+        n = self.frames_seen
+        boxes = np.tile(np.float32([0, 0, 64, 64]), (n, 1))
+        points = np.random.default_rng(0).uniform(5, 60, (n, 68, 2)).astype("f4")
+        return [FaceTrack(0, boxes, points, np.ones(n, bool), 1.0)]
+
+lightly_marlin.faces.FaceFinder = Finder
+if __name__ == "__main__":
+    summary = prepare_videos(
+        sys.argv[1], sys.argv[2], num_workers=1, min_face=int(sys.argv[3])
+    )
+    for record in summary.records:
+        print(record.source, record.status, record.reason)
+"""
+
+
+@pytest.fixture
+def program(tmp_path):
+    """A program with a finder that dies or dawdles, and the command that runs it."""
+    path = tmp_path / "program.py"
+    path.write_text(textwrap.dedent(PROGRAM))
+    return [sys.executable, str(path), str(tmp_path / "v"), str(tmp_path / "store")]
+
+
+@pytest.fixture
+def many_videos(tmp_path, make_frames):
+    folder = tmp_path / "v"
+    folder.mkdir()
+    for number in range(5):
+        size = (64, 64) if number == 2 else (72, 80)
+        write_video(folder / f"{number}.mp4", make_frames(20, *size))
+    return folder
+
+
+def test_dead_worker_costs_one_video(program, many_videos, tmp_path):
+    done = subprocess.run([*program, "3"], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert [line.split()[1] for line in lines] == ["ok", "ok", "failed", "ok", "ok"]
+    assert "its worker process was ended by SIGKILL" in lines[2]
+    assert len(FaceStore(tmp_path / "store")) == 4
+
+
+def test_killed_run_is_finished_by_the_next(program, many_videos, tmp_path):
+    store = tmp_path / "store"
+    tracks = store / "tracks"
+    run = subprocess.Popen([*program, "2"], stdout=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not list(tracks.glob("[!.]*/video.json")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(run.pid, 9)
+    run.communicate()
+    assert len(FaceStore(store)) < 5
+    before = {p: t for p, t in states(store).items() if p.parent.name[0] != "."}
+    subprocess.run([*program, "2"], capture_output=True, check=True)
+    after = states(store)
+    assert {path: after[path] for path in before} == before
+    assert len(FaceStore(store)) == 5
+    assert not list(tracks.glob(".*"))

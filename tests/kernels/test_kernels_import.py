@@ -1,0 +1,63 @@
+"""What importing needs: torch alone, and the right name."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import lightly_marlin.kernels
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+WITH_TORCH_ONLY = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        blocked = {"lightly", "timm", "kornia", "dlib", "triton", "torchvision", "av"}
+        if name.split(".")[0] in blocked:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+import torch
+from lightly_marlin import kernels
+videos = torch.zeros(1, 3, 2, 16, 16, dtype=torch.uint8)
+kernels.gather_tubelets(videos, torch.zeros(1, 1, dtype=torch.int64))
+ours = sorted(n for n in sys.modules if n.startswith("lightly_marlin."))
+assert all(n.startswith("lightly_marlin.kernels") for n in ours), ours
+"""
+
+
+def _run(*command):
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_needs_torch_alone():
+    result = _run("-c", WITH_TORCH_ONLY)
+    assert result.returncode == 0, result.stderr
+
+
+def test_bare_import_fails_with_advice():
+    result = _run("-c", "import kernels")
+    assert result.returncode == 1
+    assert "ImportError" in result.stderr
+    assert "import lightly_marlin.kernels instead" in result.stderr
+
+
+def test_public_names():
+    assert set(lightly_marlin.kernels.__all__) == {
+        "assemble_decoder_tokens",
+        "gather_tokens",
+        "gather_tubelets",
+        "masked_reconstruction_loss",
+        "reference",
+    }
+    reference = lightly_marlin.kernels.reference
+    for name in set(lightly_marlin.kernels.__all__) - {"reference"}:
+        assert callable(getattr(lightly_marlin.kernels, name))
+        assert callable(getattr(reference, name))
