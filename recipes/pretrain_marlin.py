@@ -68,7 +68,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
 MAX_VALIDATION_CLIPS = 16
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Returns the options; those not given are absent, so that files can set them."""
     parser = argparse.ArgumentParser(
         description="Pretrain MARLIN on a face store, or on the built-in demo clips.",
@@ -109,7 +109,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="default: 0")
     for name in ("log", "save", "validate"):
         parser.add_argument(f"--{name}-every", type=int, help="steps")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def collect_settings(options: dict[str, Any]) -> PretrainSettings:
@@ -223,9 +223,19 @@ class MarlinPretraining(pl.LightningModule):
         }
 
 
-def main() -> int:
-    """Pretrains as the command line says."""
-    options = vars(parse_arguments())
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Pretrains as the command line says.
+
+    Args:
+        arguments: Command line without the program; None for that of the process.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UsageError: If an option or the input cannot be used.
+    """
+    options = vars(parse_arguments(arguments))
     resume = options.get("resume", False)
     settings = collect_settings(options)
     folder = RunFolder(Path(settings.out))
@@ -235,12 +245,9 @@ def main() -> int:
 
     store = open_store(settings)
     training, held_out = split_tracks(store, settings.held_out, seed=settings.seed)
-    clips = FaceClips(store, stride=settings.stride, tracks=training)
-    if len(clips) == 0:
-        raise UsageError(
-            f"The store {settings.store} has no track of at least 16 frames to train "
-            "on. Prepare more videos with recipes/preprocess_faces.py."
-        )
+    clips = FaceClips(
+        store, stride=settings.stride, tracks=training, seed=settings.seed
+    )
     schedule = make_schedule(settings, len(clips))
     max_steps = settings.max_steps or schedule.total_steps
     module = MarlinPretraining(settings, clips, schedule)

@@ -142,7 +142,10 @@ class FaceFinder:
 
     @property
     def longest(self) -> int:
-        """Longest run of frames with one face, also if too short; 0 without a face."""
+        """Longest run of frames with one face, also if too short for a track.
+
+        0 if there was no face at all. Complete after `finish`.
+        """
         return max((face.num_frames for face in self._faces()), default=0)
 
     def update(self, frame: NDArray[np.uint8]) -> None:
@@ -214,10 +217,11 @@ class FaceFinder:
         matched = match_boxes(known, boxes, _MATCH_IOU)
         for live, new in matched:
             self._live[live].follower.confirm(plane, found[new])
-        for index in set(range(len(found))) - {new for _, new in matched}:
+        confirmed = {new for _, new in matched}
+        for index, detection in enumerate(found):
             others = [face.follower.box for face in self._live]
-            if not _is_among(found[index].box, others):
-                self._start_face(plane, found[index])
+            if index not in confirmed and not _is_among(detection.box, others):
+                self._start_face(plane, detection)
 
     def _start_face(self, plane: NDArray[np.uint8], detection: Detection) -> None:
         """Starts to follow a new face, first backwards, then forwards."""
@@ -279,9 +283,14 @@ class FaceFinder:
         return [
             face
             for face in join_trajectories(self._closed, self._max_gap)
-            if face.num_detected >= _MIN_DETECTIONS
-            and face.num_detected >= _MIN_DETECTED_SHARE * face.num_frames
+            if self._is_persistent(face)
         ]
+
+    def _is_persistent(self, face: Trajectory) -> bool:
+        """Returns whether a detector saw a face often enough to believe in it."""
+        checks = max(2, -(-face.num_frames // self._check_every))
+        enough = max(min(_MIN_DETECTIONS, checks), _MIN_DETECTED_SHARE * face.num_frames)
+        return face.num_detected >= enough
 
     def _to_track(self, face: Trajectory) -> FaceTrack:
         """Smooths a trajectory and lays the crop boxes."""

@@ -1,0 +1,38 @@
+"""Recipes as modules, and a store small enough to train on in a test."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from lightly_marlin.data import demo_store
+from lightly_marlin.utils.console import run_recipe
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+def load_recipe(name):
+    spec = importlib.util.spec_from_file_location(
+        f"recipe_{name}", RECIPES / f"{name}.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def pretrain_marlin():
+    """The recipe's main function as the shell sees it: arguments in, status out."""
+    module = load_recipe("pretrain_marlin")
+
+    def run(*arguments):
+        return run_recipe(lambda: module.main([str(x) for x in arguments]))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("demo") / "store"
+    demo_store(path, num_clips=3, num_frames=24)
+    return path

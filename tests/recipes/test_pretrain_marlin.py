@@ -1,0 +1,209 @@
+"""Pretraining from end to end, on three short demo clips."""
+
+import csv
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lightly_marlin.models import Marlin
+from lightly_marlin.training.callbacks import METRICS_COLUMNS
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+TINY = ("--model", "marlin_vit_tiny", "--batch-size", "2", "--workers", "0")
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory, tiny_store, pretrain_marlin):
+    out = tmp_path_factory.mktemp("runs") / "run"
+    options = ("--store", tiny_store, "--out", out, *TINY, "--max-steps", 3)
+    assert pretrain_marlin(*options, "--log-every", 1) == 0
+    return out
+
+
+def state(path):
+    checkpoint = torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)
+    return (
+        checkpoint["global_step"],
+        checkpoint["state_dict"],
+        checkpoint["optimizer_states"],
+    )
+
+
+def assert_equal_states(first, second):
+    assert first[0] == second[0]
+    assert first[1].keys() == second[1].keys()
+    assert all(torch.equal(first[1][name], second[1][name]) for name in first[1])
+    for left, right in zip(first[2], second[2], strict=True):
+        for key in left["state"]:
+            for name, value in left["state"][key].items():
+                assert torch.equal(value, right["state"][key][name])
+
+
+def test_pretrain_marlin__run_folder(run_folder):
+    with (run_folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == METRICS_COLUMNS
+    assert [row["step"] for row in rows] == ["1", "2", "3"]
+    assert all(np.isfinite(float(value)) for row in rows for value in row.values())
+    assert (run_folder / "config.yaml").exists()
+    assert list((run_folder / "tensorboard").glob("events*"))
+    picture = Image.open(run_folder / "reconstructions" / "step_0000003.png")
+    assert min(picture.size) > 200
+
+
+def test_pretrain_marlin__model_loads_and_equals_checkpoint(run_folder):
+    model = Marlin.from_pretrained(run_folder / "model")
+    _, weights, _ = state(run_folder)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, weights[f"model.{name}"])
+
+
+def test_pretrain_marlin__does_not_overwrite_a_run(
+    run_folder, tiny_store, pretrain_marlin, capsys
+):
+    assert pretrain_marlin("--store", tiny_store, "--out", run_folder, *TINY) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "holds a run already. Continue it with --resume" in error
+
+
+def test_pretrain_marlin__resume_of_another_model(
+    run_folder, tiny_store, pretrain_marlin, capsys
+):
+    options = ("--resume", "--out", run_folder, "--model", "marlin_vit_small")
+    assert pretrain_marlin("--store", tiny_store, *options) == 2
+    assert "trains marlin_vit_tiny, not marlin_vit_small" in capsys.readouterr().err
+
+
+def test_pretrain_marlin__resume_with_more_steps(
+    run_folder, tiny_store, tmp_path, pretrain_marlin
+):
+    """Three steps and three more are the same as six."""
+    options = ("--store", tiny_store, *TINY, "--max-steps", 6)
+    assert pretrain_marlin(*options, "--out", tmp_path / "six") == 0
+    assert pretrain_marlin("--resume", "--out", run_folder, "--max-steps", 6) == 0
+    assert_equal_states(state(run_folder), state(tmp_path / "six"))
+
+
+def test_pretrain_marlin__killed_and_resumed(tiny_store, tmp_path, pretrain_marlin):
+    options = ["--store", tiny_store, *TINY, "--workers", 1, "--max-steps", 8]
+    options += ["--save-every", 2, "--log-every", 1]
+    assert pretrain_marlin(*options, "--out", tmp_path / "whole") == 0
+
+    killed = tmp_path / "killed"
+    command = [
+        sys.executable,
+        RECIPES / "pretrain_marlin.py",
+        *options,
+        "--out",
+        killed,
+    ]
+    process = subprocess.Popen(
+        [str(part) for part in command], stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not (killed / "checkpoints" / "last.ckpt").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert state(killed)[0] < 8
+
+    assert pretrain_marlin(*options, "--out", killed, "--resume") == 0
+    assert_equal_states(state(killed), state(tmp_path / "whole"))
+    metrics = [
+        (run / "metrics.csv").read_text() for run in (killed, tmp_path / "whole")
+    ]
+    losses = [[row.split(",")[:5] for row in text.splitlines()] for text in metrics]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("mask", ["tube", "frame", "random"])
+def test_pretrain_marlin__other_masks(mask, tiny_store, tmp_path, pretrain_marlin):
+    options = ("--mask", mask, "--mask-ratio", 0.8, "--max-steps", 1)
+    arguments = ("--store", tiny_store, *TINY, *options, "--out", tmp_path / "run")
+    assert pretrain_marlin(*arguments) == 0
+
+
+def test_pretrain_marlin__options(tiny_store, tmp_path, pretrain_marlin, run_folder):
+    """bf16, a critic with penalty, weights of another run, a settings file."""
+    config = tmp_path / "config.yaml"
+    config.write_text("mask_mode: tube\ngradient_penalty_weight: 10\nepochs: 2")
+    options = ("--precision", "bf16-mixed", "--config", config)
+    weights = ("--weights", run_folder / "model")
+    arguments = ("--store", tiny_store, *TINY, *options, *weights)
+    assert pretrain_marlin(*arguments, "--out", tmp_path / "run", "--max-steps", 1) == 0
+    text = (tmp_path / "run" / "config.yaml").read_text()
+    assert "mask_mode: tube" in text
+    assert "precision: bf16-mixed" in text
+
+
+def test_pretrain_marlin__without_discriminator(tiny_store, tmp_path, pretrain_marlin):
+    options = ("--adversarial-weight", 0, "--max-steps", 1, "--out", tmp_path / "run")
+    assert pretrain_marlin("--store", tiny_store, *TINY, *options) == 0
+    _, weights, _ = state(tmp_path / "run")
+    assert not any(name.startswith("discriminator") for name in weights)
+
+
+@pytest.mark.slow
+def test_pretrain_marlin__two_processes(tiny_store, tmp_path):
+    command = [sys.executable, RECIPES / "pretrain_marlin.py", "--store", tiny_store]
+    command += [*TINY, "--batch-size", 1, "--devices", 2, "--max-steps", 2]
+    command += ["--out", tmp_path / "run"]
+    subprocess.run([str(part) for part in command], check=True, timeout=300)
+    assert state(tmp_path / "run")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--model", "vit"), "Invalid model (vit). Supported values are marlin_vit_t"),
+        (("--mask", "cube"), "Invalid mask (cube). Supported values are fasking, tube"),
+        (("--mask-ratio", "1.0"), "Invalid mask_ratio 1.0"),
+        (("--mask-ratio", "0.9999"), "leaves none of 1568 tokens visible"),
+        (("--store", "nowhere"), "nowhere"),
+        (("--weights", "nowhere.pt"), "nowhere.pt"),
+        (("--config", "nowhere.yaml"), "nowhere.yaml cannot be read"),
+        (("--devices", "64"), "64 devices"),
+    ],
+)
+def test_pretrain_marlin__bad_input(
+    options, message, tiny_store, tmp_path, pretrain_marlin, capsys
+):
+    arguments = ("--store", tiny_store, *TINY, "--out", tmp_path / "run", *options)
+    assert pretrain_marlin(*arguments, "--max-steps", 1) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
+
+
+def test_pretrain_marlin__checkpoint_that_does_not_fit(
+    tiny_store, tmp_path, pretrain_marlin, run_folder, capsys
+):
+    """The weights of a tiny model do not fit a small one."""
+    options = ("--model", "marlin_vit_small", "--weights", run_folder / "model")
+    arguments = ("--store", tiny_store, *options, "--out", tmp_path / "run")
+    assert pretrain_marlin(*arguments, "--max-steps", 1) == 2
+    assert str(run_folder / "model") in capsys.readouterr().err
+
+
+def test_pretrain_marlin__damaged_checkpoint(
+    tiny_store, tmp_path, pretrain_marlin, capsys
+):
+    out = tmp_path / "run"
+    options = ("--store", tiny_store, *TINY, "--max-steps", 1, "--out", out)
+    assert pretrain_marlin(*options) == 0
+    (out / "checkpoints" / "last.ckpt").write_bytes(b"PK not a checkpoint")
+    capsys.readouterr()
+    assert pretrain_marlin(*options, "--resume") == 2
+    assert "last.ckpt" in capsys.readouterr().err
