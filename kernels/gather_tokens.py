@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from lightly_marlin.kernels import reference
 from lightly_marlin.kernels.checks import (
     check_floating,
@@ -12,7 +14,6 @@ from lightly_marlin.kernels.checks import (
     check_pos_embed,
 )
 from lightly_marlin.kernels.scatter import scatter_tokens
-from torch import Tensor
 
 __all__ = ["gather_tokens"]
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
+
 from lightly_marlin.kernels import reference
 from lightly_marlin.kernels.checks import (
     check_choice,
@@ -18,7 +20,6 @@ from lightly_marlin.kernels.checks import (
     check_videos,
 )
 from lightly_marlin.kernels.scatter import scatter_tubelets
-from torch import Tensor
 
 __all__ = ["gather_tubelets"]
 

@@ -11,6 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
 from lightly_marlin.kernels import reference
 from lightly_marlin.kernels.checks import (
     check_choice,
@@ -20,9 +24,6 @@ from lightly_marlin.kernels.checks import (
     check_videos,
 )
 from lightly_marlin.kernels.scatter import scatter_tubelets
-from torch import Tensor
-from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 __all__ = ["LOSSES", "masked_reconstruction_loss"]
 

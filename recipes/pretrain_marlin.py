@@ -32,6 +32,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
 from rich.table import Table
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import DataLoader, Dataset, Subset
@@ -52,6 +53,7 @@ from lightly_marlin.models import (
 from lightly_marlin.training import MASKS, BatchMasking, PretrainStep, WarmupCosine
 from lightly_marlin.training.callbacks import SaveRun, StepProgress, WriteMetrics
 from lightly_marlin.training.metrics_csv import MetricsCsv
+from lightly_marlin.training.resume import check_checkpoint
 from lightly_marlin.training.run_folder import RunFolder
 from lightly_marlin.training.settings import (
     PRECISIONS,
@@ -238,8 +240,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(parse_arguments(arguments))
     resume = options.get("resume", False)
     settings = collect_settings(options)
+    check_devices(settings.devices)
     folder = RunFolder(Path(settings.out))
-    checkpoint = folder.open(resume=resume)
+    # The trainer starts this program again for every further device.
+    leader = rank_zero_only.rank == 0
+    checkpoint = folder.open(resume=resume or not leader)
     quiet_lightning()
     pl.seed_everything(settings.seed, workers=True, verbose=False)
 
@@ -251,8 +256,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     schedule = make_schedule(settings, len(clips))
     max_steps = settings.max_steps or schedule.total_steps
     module = MarlinPretraining(settings, clips, schedule)
-    write_settings(settings, folder.config)
-    describe(settings, clips, held_out, schedule, max_steps)
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, module)
+    if leader:
+        write_settings(settings, folder.config)
+        describe(settings, clips, held_out, schedule, max_steps)
     trainer = pl.Trainer(
         max_steps=max_steps,
         max_epochs=-1,
@@ -282,9 +290,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         use_distributed_sampler=False,
     )
     trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
-    if trainer.is_global_zero:
+    if leader:
         summarise(folder, trainer.global_step)
     return 0 if trainer.global_step >= max_steps else 1
+
+
+def check_devices(wanted: int) -> None:
+    """Raises UsageError if there are fewer GPUs (without any: cores) than wanted."""
+    gpus = torch.cuda.device_count()
+    available = gpus or os.cpu_count() or 1
+    if wanted > available:
+        raise UsageError(
+            f"{wanted} devices are asked for, but there are {available} "
+            f"{'GPUs' if gpus else 'cores and no GPU'}. Lower --devices."
+        )
 
 
 def make_schedule(settings: PretrainSettings, num_clips: int) -> WarmupCosine:
@@ -306,16 +325,19 @@ def make_schedule(settings: PretrainSettings, num_clips: int) -> WarmupCosine:
 
 def make_masking(settings: PretrainSettings, config: MarlinConfig) -> BatchMasking:
     """Returns the masking strategy for a model's token grid."""
-    return BatchMasking(
-        settings.mask,
-        settings.mask_ratio,
-        grid=config.grid,
-        patch_size=config.patch_size,
-        tubelet_size=config.tubelet_size,
-        mode=settings.mask_mode,
-        order=settings.mask_order,
-        seed=settings.seed,
-    )
+    try:
+        return BatchMasking(
+            settings.mask,
+            settings.mask_ratio,
+            grid=config.grid,
+            patch_size=config.patch_size,
+            tubelet_size=config.tubelet_size,
+            mode=settings.mask_mode,
+            order=settings.mask_order,
+            seed=settings.seed,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def open_store(settings: PretrainSettings) -> FaceStore:

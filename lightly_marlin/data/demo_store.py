@@ -26,7 +26,7 @@ def demo_store(
     path: Path | str,
     *,
     num_clips: int = 12,
-    num_frames: int = 96,
+    num_frames: int = 64,
     seed: int = 0,
     num_workers: int = 0,
 ) -> FaceStore:
@@ -49,7 +49,11 @@ def demo_store(
         UsageError:
             If `path` holds anything but a demo store, or cannot be written, or the
             clips are too short to hold a track.
+        ValueError: If an option is below 1.
     """
+    for name, value in (("num_clips", num_clips), ("num_frames", num_frames)):
+        if value < 1:
+            raise ValueError(f"Invalid {name} {value}: must be at least 1.")
     path = Path(path)
     options = {
         "version": FORMAT_VERSION,
@@ -99,7 +103,7 @@ def _write_clips(folder: Path, options: dict[str, Any]) -> None:
     with progress() as bar:
         task = bar.add_task("demo clips", total=options["num_clips"], unit="clips")
         for clip in demo_clips(**arguments):
-            write_video(folder / f"{clip.name}.mp4", clip.frames)
+            write_video(folder / f"{clip.name}.mp4", clip.frames, clip.fps)
             bar.advance(task)
 
 

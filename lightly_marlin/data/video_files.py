@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from lightly_marlin.data.store_format import INDEX_NAME, TRACKS_NAME
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["VIDEO_SUFFIXES", "VideoFile", "find_videos"]
@@ -41,7 +42,8 @@ def find_videos(
     Args:
         videos:
             A folder (searched recursively for files with a video suffix; hidden files
-            are left out), one file, or a glob pattern (`**` searches recursively).
+            and face stores are left out), one file, or a glob pattern (`**` searches
+            recursively).
         exclude: A folder inside `videos` that is not searched, such as the store.
 
     Returns:
@@ -83,6 +85,7 @@ def _walk(root: Path, exclude: Path | None) -> list[Path]:
             name
             for name in subfolders
             if not name.startswith(".")
+            and not _is_store(Path(folder, name))
             and (exclude is None or Path(folder, name).resolve() != exclude)
         ]
         paths += [
@@ -91,6 +94,11 @@ def _walk(root: Path, exclude: Path | None) -> list[Path]:
             if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
         ]
     return paths
+
+
+def _is_store(folder: Path) -> bool:
+    """Returns whether a folder is a face store: its crops are no videos to prepare."""
+    return (folder / INDEX_NAME).is_file() and (folder / TRACKS_NAME).is_dir()
 
 
 def _fixed_part(pattern: Path) -> Path:

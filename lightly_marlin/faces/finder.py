@@ -289,7 +289,9 @@ class FaceFinder:
     def _is_persistent(self, face: Trajectory) -> bool:
         """Returns whether a detector saw a face often enough to believe in it."""
         checks = max(2, -(-face.num_frames // self._check_every))
-        enough = max(min(_MIN_DETECTIONS, checks), _MIN_DETECTED_SHARE * face.num_frames)
+        enough = max(
+            min(_MIN_DETECTIONS, checks), _MIN_DETECTED_SHARE * face.num_frames
+        )
         return face.num_detected >= enough
 
     def _to_track(self, face: Trajectory) -> FaceTrack:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,6 +16,7 @@ from lightly_marlin.transforms import (
     tube_token_mask,
 )
 from lightly_marlin.transforms.fasking import FaskingMode, FaskingOrder
+from lightly_marlin.transforms.token_selection import num_visible
 
 __all__ = ["MASKS", "BatchMasking"]
 
@@ -38,6 +41,9 @@ class BatchMasking:
         mode: Of Fasking: "tubelet" or "tube".
         order: Of Fasking: "components_masked_first" or "components_visible_first".
         seed: Seed of all masks.
+
+    Raises:
+        ValueError: If the name is unknown or the ratio leaves no token visible.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class BatchMasking:
             raise ValueError(
                 f"Invalid mask ({name!r}). Supported values are {', '.join(MASKS)}."
             )
+        num_visible(math.prod(grid), mask_ratio)
         self.name = name
         self.mask_ratio = mask_ratio
         self.grid = grid

@@ -60,13 +60,14 @@ def test_prepare_videos_all_faces(tmp_path, fake_faces, make_frames):
     prepare_videos(tmp_path, tmp_path / "one", num_workers=0)
     prepare_videos(tmp_path, tmp_path / "all", num_workers=0, all_faces=True)
     one, every = FaceStore(tmp_path / "one"), FaceStore(tmp_path / "all")
+    # The first store lies among the videos of the second run and is no input of it.
     assert one.column("start_frame") == [24]
     assert every.column("start_frame") == [0, 24]
     assert every.column("num_frames") == [20, 36]
     assert [name[-4:] for name in every.column("track_id")] == ["_000", "_001"]
 
 
-NAMES = ["ж 脸 é.mp4", "new\nline 1.mp4", "a[1]*.mp4", "\udcff.mp4", "..mp4"]
+NAMES = ["ж 脸 é.mp4", "new\nline 1.mp4", "a[1]*.mp4", "\udcff.mp4"]
 
 
 def test_prepare_videos_names(tmp_path, fake_faces, make_frames):
@@ -74,7 +75,7 @@ def test_prepare_videos_names(tmp_path, fake_faces, make_frames):
     folder.mkdir()
     write_video(tmp_path / "a.mp4", make_frames(16))
     data = (tmp_path / "a.mp4").read_bytes()
-    for name in NAMES[:4]:
+    for name in NAMES:
         (folder / name).write_bytes(data)
     summary = prepare_videos(folder, tmp_path / "store", num_workers=0)
     store = FaceStore(tmp_path / "store")
@@ -117,14 +118,12 @@ def test_prepare_videos_other_version(videos, tmp_path, fake_faces):
 
 
 def test_prepare_videos_other_folder(videos, tmp_path, fake_faces, make_frames):
-    """A store keeps videos by relative path: two folders must not overwrite each other."""
+    """Stores go by relative path: two folders must not overwrite each other."""
     prepare_videos(videos, tmp_path / "store", num_workers=0)
     other = tmp_path / "other"
     other.mkdir()
     write_video(other / "a.mp4", make_frames(21))
-    with pytest.raises(
-        UsageError, match=r"already holds a video a\.mp4, prepared from"
-    ):
+    with pytest.raises(UsageError, match=r"already holds a video a\.mp4"):
         prepare_videos(other, tmp_path / "store", num_workers=0)
 
 

@@ -1,8 +1,9 @@
 import pytest
 import torch
+from torch.autograd import gradcheck
+
 from lightly_marlin.kernels import assemble_decoder_tokens, reference
 from lightly_marlin.kernels.assemble_decoder_tokens import assemble_decoder_tokens_op
-from torch.autograd import gradcheck
 
 FUNCTIONS = (assemble_decoder_tokens, reference.assemble_decoder_tokens)
 

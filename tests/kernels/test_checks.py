@@ -1,5 +1,6 @@
 import pytest
 import torch
+
 from lightly_marlin.kernels import checks, gather_tokens
 
 

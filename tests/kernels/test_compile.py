@@ -2,13 +2,14 @@
 
 import pytest
 import torch
+from naive_kernels import random_videos, strided_copies
+
 from lightly_marlin.kernels import (
     assemble_decoder_tokens,
     gather_tokens,
     gather_tubelets,
     masked_reconstruction_loss,
 )
-from naive_kernels import random_videos, strided_copies
 
 
 def _masked_autoencoder(videos, weight, mask_token, pos_embed, idx_keep, idx_mask):

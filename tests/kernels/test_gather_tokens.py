@@ -1,10 +1,11 @@
 import pytest
 import torch
 from lightly.models.utils import get_at_index
-from lightly_marlin.kernels import gather_tokens, reference
-from lightly_marlin.kernels.gather_tokens import gather_tokens_op
 from naive_kernels import random_idx
 from torch.autograd import gradcheck
+
+from lightly_marlin.kernels import gather_tokens, reference
+from lightly_marlin.kernels.gather_tokens import gather_tokens_op
 
 FUNCTIONS = (gather_tokens, reference.gather_tokens)
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)

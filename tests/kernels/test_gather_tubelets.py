@@ -2,11 +2,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lightly_marlin.kernels import gather_tubelets, reference
-from lightly_marlin.kernels.gather_tubelets import gather_tubelets_op
 from naive_kernels import naive_tubelets, random_idx, random_videos, strided_copies
 from torch.autograd import gradcheck
 from torch.nn import functional as F
+
+from lightly_marlin.kernels import gather_tubelets, reference
+from lightly_marlin.kernels.gather_tubelets import gather_tubelets_op
 
 FUNCTIONS = (gather_tubelets, reference.gather_tubelets)
 

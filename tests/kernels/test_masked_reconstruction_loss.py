@@ -1,5 +1,9 @@
 import pytest
 import torch
+from naive_kernels import naive_loss, random_idx, random_videos, strided_copies
+from torch.autograd import gradcheck
+from torch.utils._python_dispatch import TorchDispatchMode
+
 from lightly_marlin.kernels import (
     gather_tubelets,
     masked_reconstruction_loss,
@@ -9,9 +13,6 @@ from lightly_marlin.kernels.masked_reconstruction_loss import (
     LOSSES,
     masked_token_losses_op,
 )
-from naive_kernels import naive_loss, random_idx, random_videos, strided_copies
-from torch.autograd import gradcheck
-from torch.utils._python_dispatch import TorchDispatchMode
 
 FUNCTIONS = (masked_reconstruction_loss, reference.masked_reconstruction_loss)
 SMALL = {"tubelet_size": 2, "patch_size": 4}

@@ -1,7 +1,8 @@
 import torch
+from naive_kernels import random_idx, random_videos
+
 from lightly_marlin.kernels import gather_tubelets
 from lightly_marlin.kernels.scatter import scatter_tokens, scatter_tubelets
-from naive_kernels import random_idx, random_videos
 
 
 def test_scatter_tokens_adds_repeated_rows():

@@ -2,9 +2,9 @@ import doctest
 
 import pytest
 import torch
-from lightly_marlin.kernels import reference
 from torch import nn
 
+from lightly_marlin.kernels import reference
 from lightly_marlin.loss import MarlinReconstructionLoss, reconstruction_loss
 
 

@@ -207,3 +207,15 @@ def test_pretrain_marlin__damaged_checkpoint(
     capsys.readouterr()
     assert pretrain_marlin(*options, "--resume") == 2
     assert "last.ckpt" in capsys.readouterr().err
+
+
+def test_pretrain_marlin__checkpoint_of_another_training(
+    tiny_store, tmp_path, pretrain_marlin, capsys
+):
+    out = tmp_path / "run"
+    options = ("--store", tiny_store, *TINY, "--max-steps", 1, "--out", out)
+    assert pretrain_marlin(*options) == 0
+    assert pretrain_marlin(*options, "--resume", "--adversarial-weight", 0) == 2
+    error = capsys.readouterr().err
+    assert "is of another training" in error
+    assert "discriminator" in error

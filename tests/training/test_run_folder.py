@@ -8,7 +8,9 @@ def test_run_folder__new_then_occupied(tmp_path):
     folder = RunFolder(tmp_path / "run")
     assert folder.open(resume=False) is None
     folder.config.touch()
-    with pytest.raises(UsageError, match=r"holds a run already\. Continue it with --res"):
+    with pytest.raises(
+        UsageError, match=r"holds a run already\. Continue it with --res"
+    ):
         folder.open(resume=False)
     assert folder.open(resume=True) is None
     folder.checkpoint.touch()
