@@ -101,9 +101,7 @@ def positive_integer(text: str) -> int:
     """Returns the number that a command line option holds."""
     value = int(text) if text.isdecimal() else 0
     if value < 1:
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number from 1 up, got {text}"
-        )
+        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text}")
     return value
 
 

@@ -105,6 +105,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--gradient-penalty-weight", type=float, help="of the discriminator, default: 0"
     )
+    parser.add_argument(
+        "--discriminator-rate", type=float, help="times the learning rate, default: 1"
+    )
     parser.add_argument("--precision", help=f"one of {', '.join(PRECISIONS)}")
     parser.add_argument("--devices", type=int, help="number of devices, default: 1")
     parser.add_argument("--workers", type=int, help="loader processes a device")
@@ -211,9 +214,10 @@ class MarlinPretraining(pl.LightningModule):
         """Updates both networks by one batch."""
         step = self.trainer.global_step
         rate = self.schedule(step)
-        for optimizer in self.trainer.optimizers:
+        factors = (1.0, self.settings.discriminator_rate)
+        for optimizer, factor in zip(self.trainer.optimizers, factors, strict=False):
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * factor
         idx_keep, idx_mask = self.masking(batch["regions"], step, self.global_rank)
         noise = torch.Generator().manual_seed(self.settings.seed + step)
         losses = self.pretrain_step(batch["video"], idx_keep, idx_mask, noise)

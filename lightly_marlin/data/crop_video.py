@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -106,6 +105,8 @@ class _Decoder(threading.local):
         self.error = av.FFmpegError
         self.codec = av.CodecContext.create("mjpeg", "r")
         self.codec.thread_count = 1
+        # The fastest inverse transform on x86, and as exact as the default one.
+        self.codec.options = {"idct": "xvid"}
         self.reformatter = av.video.reformatter.VideoReformatter()
 
     def planes(self, jpeg: bytes) -> Any | None:
@@ -127,21 +128,19 @@ _decoder: _Decoder | None = None
 
 
 def read_crops(
-    path: Path | str,
-    table: npt.NDArray[np.int64],
-    frames: Sequence[int],
-    size: int,
+    path: Path | str, table: npt.NDArray[np.int64], size: int
 ) -> npt.NDArray[np.uint8]:
     """Reads and decodes some crops of a track.
 
     Args:
         path: A file that `CropVideoWriter` wrote.
-        table: int64 array with shape (num_frames, 2), from `CropVideoWriter.close`.
-        frames: Indices in [0, num_frames) of the crops to read, ascending.
+        table:
+            int64 array with shape (n, 2): byte offset and size of the crops to read, in
+            the order of the file; rows of what `CropVideoWriter.close` returned.
         size: Side of the crops in pixels.
 
     Returns:
-        uint8 array with shape (3, len(frames), size, size), RGB in [0, 255].
+        uint8 array with shape (3, n, size, size), RGB in [0, 255].
 
     Raises:
         UsageError: If the file is missing or damaged.
@@ -149,23 +148,23 @@ def read_crops(
     global _decoder
     if _decoder is None:
         _decoder = _Decoder()
-    video = np.empty((3, len(frames), size, size), dtype=np.uint8)
-    if len(frames) == 0:
+    video = np.empty((3, len(table), size, size), dtype=np.uint8)
+    if len(table) == 0:
         return video
+    places: list[list[int]] = table.tolist()
+    first = places[0][0]
     # One read for the whole span: cheaper than many small ones on any file system.
-    first = int(table[frames[0], 0])
-    span = _read_span(path, first, int(table[frames[-1]].sum()) - first)
-    for position, frame in enumerate(frames):
-        offset, length = (int(value) for value in table[frame])
+    span = _read_span(path, first, sum(places[-1]) - first)
+    for index, (offset, length) in enumerate(places):
         picture = _decoder.planes(span[offset - first : offset - first + length])
         if picture is None or (picture.width, picture.height) != (size, size):
             raise UsageError(
-                f"Frame {frame} of {path} is damaged. Delete the folder "
+                f"The crops {path} are damaged at byte {offset}. Delete the folder "
                 f"{Path(path).parent} and prepare the videos again."
             )
         for channel, plane in zip((1, 2, 0), picture.planes, strict=True):
             rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-            video[channel, position] = rows[:size, :size]
+            video[channel, index] = rows[:size, :size]
     return video
 
 

@@ -151,5 +151,5 @@ def _lid_closing(landmarks: _Array) -> _Array:
     """Returns the offsets (68, 2) that close the eyes of a face (68, 2)."""
     mode = np.zeros((68, 2))
     lower, upper = list(_LOWER_LIDS), list(_UPPER_LIDS)
-    mode[upper] = 0.72 * (landmarks[lower] - landmarks[upper])
+    mode[upper] = 0.62 * (landmarks[lower] - landmarks[upper])
     return mode

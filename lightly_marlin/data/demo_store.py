@@ -73,9 +73,7 @@ def demo_store(
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".demo-") as work:
             store = _build(Path(work), options, num_workers)
-            if path.exists():
-                shutil.rmtree(path)
-            os.replace(store, path)
+            _move(store, path, options)
     except OSError as error:
         raise UsageError(
             f"The demo store {path} cannot be written: {error.strerror or error}."
@@ -94,6 +92,17 @@ def _build(work: Path, options: dict[str, Any], num_workers: int) -> Path:
         raise UsageError(f"The demo clip {bad.source} gave no track: {bad.reason}.")
     write_json(store / _MARK, options)
     return store
+
+
+def _move(store: Path, path: Path, options: dict[str, Any]) -> None:
+    """Puts a finished store in its place, unless another process was faster."""
+    if _read_mark(path) != options and path.exists():
+        shutil.rmtree(path)
+    try:
+        os.replace(store, path)
+    except OSError:
+        if _read_mark(path) != options:
+            raise
 
 
 def _write_clips(folder: Path, options: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from lightly_marlin.data.crop_video import read_crops
+from lightly_marlin.data.npy_rows import read_rows
 from lightly_marlin.data.store_format import (
     CROP_SIZE,
     FORMAT_VERSION,
@@ -83,12 +84,12 @@ class Track:
     @property
     def landmarks(self) -> npt.NDArray[np.float32]:
         """Landmarks (x, y) in crop pixels: float32 array (num_frames, 68, 2)."""
-        return np.array(self._array("landmarks"))
+        return self._rows("landmarks", range(self.num_frames))
 
     @property
     def boxes(self) -> npt.NDArray[np.float32]:
         """Crop boxes x0, y0, x1, y1 in source pixels: float32 array (num_frames, 4)."""
-        return np.array(self._array("boxes"))
+        return self._rows("boxes", range(self.num_frames))
 
     def read_video(self, frames: Sequence[int]) -> npt.NDArray[np.uint8]:
         """Reads some crops.
@@ -103,13 +104,13 @@ class Track:
             UsageError: If a file is missing or damaged.
         """
         path = self.store / self.row.video
-        return read_crops(path, self._array("frames"), frames, CROP_SIZE)
+        return read_crops(path, self._rows("frames", frames), CROP_SIZE)
 
     def read_cells(self, frames: Sequence[int]) -> RegionCells:
         """Reads the regions of some frames.
 
         Args:
-            frames: Indices in [0, num_frames).
+            frames: Indices in [0, num_frames), ascending.
 
         Returns:
             int32 bit masks with shape (len(frames), 28, 28).
@@ -117,27 +118,20 @@ class Track:
         Raises:
             UsageError: If the file is missing or damaged.
         """
-        bits = self._array("cells")[list(frames)].astype(np.int32)
+        bits = self._rows("cells", frames).astype(np.int32)
         return RegionCells(torch.from_numpy(bits))
 
-    def _array(self, name: str) -> npt.NDArray[Any]:
-        """Maps one of the track's arrays into memory."""
+    def _rows(self, name: str, frames: Sequence[int]) -> npt.NDArray[Any]:
+        """Reads the entries of some frames from one of the track's arrays."""
         path = self.store / self.row.array_path(name)
         dtype, shape = track_arrays(self.num_frames)[name]
         try:
-            array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            return read_rows(path, dtype, shape, frames)
+        except (OSError, ValueError) as error:
             raise UsageError(
                 f"The file {path} cannot be read: {error}. Delete its folder and "
                 f"prepare the videos again: {_PREPARE}"
             ) from error
-        if array.dtype != dtype or array.shape != shape:
-            raise UsageError(
-                f"The file {path} holds {array.dtype} {array.shape}, but its track "
-                f"needs {np.dtype(dtype)} {shape}. Delete its folder and prepare the "
-                f"videos again: {_PREPARE}"
-            )
-        return array
 
 
 class FaceStore:

@@ -11,7 +11,7 @@ __all__ = ["SceneCuts"]
 _THUMBNAIL = (32, 24)
 
 # In 32 clips of talking and moving people the largest difference without a cut was 21
-# and the lowest correlation of a pair that differs by more than 8 was 0.69 (a head that
+# and the lowest correlation of a pair that differs by more than 8 was 0.67 (a head that
 # moves fast); the weakest real cut had 26 and 0.26. A fade differs by up to 10 a frame.
 _MIN_DIFFERENCE = 12.0
 _MAX_CORRELATION = 0.5

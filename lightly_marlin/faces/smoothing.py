@@ -25,14 +25,9 @@ def smooth_gaussian(values: NDArray[np.floating], sigma: float) -> NDArray[np.fl
     """
     filters = require("scipy.ndimage", purpose="smoothing face tracks")
     values = np.asarray(values, dtype=np.float64)
-    reach = min(int(np.ceil(4 * sigma)), len(values) - 1)
-    padded = np.concatenate(
-        [
-            2 * values[:1] - values[reach:0:-1],
-            values,
-            2 * values[-1:] - values[-2 : -reach - 2 : -1],
-        ]
-    )
+    reach = int(np.ceil(4 * sigma))
+    padding = [(reach, reach)] + [(0, 0)] * (values.ndim - 1)
+    padded = np.pad(values, padding, mode="reflect", reflect_type="odd")
     smooth = filters.gaussian_filter1d(padded, sigma, axis=0, mode="nearest")
     return np.asarray(smooth[reach : reach + len(values)], dtype=np.float64)
 

@@ -53,6 +53,8 @@ class PretrainSettings:
     warmup_steps: int | None = None
     base_learning_rate: float = 1.5e-4
     min_learning_rate: float = 1e-5
+    # Learning rate of the discriminator, in multiples of that of the model.
+    discriminator_rate: float = 1.0
     beta1: float = 0.9
     beta2: float = 0.95
     weight_decay: float = 0.0
@@ -124,6 +126,7 @@ _NOT_NEGATIVE = (
     "warmup_steps",
     "base_learning_rate",
     "min_learning_rate",
+    "discriminator_rate",
     "weight_decay",
     "workers",
     "seed",

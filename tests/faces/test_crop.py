@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from lightly_marlin.faces.crop import crop_boxes, crop_face, landmarks_to_crop
+
+
+@pytest.fixture
+def frame():
+    return np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+
+
+def test_a_crop_of_its_own_size_is_a_copy(frame):
+    crop = crop_face(frame, np.array([10, 20, 42, 52]), size=32)
+    np.testing.assert_array_equal(crop, frame[20:52, 10:42])
+
+
+def test_edges_are_repeated_outside_the_frame(frame):
+    crop = crop_face(frame, np.array([-8, -8, 24, 24]), size=32)
+    np.testing.assert_array_equal(crop[8:, 8:], frame[:24, :24])
+    assert (crop[:8, :8] == frame[0, 0]).all()
+
+
+def test_a_box_beside_the_frame_shows_its_edge(frame):
+    crop = crop_face(frame, np.array([200, 0, 232, 32]), size=32)
+    np.testing.assert_array_equal(crop, np.repeat(frame[:32, -1:], 32, axis=1))
+
+
+def test_shrinking_averages_every_pixel():
+    checkers = np.indices((256, 256)).sum(axis=0) % 2 * 200
+    frame = np.repeat(checkers[..., None], 3, axis=-1).astype(np.uint8)
+    crop = crop_face(frame, np.array([16, 16, 240, 240]), size=32)
+    assert np.abs(crop.astype(int) - 100).max() <= 4
+
+
+def test_a_pixel_lies_where_its_landmark_says():
+    frame = np.zeros((200, 200, 3), np.uint8)
+    frame[83, 61] = 255
+    boxes = np.float32([[40, 50, 96, 106]])
+    landmark = np.tile(np.float32([61, 83]), (1, 68, 1))
+    x, y = landmarks_to_crop(landmark, boxes, size=224)[0, 0]
+    bright = crop_face(frame, boxes[0], size=224)[..., 0].astype(float)
+    rows, columns = np.nonzero(bright == bright.max())
+    assert columns.mean() == pytest.approx(x, abs=0.5)
+    assert rows.mean() == pytest.approx(y, abs=0.5)
+
+
+@pytest.mark.parametrize("box", [(0, 0, 0, 5), (5, 5, 1, 9), (0, 0, np.nan, 1), (1, 2)])
+def test_no_box_no_crop(frame, box):
+    with pytest.raises(ValueError, match="Invalid box"):
+        crop_face(frame, np.array(box, float))
+
+
+def test_a_size_below_one_is_rejected(frame):
+    with pytest.raises(ValueError, match="Invalid size 0"):
+        crop_face(frame, np.array([0, 0, 9, 9]), size=0)
+
+
+def _moving(landmarks, offsets):
+    return landmarks[None] + np.asarray(offsets, float)[:, None]
+
+
+def test_crop_boxes_are_square_and_hold_the_landmarks(frontal_landmarks):
+    moved = _moving(frontal_landmarks, np.full((20, 2), 300))
+    x0, y0, x1, y1 = crop_boxes(moved, 900, 900).T
+    np.testing.assert_allclose(x1 - x0, y1 - y0, rtol=1e-4)
+    assert (moved.min(axis=1) > np.stack([x0, y0], -1)).all()
+    assert (moved.max(axis=1) < np.stack([x1, y1], -1)).all()
+
+
+def test_crop_boxes_neither_jitter_nor_lag(frontal_landmarks):
+    path = np.linspace([200, 300], [400, 320], 80)
+    noise = np.random.default_rng(0).normal(scale=3, size=path.shape)
+    steady = crop_boxes(_moving(frontal_landmarks, path), 900, 900)
+    shaken = crop_boxes(_moving(frontal_landmarks, path + noise), 900, 900)
+    lag = (shaken - steady)[:, :2].mean(axis=0)
+    assert np.abs(lag).max() < 1.5
+    jitter = np.abs(np.diff(shaken[:, :2], 2, axis=0)).mean()
+    assert jitter < 0.1 * np.abs(np.diff(noise, 2, axis=0)).mean()
+
+
+def test_a_closely_cropped_clip_gets_the_whole_frame(frontal_landmarks):
+    boxes = crop_boxes(_moving(frontal_landmarks, np.full((16, 2), -8)), 200, 200)
+    np.testing.assert_allclose(boxes, np.tile([0, 0, 200, 200], (16, 1)), atol=1e-3)
+
+
+def test_a_crop_at_the_edge_moves_inwards_by_a_bounded_way(frontal_landmarks):
+    far = crop_boxes(_moving(frontal_landmarks, np.full((9, 2), 400)), 1200, 1200)
+    near = crop_boxes(_moving(frontal_landmarks, np.full((9, 2), -150)), 1200, 1200)
+    side = far[0, 2] - far[0, 0]
+    np.testing.assert_allclose(near - (far - 550), 0.12 * side, rtol=1e-3)

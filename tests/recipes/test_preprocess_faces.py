@@ -1,0 +1,96 @@
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lightly_marlin.data import FaceClips, FaceStore, write_video
+from lightly_marlin.utils.console import run_recipe
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "preprocess_faces.py"
+
+
+def run(*arguments):
+    command = [sys.executable, str(RECIPE), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def black_video(tmp_path):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    write_video(folder / "black.mp4", np.zeros((20, 64, 64, 3), np.uint8))
+    return folder
+
+
+def run_here(*arguments):
+    """Runs the recipe in this process; saves the seconds that imports take."""
+    main = runpy.run_path(str(RECIPE))["main"]
+    try:
+        return run_recipe(lambda: main([str(argument) for argument in arguments]))
+    except SystemExit as exit_status:
+        return exit_status.code
+
+
+def test_help_names_every_option(capsys):
+    assert run_here("--help") == 0
+    text = capsys.readouterr().out
+    assert all(
+        option in text
+        for option in ("VIDEOS", "STORE", "--workers", "--all-faces", "--min-face")
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "store"], "There is no file or folder nowhere"),
+        (["empty", "store"], "The folder empty holds no video"),
+        (["empty/*.mp4", "store"], "No file matches the pattern"),
+        (["text.mp4", "text.mp4/store"], "cannot be written"),
+        (["text.mp4", "store", "--workers", "0"], "positive integer"),
+        (["text.mp4"], "required: STORE"),
+    ],
+)
+def test_bad_arguments(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.mp4").write_text("no video")
+    assert run_here(*arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_nothing_usable(black_video, tmp_path):
+    (black_video / "text.mp4").write_text("no video")
+    done = run(black_video, tmp_path / "store", "--workers", "1")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "None of the 2 videos gave a face track" in done.stderr
+    assert "black.mp4: no face was found in its 20 frames" in done.stdout
+    report = json.loads((tmp_path / "store" / "report.json").read_text())
+    assert report["totals"]["no_face"] == report["totals"]["failed"] == 1
+
+
+@pytest.mark.real_data
+def test_real_clips(real_videos, tmp_path):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name in ("near_crop_talking_01.mp4", "near_crop_15frames_01.mp4"):
+        (folder / name).symlink_to(real_videos / name)
+    (folder / "cut.mpg").write_bytes(
+        (real_videos / "lipsync_audio_01.mpg").read_bytes()[:250_000]
+    )
+    done = run(folder, tmp_path / "store", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert "15 frames; 16 are needed" in done.stdout
+    store = FaceStore(tmp_path / "store")
+    assert store.column("source") == ["cut.mpg", "near_crop_talking_01.mp4"]
+    assert store[1].num_frames == 143
+    assert np.abs(store[1].landmarks - 112).max() < 130
+    clip = FaceClips(store, start="center")[1]
+    assert clip["video"].float().std() > 20
+    nose = clip["regions"] >> 6 & 1
+    assert nose[:, 8:24, 8:20].sum() > 0.9 * nose.sum()
