@@ -5,9 +5,9 @@ just the frames of a clip. Motion-JPEG, because a clip at stride 2 from anywhere
 track then costs 16 small pictures: no seeking, no reference frames, no frames that are
 decoded and thrown away.
 
-Decoding one clip of 16 frames to RGB on one core takes about 1.7 ms with FFmpeg's
-decoder straight to planes, which is also the layout that models take; libjpeg through
-Pillow or torchvision takes 5 ms, most of it for turning pixels into planes.
+FFmpeg's decoder goes straight to planes, the layout that models take: 1.6 ms for a clip
+of 16 frames on one core. The same through torchvision takes 2.9 ms, and through Pillow
+6.5 ms, half of it for turning pixels into planes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from lightly_marlin.utils.errors import UsageError
 __all__ = ["JPEG_QUALITY", "CropVideoWriter", "read_crops"]
 
 JPEG_QUALITY = 65
-"""About 4.5 kB and 39 dB for a 224x224 crop of a face."""
+"""About 4.5 kB and 40 dB for a 224x224 crop of a face."""
 
 
 class CropVideoWriter:

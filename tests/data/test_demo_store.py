@@ -17,11 +17,10 @@ def test_demo_store_has_faces(path):
     store = demo_store(path, num_clips=2, num_frames=24)
     assert store.column("num_frames") == [24, 24]
     clip = FaceClips(store)[0]
-    # Every group of parts of a face is there: brows, eyes, nose, lips, skin, hair.
+    # Brows, eyes, nose, lips, skin and hair; a closed mouth may have no inside.
     labels = 0
     for bits in clip["regions"].flatten().tolist():
         labels |= bits
-    assert labels & 0b111_0111_1111 == 0b111_0111_1111 & labels
     assert bin(labels).count("1") >= 10
 
 
