@@ -8,6 +8,8 @@ from timm.models.vision_transformer import Attention, Block
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from lightly_marlin.models.linear import Linear, linear
+
 __all__ = ["QVBiasAttention", "TransformerBlocks", "init_linear_and_norm"]
 
 
@@ -46,7 +48,7 @@ class QVBiasAttention(Attention):  # type: ignore[misc]
         """
         B, N, D = x.shape
         bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
-        qkv = F.linear(x, self.qkv.weight, bias)
+        qkv = linear(x, self.qkv.weight, bias)
         q, k, v = qkv.view(B, N, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
         out = F.scaled_dot_product_attention(
             q, k, v, attn_mask=attn_mask, is_causal=is_causal
@@ -125,4 +127,7 @@ def _block(dim: int, num_heads: int, mlp_ratio: float) -> nn.Module:
         dim, num_heads, mlp_ratio=mlp_ratio, act_layer=nn.GELU, norm_layer=nn.LayerNorm
     )
     block.attn = QVBiasAttention(dim, num_heads)
+    block.attn.proj = Linear(dim, dim)
+    block.mlp.fc1 = Linear(dim, block.mlp.fc1.out_features)
+    block.mlp.fc2 = Linear(block.mlp.fc2.in_features, dim)
     return block

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from lightly_marlin.kernels import assemble_decoder_tokens
 from lightly_marlin.models.blocks import TransformerBlocks, init_linear_and_norm
 from lightly_marlin.models.config import MarlinConfig
+from lightly_marlin.models.linear import Linear
 from lightly_marlin.models.positions import sincos_position_table
 
 __all__ = ["MarlinDecoder"]
@@ -36,7 +37,7 @@ class MarlinDecoder(nn.Module):
             dim, config.decoder_depth, config.decoder_num_heads, config.mlp_ratio
         )
         self.norm = nn.LayerNorm(dim)
-        self.head = nn.Linear(dim, config.patch_dim)
+        self.head = Linear(dim, config.patch_dim)
         nn.init.normal_(self.mask_token, std=0.02)
         self.apply(init_linear_and_norm)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lightly_marlin.models.blocks import init_linear_and_norm
+from lightly_marlin.models.linear import Linear
 
 __all__ = ["MarlinDiscriminator"]
 
@@ -31,7 +32,7 @@ class MarlinDiscriminator(nn.Module):
         for name, value in (("patch_dim", patch_dim), ("hidden_dim", hidden_dim)):
             if value < 1:
                 raise ValueError(f"Invalid {name} ({value}). It must be at least 1.")
-        self.fc1 = nn.Linear(patch_dim, hidden_dim)
+        self.fc1 = Linear(patch_dim, hidden_dim)
         self.act = nn.LeakyReLU(0.01)
         self.fc2 = nn.Linear(hidden_dim, 1)
         self.apply(init_linear_and_norm)

@@ -12,6 +12,7 @@ from lightly_marlin.kernels.checks import check_indices
 from lightly_marlin.models.blocks import TransformerBlocks, init_linear_and_norm
 from lightly_marlin.models.config import MarlinConfig
 from lightly_marlin.models.inputs import check_videos
+from lightly_marlin.models.linear import Linear
 from lightly_marlin.models.positions import sincos_position_table
 
 __all__ = ["MarlinEncoder"]
@@ -45,7 +46,7 @@ class MarlinEncoder(MaskedVisionTransformer):  # type: ignore[misc]
         super().__init__()
         self.config = config
         dim = config.encoder_dim
-        self.patch_embed = nn.Linear(config.patch_dim, dim)
+        self.patch_embed = Linear(config.patch_dim, dim)
         self.pos_embed = nn.Parameter(
             sincos_position_table(config.num_tokens, dim), requires_grad=False
         )

@@ -12,6 +12,7 @@ from lightly_marlin.models.checkpoints import load_weights, read_config
 from lightly_marlin.models.config import MarlinConfig
 from lightly_marlin.models.decoder import MarlinDecoder
 from lightly_marlin.models.encoder import MarlinEncoder
+from lightly_marlin.models.linear import Linear
 from lightly_marlin.models.patches import paste_tubelets
 from lightly_marlin.utils.files import atomic_write, write_json
 
@@ -40,7 +41,7 @@ class Marlin(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = MarlinEncoder(config)
-        self.enc_dec_proj = nn.Linear(
+        self.enc_dec_proj = Linear(
             config.encoder_dim, config.decoder_dim, bias=False
         )
         self.decoder = MarlinDecoder(config)
