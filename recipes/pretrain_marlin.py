@@ -32,12 +32,12 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.utilities import rank_zero_only
 from rich.table import Table
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from lightly_marlin.data import (
+    FaceClip,
     FaceClips,
     FaceStore,
     ResumableClipSampler,
@@ -111,6 +111,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--precision", help=f"one of {', '.join(PRECISIONS)}")
     parser.add_argument("--devices", type=int, help="number of devices, default: 1")
     parser.add_argument("--workers", type=int, help="loader processes a device")
+    parser.add_argument("--demo-clips", type=int, help="number, without --store")
+    parser.add_argument("--demo-frames", type=int, help="frames of each, 16 or more")
     parser.add_argument("--seed", type=int, help="default: 0")
     for name in ("log", "save", "validate"):
         parser.add_argument(f"--{name}-every", type=int, help="steps")
@@ -183,13 +185,13 @@ class MarlinPretraining(pl.LightningModule):
             self.discriminator,
             optimizers[0],  # type: ignore[arg-type]
             # Unwrapped, so that the trainer counts one step per batch, not two.
-            optimizers[1].optimizer if len(optimizers) > 1 else None,  # type: ignore[union-attr]
+            optimizers[1].optimizer if len(optimizers) > 1 else None,
             adversarial_weight=self.settings.adversarial_weight,
             gradient_penalty_weight=self.settings.gradient_penalty_weight,
             backward=self.manual_backward,
         )
 
-    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def train_dataloader(self) -> DataLoader[FaceClip]:
         """Returns the clips from the one on at which the training stands."""
         per_step = self.settings.batch_size * self.settings.devices
         sampler = ResumableClipSampler(
@@ -247,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check_devices(settings.devices)
     folder = RunFolder(Path(settings.out))
     # The trainer starts this program again for every further device.
-    leader = rank_zero_only.rank == 0
+    leader = int(os.environ.get("LOCAL_RANK", 0)) == 0
     checkpoint = folder.open(resume=resume or not leader)
     quiet_lightning()
     pl.seed_everything(settings.seed, workers=True, verbose=False)
@@ -358,7 +360,7 @@ def open_store(settings: PretrainSettings) -> FaceStore:
 
 def validation_clips(
     store: FaceStore, tracks: Sequence[str], stride: int
-) -> Dataset[dict[str, Any]]:
+) -> Dataset[FaceClip]:
     """Returns the middle of up to 16 tracks."""
     clips = FaceClips(store, stride=stride, start="center", tracks=tracks)
     return Subset(clips, range(min(len(clips), MAX_VALIDATION_CLIPS)))

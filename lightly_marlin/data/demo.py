@@ -12,6 +12,7 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import kornia
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -20,7 +21,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from lightly_marlin.data.demo_motion import camera_path, expression_path, wave
-from lightly_marlin.data.demo_warp import warp_points
 from lightly_marlin.faces import DlibDetector, DlibLandmarks
 from lightly_marlin.utils.dependency import require
 
@@ -39,7 +39,7 @@ _HALF_VIEW = 2.35
 _GRID_STEP = 8
 
 # Of the warp, in squared distances between the eyes.
-_SMOOTHING = 1e-3
+_SMOOTHING = 5e-4
 
 _CHUNK = 16
 
@@ -144,13 +144,13 @@ def demo_frames(
     frames = np.empty((num_frames, *size, 3), dtype=np.uint8)
     for start in range(0, num_frames, _CHUNK):
         rows = slice(start, start + _CHUNK)
-        grid = _sampling_grid(portrait, expressions[rows], cameras[rows], size)
-        images = functional.grid_sample(
-            scene.expand(len(grid), -1, -1, -1),
-            grid,
-            mode="bilinear",
+        map_x, map_y = _sources(portrait, expressions[rows], cameras[rows], size)
+        images = kornia.geometry.transform.remap(
+            scene.expand(len(map_x), -1, -1, -1),
+            map_x,
+            map_y,
             padding_mode="reflection",
-            align_corners=False,
+            align_corners=True,
         )
         images *= torch.from_numpy(brightness[rows]).float()[:, None, None, None]
         images = images.flip(-1) if flipped else images
@@ -216,13 +216,17 @@ def _light(portrait: _Portrait, generator: np.random.Generator) -> Tensor:
     return (image**gamma * tint * torch.from_numpy(level).float()).clamp_(0, 1)
 
 
-def _sampling_grid(
+def _sources(
     portrait: _Portrait,
     expressions: NDArray[np.float64],
     cameras: NDArray[np.float64],
     size: tuple[int, int],
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Says for every pixel of every frame where in the portrait it comes from.
+
+    The thin-plate spline is scipy's: kornia's `get_tps_transform` evaluates its kernel
+    between the two point sets instead of within one, and that system is singular where
+    a point moves as far as its neighbour is away, as the lids of an eye do.
 
     Args:
         portrait: The portrait.
@@ -231,28 +235,25 @@ def _sampling_grid(
         size: Height and width of the frames.
 
     Returns:
-        float32 tensor with shape (T, height, width, 2) as `grid_sample` takes it.
+        Coordinates x and y in pixels of the portrait: float32 tensors with shape
+        (T, height, width).
     """
-    count, (height, width) = len(cameras), size
-    view = _view_points(size)
-    maps = torch.from_numpy(cameras)
-    points = _HALF_VIEW * (view @ maps[..., :2].transpose(1, 2) + maps[:, None, :, 2])
-
-    anchors = torch.from_numpy(_anchors()).expand(count, -1, -1)
-    rest = torch.from_numpy(portrait.landmarks).expand(count, -1, -1)
-    rest = torch.cat([rest, anchors], dim=1)
-    moved = torch.cat([torch.from_numpy(expressions), anchors], dim=1)
-    sources = warp_points(points, moved, rest, _SMOOTHING)
-
-    centre = torch.from_numpy(portrait.centre)
-    extent = torch.tensor(portrait.image.shape[:0:-1], dtype=torch.float64)
-    grid = (2 * (sources * portrait.unit + centre + 0.5) / extent - 1).float()
+    rbf = require("scipy.interpolate", purpose="making demo clips").RBFInterpolator
+    view, anchors = _view_points(size), _anchors()
+    rest = np.concatenate([portrait.landmarks, anchors])
     rows, columns = _grid_size(size)
-    grid = grid.reshape(count, rows, columns, 2).permute(0, 3, 1, 2)
-    grid = functional.interpolate(
-        grid, size=(height, width), mode="bilinear", align_corners=True
-    )
-    return grid.permute(0, 2, 3, 1)
+    coarse = np.empty((len(cameras), rows, columns, 2))
+    for frame, (expression, camera) in enumerate(
+        zip(expressions, cameras, strict=True)
+    ):
+        points = _HALF_VIEW * (view @ camera[:, :2].T + camera[:, 2])
+        moved = np.concatenate([expression, anchors])
+        spline = rbf(moved, rest, smoothing=_SMOOTHING, kernel="thin_plate_spline")
+        sources = spline(points) * portrait.unit + portrait.centre
+        coarse[frame] = sources.reshape(rows, columns, 2)
+    maps = torch.from_numpy(coarse).permute(0, 3, 1, 2).float()
+    maps = functional.interpolate(maps, size=size, mode="bilinear", align_corners=True)
+    return maps[:, 0], maps[:, 1]
 
 
 def _grid_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -260,15 +261,15 @@ def _grid_size(size: tuple[int, int]) -> tuple[int, int]:
     return rows, columns
 
 
-def _view_points(size: tuple[int, int]) -> Tensor:
-    """Returns the coarse grid of the view (n, 2), float64; the shorter side is 2."""
+def _view_points(size: tuple[int, int]) -> NDArray[np.float64]:
+    """Returns the coarse grid of the view (n, 2); the shorter side is 2."""
     shorter = min(size)
     y, x = (
-        torch.linspace(-1, 1, count, dtype=torch.float64) * (side - 1) / shorter
+        np.linspace(-1, 1, count) * (side - 1) / shorter
         for side, count in zip(size, _grid_size(size), strict=True)
     )
-    grid_y, grid_x = torch.meshgrid(y, x, indexing="ij")
-    return torch.stack([grid_x, grid_y], dim=-1).reshape(-1, 2)
+    grid_y, grid_x = np.meshgrid(y, x, indexing="ij")
+    return np.stack([grid_x, grid_y], axis=-1).reshape(-1, 2)
 
 
 def _anchors() -> NDArray[np.float64]:

@@ -21,6 +21,10 @@ __all__ = ["demo_store"]
 
 _MARK = "demo.json"
 
+# To be raised when `demo_clips` makes other clips of the same arguments, so that stores
+# of the earlier ones are made anew.
+_CLIPS_VERSION = 1
+
 
 def demo_store(
     path: Path | str,
@@ -57,6 +61,7 @@ def demo_store(
     path = Path(path)
     options = {
         "version": FORMAT_VERSION,
+        "clips_version": _CLIPS_VERSION,
         "num_clips": num_clips,
         "num_frames": num_frames,
         "seed": seed,

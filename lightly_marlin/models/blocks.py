@@ -29,6 +29,7 @@ class QVBiasAttention(Attention):  # type: ignore[misc]
 
     def __init__(self, dim: int, num_heads: int) -> None:
         super().__init__(dim, num_heads=num_heads, qkv_bias=False)
+        self.proj = Linear(dim, dim)
         self.q_bias = nn.Parameter(torch.zeros(dim))
         self.v_bias = nn.Parameter(torch.zeros(dim))
 
@@ -123,11 +124,11 @@ def init_linear_and_norm(module: nn.Module) -> None:
 
 def _block(dim: int, num_heads: int, mlp_ratio: float) -> nn.Module:
     # The choice of an attention layer is an argument of newer timm versions only.
-    block: nn.Module = Block(
+    block = Block(
         dim, num_heads, mlp_ratio=mlp_ratio, act_layer=nn.GELU, norm_layer=nn.LayerNorm
     )
     block.attn = QVBiasAttention(dim, num_heads)
-    block.attn.proj = Linear(dim, dim)
-    block.mlp.fc1 = Linear(dim, block.mlp.fc1.out_features)
-    block.mlp.fc2 = Linear(block.mlp.fc2.in_features, dim)
-    return block
+    hidden_dim = int(dim * mlp_ratio)
+    block.mlp.fc1, block.mlp.fc2 = Linear(dim, hidden_dim), Linear(hidden_dim, dim)
+    module: nn.Module = block
+    return module

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.backends import mkldnn
 
 __all__ = ["Linear", "linear"]
 
@@ -43,12 +44,12 @@ class Linear(nn.Linear):
 
 def _prefers_convolution(x: Tensor, weight: Tensor) -> bool:
     # Compilers and exporters know what to do with a plain matrix product.
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if torch.compiler.is_compiling():
         return False
     return (
         x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and x.numel() > 0
         and not torch.is_autocast_enabled("cpu")
-        and torch.backends.mkldnn.is_available()
+        and bool(mkldnn.is_available())  # type: ignore[no-untyped-call]
     )

@@ -41,9 +41,7 @@ class Marlin(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = MarlinEncoder(config)
-        self.enc_dec_proj = Linear(
-            config.encoder_dim, config.decoder_dim, bias=False
-        )
+        self.enc_dec_proj = Linear(config.encoder_dim, config.decoder_dim, bias=False)
         self.decoder = MarlinDecoder(config)
         init_linear_and_norm(self.enc_dec_proj)
 

@@ -193,7 +193,7 @@ def _typed(name: str, value: object, annotation: str, path: Path) -> object:
     kind = kinds.get(annotation.split(" | ")[0], str)
     fits = isinstance(value, bool) == (kind is bool)
     try:
-        converted = kind(value)  # type: ignore[call-overload]
+        converted = kind(value)
     except (TypeError, ValueError):
         fits = False
     if not fits or (kind is int and converted != float(str(value))):
@@ -201,7 +201,7 @@ def _typed(name: str, value: object, annotation: str, path: Path) -> object:
             f"The configuration {path} has an invalid {name} ({value!r}): must be "
             f"{annotation}."
         )
-    return converted  # type: ignore[no-any-return]
+    return converted
 
 
 def _check_choice(name: str, value: str, choices: list[str] | tuple[str, ...]) -> None:

@@ -44,7 +44,7 @@ class Validation(Callback):
         self,
         folder: RunFolder,
         model: Marlin,
-        clips: Dataset[dict[str, Any]],
+        clips: Dataset[Any],
         masking: BatchMasking,
         *,
         batch_size: int,

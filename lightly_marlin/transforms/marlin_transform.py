@@ -83,7 +83,7 @@ class MarlinTransform:
         view = {**clip, "video": self._view(clip["video"], flip)}
         if "regions" in clip:
             view["regions"] = self._regions_view(clip["regions"], clip["video"], flip)
-        return [view]  # type: ignore[list-item]
+        return [view]
 
     def _view(self, video: Tensor, flip: bool) -> Tensor:
         video = self._check(video)

@@ -26,6 +26,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ def read_with_pillow(path: Path) -> Tensor:
 
 def read_with_torchvision(path: Path) -> Tensor:
     """Returns an image as float32 (3, H, W) in [0, 1]."""
-    return read_image(str(path), ImageReadMode.RGB).float() / 255
+    pixels: Tensor = read_image(str(path), ImageReadMode.RGB)
+    return pixels.float() / 255
 
 
 def write_reference(store: FaceStore, root: Path) -> None:
@@ -144,7 +146,7 @@ def summarise(
     times: dict[str, list[float]], size: dict[str, float], num_clips: int
 ) -> dict[str, Any]:
     """Returns the result as plain values for JSON."""
-    ways = {}
+    ways: dict[str, dict[str, Any]] = {}
     for name, values in times.items():
         low, middle, high = statistics.quantiles(values, n=4)
         ways[name] = {
@@ -187,6 +189,13 @@ def prepare(videos: str | None, folder: Path) -> FaceStore:
     return FaceStore(folder)
 
 
+def load_reference(
+    reference: ReferenceClips, track_ids: list[str], starts: list[int], index: int
+) -> Any:
+    """Loads the clip that `FaceClips` has at an index."""
+    return reference.load(track_ids[index], starts[index])
+
+
 def measure(store: FaceStore, layout: Path, rounds: int) -> dict[str, Any]:
     """Checks and times all ways of loading; returns the result without the machine."""
     lengths = zip(store.column("track_id"), store.column("num_frames"), strict=True)
@@ -197,8 +206,8 @@ def measure(store: FaceStore, layout: Path, rounds: int) -> dict[str, Any]:
     for name in ("pillow", "torchvision"):
         reference = ReferenceClips(layout, name)
         check_equal(clips, reference, starts)
-        ways[f"reference, {name}"] = lambda index, reference=reference: reference.load(
-            clips.track_ids[index], starts[index]
+        ways[f"reference, {name}"] = partial(
+            load_reference, reference, clips.track_ids, starts
         )
     times = time_alternating(ways, len(clips), rounds)
     num_frames = sum(store.column("num_frames"))

@@ -10,8 +10,9 @@ update both networks with AdamW. The variants take turns, so that a slow moment 
 machine hits all of them; medians and quartiles are reported, and peak memory over that
 of the model, measured in processes of their own.
 
-Before anything is timed, both steps train from the same weights and must end with the
-same weights within 1e-4; otherwise nothing is reported.
+Before anything is timed, both models predict from the same weights and must agree
+within 1e-4; otherwise nothing is reported. (That one forward gives the same updates as
+two is tested in tests/training/test_pretrain_step.py.)
 
 Writes results/train_step-<machine>.json and prints a table.
 """
@@ -24,6 +25,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -37,6 +39,7 @@ from torch.nn import functional as F
 from torch.optim import AdamW
 
 from lightly_marlin.models import MarlinDiscriminator, create_marlin
+from lightly_marlin.models.config import named_config
 from lightly_marlin.models.marlin import Marlin
 from lightly_marlin.training import PretrainStep
 from lightly_marlin.transforms import indices_to_mask, tube_token_mask
@@ -89,6 +92,14 @@ class ReferenceGenerator(nn.Module):
         tokens = self.enc_dec_proj(self.encoder(videos, visible))
         prediction: Tensor = self.decoder(tokens, visible)
         return prediction
+
+
+class ReferenceDiscriminator(nn.Sequential):
+    """The critic of the released trainer: two plain linear layers."""
+
+    def __init__(self, patch_dim: int, hidden_dim: int) -> None:
+        layers = (nn.Linear(patch_dim, hidden_dim), nn.LeakyReLU())
+        super().__init__(*layers, nn.Linear(hidden_dim, 1))
 
 
 class ReferenceStep:
@@ -155,15 +166,16 @@ def make_batch(batch_size: int) -> dict[str, Tensor]:
 def make_step(variant: str, model: str, batch: dict[str, Tensor]) -> Callable[[], None]:
     """Returns a function that trains one step of a variant on `batch`."""
     torch.manual_seed(0)
-    generator = ReferenceGenerator(model)
-    ours = create_marlin(model)
-    config = ours.config
-    discriminator = MarlinDiscriminator(config.patch_dim, 4 * config.decoder_dim)
+    config = named_config(model)
+    hidden = 4 * config.decoder_dim
     implementation, precision = variant.split()
     if implementation == "reference":
-        step = ReferenceStep(generator, discriminator, precision == "bf16")
+        critic = ReferenceDiscriminator(config.patch_dim, hidden)
+        step = ReferenceStep(ReferenceGenerator(model), critic, precision == "bf16")
         return lambda: step(batch["float"], batch["visible"])
-    run = make_our_step(ours, discriminator)
+    run = make_our_step(
+        create_marlin(model), MarlinDiscriminator(config.patch_dim, hidden)
+    )
     if precision == "float32":
         return lambda: run(batch)
 
@@ -198,8 +210,6 @@ def check_same_result(model: str, batch: dict[str, Tensor]) -> float:
     Raises:
         SystemExit: If the implementations differ by more than 1e-4.
     """
-    import tempfile
-
     torch.manual_seed(1)
     reference = ReferenceGenerator(model)
     with tempfile.TemporaryDirectory() as folder:

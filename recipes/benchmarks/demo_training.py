@@ -1,0 +1,84 @@
+"""Times the README's demo: what a tiny MARLIN learns in minutes on a CPU.
+
+    python recipes/benchmarks/demo_training.py
+
+Runs `recipes/pretrain_marlin.py` with its settings for the tiny model on the built-in
+demo clips, then reconstructs a held-out clip. Writes to results/: the losses and the
+minutes as demo_training-<machine>.json, and the README's picture, demo.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from environment import describe_machine, machine_name
+
+from lightly_marlin.training.metrics_csv import MetricsCsv
+from lightly_marlin.training.run_folder import RunFolder
+from lightly_marlin.training.validation import VALIDATION_COLUMNS
+from lightly_marlin.utils.console import console
+from lightly_marlin.utils.files import atomic_write, write_json
+
+RECIPE = Path(__file__).parents[1] / "pretrain_marlin.py"
+RESULTS = Path(__file__).parent / "results"
+
+
+def train(out: Path, options: list[str]) -> float:
+    """Runs the recipe into a folder; returns how many seconds it took."""
+    command = [sys.executable, str(RECIPE), "--model", "marlin_vit_tiny"]
+    started = time.monotonic()
+    subprocess.run([*command, "--out", str(out), *options], check=True)
+    return time.monotonic() - started
+
+
+def read_losses(folder: RunFolder) -> list[dict[str, float]]:
+    """Returns the held-out losses of the run, one entry per validation."""
+    rows = MetricsCsv(folder.validation, VALIDATION_COLUMNS).rows()
+    return [{name: float(value) for name, value in row.items()} for row in rows]
+
+
+def save_picture(folder: RunFolder, path: Path) -> None:
+    """Saves the run's last picture of its first held-out clip, at half its size."""
+    from PIL import Image
+
+    with Image.open(sorted(folder.pictures.glob("step_*.png"))[-1]) as sheet:
+        first = sheet.crop((0, 0, sheet.width, sheet.height // 2))
+    small = first.resize((first.width // 2, first.height // 2), Image.Resampling.BOX)
+    with atomic_write(path) as temporary:
+        small.quantize(256).save(temporary, optimize=True)
+
+
+def main() -> None:
+    """Trains, and writes the result and the picture."""
+    parser = argparse.ArgumentParser(
+        description="Time the demo training. Further options go to the recipe."
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    arguments, options = parser.parse_known_args()
+    arguments.results.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as work:
+        folder = RunFolder(Path(work) / "run")
+        seconds = train(folder.path, options)
+        losses = read_losses(folder)
+        save_picture(folder, arguments.results / "demo.png")
+    result: dict[str, Any] = {
+        "suite": "demo_training",
+        "machine": describe_machine(),
+        "minutes": seconds / 60,
+        "final": losses[-1],
+        "held_out": losses,
+    }
+    path = arguments.results / f"demo_training-{machine_name()}.json"
+    write_json(path, result)
+    ratio = losses[-1]["ratio"]
+    console.print(f"{seconds / 60:.1f} minutes, ratio {ratio:.3f}: {path}")
+
+
+if __name__ == "__main__":
+    main()
