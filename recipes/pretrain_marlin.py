@@ -221,7 +221,7 @@ class MarlinPretraining(pl.LightningModule):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
         idx_keep, idx_mask = self.masking(batch["regions"], step, self.global_rank)
-        noise = torch.Generator().manual_seed(self.settings.seed + step)
+        noise = torch.Generator(self.device).manual_seed(self.settings.seed + step)
         losses = self.pretrain_step(batch["video"], idx_keep, idx_mask, noise)
         return {
             "loss/reconstruction": losses.reconstruction,

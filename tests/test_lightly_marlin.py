@@ -1,0 +1,25 @@
+"""Importing the package is light, and its parts are there on first use."""
+
+import subprocess
+import sys
+
+import pytest
+
+import lightly_marlin
+
+HEAVY = ("lightly", "kornia", "dlib", "timm", "av", "pytorch_lightning", "torch")
+
+
+def test_import__is_light():
+    code = "import sys, lightly_marlin; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_subpackages__resolve():
+    assert lightly_marlin.regions.NUM_LABELS == 11
+    assert "transforms" in dir(lightly_marlin)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = lightly_marlin.nothing
