@@ -141,11 +141,11 @@ class MarlinConfig:
 _CONFIGS = {
     "marlin_vit_tiny": MarlinConfig(
         encoder_dim=192,
-        encoder_depth=6,
+        encoder_depth=4,
         encoder_num_heads=3,
-        decoder_dim=96,
+        decoder_dim=128,
         decoder_depth=2,
-        decoder_num_heads=3,
+        decoder_num_heads=2,
     ),
     "marlin_vit_small": MarlinConfig(
         encoder_dim=384, encoder_num_heads=6, decoder_dim=192, decoder_num_heads=3
