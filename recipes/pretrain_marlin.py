@@ -147,13 +147,14 @@ class MarlinPretraining(pl.LightningModule):
         settings: PretrainSettings,
         clips: FaceClips,
         schedule: WarmupCosine,
+        weights: str | None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.settings = settings
         self.clips = clips
         self.schedule = schedule
-        self.model = create_marlin(settings.model, weights=settings.weights)
+        self.model = create_marlin(settings.model, weights=weights)
         config = self.model.config
         self.discriminator = (
             MarlinDiscriminator(config.patch_dim, 4 * config.decoder_dim)
@@ -261,7 +262,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     schedule = make_schedule(settings, len(clips))
     max_steps = settings.max_steps or schedule.total_steps
-    module = MarlinPretraining(settings, clips, schedule)
+    # A checkpoint holds all weights, so those that the run began with may be gone.
+    weights = settings.weights if checkpoint is None else None
+    module = MarlinPretraining(settings, clips, schedule, weights)
     if checkpoint is not None:
         check_checkpoint(checkpoint, module)
     if leader:

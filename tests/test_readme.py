@@ -1,6 +1,7 @@
 """Every Python block of the README runs as printed."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,11 @@ def test_readme__pictures_and_links_exist():
     local = [target for target in targets if "://" not in target]
     assert local
     assert all((README.parent / target).exists() for target in local)
+
+
+def test_readme__quotes_the_committed_results(monkeypatch):
+    monkeypatch.syspath_prepend(str(README.parent / "recipes" / "benchmarks"))
+    monkeypatch.delitem(sys.modules, "readme_table", raising=False)
+    import readme_table
+
+    assert readme_table.make_table("amd-epyc-2-cores") in README.read_text()

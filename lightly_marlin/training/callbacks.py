@@ -79,7 +79,7 @@ class StepProgress(Callback):
     """Shows step, losses, rate and remaining time; lines instead where no terminal.
 
     Args:
-        every: Steps between two lines where the output is no terminal.
+        every: Steps between two looks at the loss.
     """
 
     def __init__(self, every: int) -> None:
@@ -112,13 +112,14 @@ class StepProgress(Callback):
         if self._progress is None:
             return
         step = trainer.global_step
+        self._progress.update(self._task, completed=step)
+        if step % self.every and step != trainer.max_steps:
+            return
+        # Reading the loss makes the host wait for the device: not at every step.
+        loss = float(outputs["loss/reconstruction"])
         if console.is_terminal:
-            loss = float(outputs["loss/reconstruction"])
-            self._progress.update(
-                self._task, completed=step, description=f"training, loss {loss:.4f}"
-            )
-        elif step % self.every == 0 or step == trainer.max_steps:
-            loss = float(outputs["loss/reconstruction"])
+            self._progress.update(self._task, description=f"training, loss {loss:.4f}")
+        else:
             console.print(f"step {step}/{trainer.max_steps}, reconstruction {loss:.5f}")
 
     def teardown(
