@@ -32,7 +32,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
-from rich.table import Table
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import DataLoader, Dataset, Subset
 
@@ -50,9 +49,15 @@ from lightly_marlin.models import (
     create_marlin,
     list_models,
 )
-from lightly_marlin.training import MASKS, BatchMasking, PretrainStep, WarmupCosine
+from lightly_marlin.training import (
+    MASKS,
+    BatchMasking,
+    PretrainStep,
+    WarmupCosine,
+    scale_rate,
+)
 from lightly_marlin.training.callbacks import SaveRun, StepProgress, WriteMetrics
-from lightly_marlin.training.metrics_csv import MetricsCsv
+from lightly_marlin.training.report import describe_run, summarise_run
 from lightly_marlin.training.resume import check_checkpoint
 from lightly_marlin.training.run_folder import RunFolder
 from lightly_marlin.training.settings import (
@@ -61,7 +66,8 @@ from lightly_marlin.training.settings import (
     read_settings,
     write_settings,
 )
-from lightly_marlin.training.validation import VALIDATION_COLUMNS, Validation
+from lightly_marlin.training.validation import Validation
+from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
 
@@ -72,7 +78,7 @@ MAX_VALIDATION_CLIPS = 16
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Returns the options; those not given are absent, so that files can set them."""
-    parser = argparse.ArgumentParser(
+    parser = RecipeParser(
         description="Pretrain MARLIN on a face store, or on the built-in demo clips.",
         argument_default=argparse.SUPPRESS,
     )
@@ -121,22 +127,23 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def collect_settings(options: dict[str, Any]) -> PretrainSettings:
     """Merges MODEL.yaml (or, resuming, the run's config.yaml), --config and options."""
-    config = options.pop("config", None)
+    files = [options.pop("config")] if "config" in options else []
     resume = options.pop("resume", False)
-    saved = RunFolder(Path(options.get("out", "run"))).config
+    if "epochs" in options:
+        # The wish of the command line comes before a file's other ways to end.
+        options = {"schedule_steps": None, "max_steps": None, **options}
+    given = read_settings(files, options)
+    saved = RunFolder(Path(given.out)).config
     if resume and saved.exists():
-        base = saved
         before = read_settings([saved], {})
-        if options.get("model", before.model) != before.model:
+        if "model" in options and given.model != before.model:
             raise UsageError(
-                f"The run in {saved.parent} trains {before.model}, not "
-                f"{options['model']}. Resume without --model, or choose another --out."
+                f"The run in {saved.parent} trains {before.model}, not {given.model}. "
+                "Resume without --model, or choose another --out."
             )
-    else:
-        first = read_settings([config] if config else [], options)
-        options = {"model": first.model, **options}
-        base = CONFIGS / f"{first.model}.yaml"
-    return read_settings([base, *([config] if config else [])], options)
+        return read_settings([saved, *files], options)
+    base = CONFIGS / f"{given.model}.yaml"
+    return read_settings([base, *files], {"model": given.model, **options})
 
 
 class MarlinPretraining(pl.LightningModule):
@@ -222,7 +229,8 @@ class MarlinPretraining(pl.LightningModule):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
         idx_keep, idx_mask = self.masking(batch["regions"], step, self.global_rank)
-        noise = torch.Generator(self.device).manual_seed(self.settings.seed + step)
+        seed = self.settings.seed + step * self.settings.devices + self.global_rank
+        noise = torch.Generator(self.device).manual_seed(seed)
         losses = self.pretrain_step(batch["video"], idx_keep, idx_mask, noise)
         return {
             "loss/reconstruction": losses.reconstruction,
@@ -269,7 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_checkpoint(checkpoint, module)
     if leader:
         write_settings(settings, folder.config)
-        describe(settings, clips, held_out, schedule, max_steps)
+        describe_run(settings, len(clips), len(held_out), schedule, max_steps)
     trainer = pl.Trainer(
         max_steps=max_steps,
         max_epochs=-1,
@@ -300,7 +308,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
     if leader:
-        summarise(folder, trainer.global_step)
+        summarise_run(folder, trainer.global_step)
     return 0 if trainer.global_step >= max_steps else 1
 
 
@@ -318,15 +326,17 @@ def check_devices(wanted: int) -> None:
 def make_schedule(settings: PretrainSettings, num_clips: int) -> WarmupCosine:
     """Returns the schedule, with epochs turned into steps."""
     total_batch = settings.batch_size * settings.devices
+    rates = (settings.base_learning_rate, settings.min_learning_rate)
+    if settings.scale_rates:
+        rates = (scale_rate(rates[0], total_batch), scale_rate(rates[1], total_batch))
     steps_per_epoch = max(1, num_clips // total_batch)
     total_steps = settings.schedule_steps or settings.epochs * steps_per_epoch
     warmup_steps = settings.warmup_steps
     if warmup_steps is None:
         warmup_steps = settings.warmup_epochs * steps_per_epoch
     return WarmupCosine(
-        base=settings.base_learning_rate,
-        minimum=settings.min_learning_rate,
-        total_batch=total_batch,
+        highest=rates[0],
+        minimum=rates[1],
         warmup_steps=min(warmup_steps, total_steps),
         total_steps=total_steps,
     )
@@ -367,49 +377,6 @@ def validation_clips(
     """Returns the middle of up to 16 tracks."""
     clips = FaceClips(store, stride=stride, start="center", tracks=tracks)
     return Subset(clips, range(min(len(clips), MAX_VALIDATION_CLIPS)))
-
-
-def describe(
-    settings: PretrainSettings,
-    clips: FaceClips,
-    held_out: Sequence[str],
-    schedule: WarmupCosine,
-    max_steps: int,
-) -> None:
-    """Prints what is about to happen."""
-    table = Table(title="MARLIN pretraining", show_header=False)
-    peak = schedule.base * schedule.total_batch / 256
-    rows = {
-        "model": settings.model,
-        "store": settings.store or "built-in demo clips",
-        "tracks": f"{len(clips)} to train on, {len(held_out)} held out",
-        "mask": f"{settings.mask}, ratio {settings.mask_ratio}",
-        "batch": f"{settings.batch_size} clips x {settings.devices} device(s)",
-        "learning rate": f"up to {peak:.3g}, warm-up {schedule.warmup_steps} steps, "
-        f"cosine to step {schedule.total_steps}",
-        "stops after": f"{max_steps} steps",
-        "run folder": settings.out,
-    }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    console.print(table)
-    if not held_out:
-        console.print("Too few videos to hold one out: validating on training clips.")
-
-
-def summarise(folder: RunFolder, step: int) -> None:
-    """Prints the last validation and where things are."""
-    table = Table(title=f"after {step} steps", show_header=False)
-    rows = MetricsCsv(folder.validation, VALIDATION_COLUMNS).rows()
-    if rows:
-        last = rows[-1]
-        for name in VALIDATION_COLUMNS[1:]:
-            table.add_row(f"held-out {name}", f"{float(last[name]):.5f}")
-    pictures = sorted(folder.pictures.glob("step_*.png"))
-    table.add_row("picture", str(pictures[-1]) if pictures else "none")
-    table.add_row("weights", f'Marlin.from_pretrained("{folder.model}")')
-    table.add_row("resume", str(folder.checkpoint))
-    console.print(table)
 
 
 def quiet_lightning() -> None:

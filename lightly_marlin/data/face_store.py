@@ -191,12 +191,12 @@ def _read_index(path: Path) -> Any:
     pa = require("pyarrow", "Reading a face store")
     parquet = require("pyarrow.parquet", "Reading a face store")
     index = path / INDEX_NAME
-    if not index.is_file():
-        raise UsageError(
-            f"{path} is no face store: it has no {INDEX_NAME}. "
-            f"Make one with: {_PREPARE}"
-        )
     try:
+        if not index.is_file():
+            raise UsageError(
+                f"{path} is no face store: it has no {INDEX_NAME}. "
+                f"Make one with: {_PREPARE}"
+            )
         metadata = parquet.read_schema(index).metadata or {}
         version = metadata.get(VERSION_KEY, b"unknown").decode()
         if version != str(FORMAT_VERSION):

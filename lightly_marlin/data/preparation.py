@@ -6,7 +6,7 @@ later; keeping the frames instead would make memory grow with the length of the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +84,9 @@ def prepare_video(
     except _NoFaceError as error:
         return _without_tracks(video, "no_face", error.reason, num_frames)
     except VideoError as error:
-        return _without_tracks(video, "failed", error.reason, num_frames)
+        record = _without_tracks(video, "failed", error.reason, num_frames)
+        # A video that cannot be reached now may be there the next time.
+        return replace(record, retry=isinstance(error.__cause__, OSError))
     return VideoRecord(
         source=video.source,
         status="ok",

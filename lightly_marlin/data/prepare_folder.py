@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
+import pickle
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from lightly_marlin.faces import FaceParser
 
 __all__ = ["PreparationSummary", "prepare_videos"]
+
+# To be raised when the same video and options give other tracks than before, so that
+# stores of the earlier ones are made anew.
+_PIPELINE_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,6 @@ class PreparationSummary:
 class _Job:
     video: VideoFile
     folder: Path
-    options: PreparationOptions
     fingerprint: dict[str, Any]
 
 
@@ -70,9 +75,10 @@ def prepare_videos(
     """Finds the faces in videos and writes their tracks to a face store.
 
     Running it again with the same arguments does only what is missing: videos that
-    finished (with or without a face) and did not change are left alone, failed ones are
-    tried again. It may be killed at any moment. A video that cannot be used is reported
-    in `report.json` and in the summary, and the others go on.
+    finished (with tracks, without a face, or unusable) and did not change are left
+    alone; those that failed in a way that may pass (a file that cannot be reached, a
+    crash) are tried again. It may be killed at any moment. A video that cannot be used
+    is reported in `report.json` and in the summary, and the others go on.
 
     Args:
         videos: A folder (searched recursively), one file, or a glob pattern.
@@ -83,8 +89,8 @@ def prepare_videos(
         all_faces: Keep every face track of a video; otherwise the main one.
         min_face: About the smallest face to look for: its side in source pixels.
         parser:
-            Parses the crops into regions; None derives them from the landmarks. One
-            that cannot be pickled works in this process only.
+            Parses the crops into regions; None derives them from the landmarks. Each
+            worker gets a copy; one that cannot be pickled needs `num_workers=0`.
 
     Returns:
         What was done.
@@ -93,25 +99,29 @@ def prepare_videos(
         UsageError:
             If there are no videos, or the store cannot be written or is of another
             version.
-        ValueError: If an option is out of range.
+        ValueError: If an option is out of range, or the parser cannot be pickled.
     """
     started = time.monotonic()
     if min_face < 1:
         raise ValueError(f"Invalid min_face {min_face}: must be at least 1 pixel.")
     if num_workers is not None and num_workers < 0:
         raise ValueError(f"Invalid num_workers {num_workers}: must be at least 0.")
+    if num_workers is None:
+        num_workers = _num_cores()
+    if num_workers >= 1:
+        _check_pickles(parser)
     options = PreparationOptions(all_faces, min_face, parser)
     files = find_videos(videos, exclude=store)
-    if num_workers is None:
-        num_workers = len(os.sched_getaffinity(0))
     with StoreWriter(store) as writer:
         todo = _unfinished(files, writer, options)
         num_frames = 0
         with progress() as bar:
             task = bar.add_task("videos", total=len(files), unit="videos")
             bar.advance(task, len(files) - len(todo))
-            jobs = _jobs(todo, writer, options)
-            for job, result in run_jobs(_run, jobs, min(num_workers, len(todo))):
+            # Part of the function and not of the jobs: a parser is loaded only once.
+            run = functools.partial(_run, options)
+            jobs = _jobs(todo, writer)
+            for job, result in run_jobs(run, jobs, min(num_workers, len(todo))):
                 record = _record(job, result)
                 writer.add(record, job.folder)
                 num_frames += record.num_frames
@@ -125,24 +135,39 @@ def prepare_videos(
     )
 
 
-def _run(job: _Job) -> VideoRecord:
-    return prepare_video(job.video, job.folder, job.options)
+def _num_cores() -> int:
+    """Returns the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _check_pickles(parser: FaceParser | None) -> None:
+    """Raises ValueError if a parser cannot be sent to a worker process."""
+    try:
+        pickle.dumps(parser)
+    except Exception as error:
+        raise ValueError(
+            f"Invalid parser {parser}: it cannot be pickled for worker processes "
+            f"({error}). Use num_workers=0 for it."
+        ) from error
+
+
+def _run(options: PreparationOptions, job: _Job) -> VideoRecord:
+    return prepare_video(job.video, job.folder, options)
 
 
 def _jobs(
-    todo: list[tuple[VideoFile, dict[str, Any]]],
-    writer: StoreWriter,
-    options: PreparationOptions,
+    todo: list[tuple[VideoFile, dict[str, Any]]], writer: StoreWriter
 ) -> Iterator[_Job]:
     for file, fingerprint in todo:
-        folder = writer.unfinished_folder(file.source)
-        yield _Job(file, folder, options, fingerprint)
+        yield _Job(file, writer.unfinished_folder(file.source), fingerprint)
 
 
 def _record(job: _Job, result: VideoRecord | JobFailure) -> VideoRecord:
     """Completes a worker's record, or makes one for a job without a result."""
     if isinstance(result, JobFailure):
-        result = VideoRecord(job.video.source, "failed", result.reason)
+        result = VideoRecord(job.video.source, "failed", result.reason, retry=True)
     path = os.path.abspath(job.video.path)
     return dataclasses.replace(
         result,
@@ -165,7 +190,7 @@ def _unfinished(
             _check_same_video(record, file, writer.path)
         if (
             record is None
-            or record.status == "failed"
+            or record.retry
             or record.fingerprint != fingerprint
         ):
             todo.append((file, fingerprint))
@@ -174,12 +199,19 @@ def _unfinished(
 
 def _settings(options: PreparationOptions) -> dict[str, Any]:
     """Returns what, besides the file, decides about the result."""
-    kind = type(options.parser)
     return {
+        "pipeline": _PIPELINE_VERSION,
         "all_faces": options.all_faces,
         "min_face": options.min_face,
-        "parser": options.parser and f"{kind.__module__}.{kind.__qualname__}",
+        "parser": None if options.parser is None else _describe(options.parser),
     }
+
+
+def _describe(parser: FaceParser) -> str:
+    """Returns the parser's class and, where it has one, its fingerprint."""
+    kind = type(parser)
+    fingerprint = getattr(parser, "fingerprint", "")
+    return f"{kind.__module__}.{kind.__qualname__} {fingerprint}".rstrip()
 
 
 def _file_state(path: Path) -> dict[str, Any]:
@@ -193,8 +225,10 @@ def _file_state(path: Path) -> dict[str, Any]:
 
 def _check_same_video(record: VideoRecord, file: VideoFile, store: Path) -> None:
     """Raises UsageError if a store is about to mix up videos of two folders."""
-    earlier = Path(record.path)
-    if not earlier.exists() or not file.path.exists() or earlier.samefile(file.path):
+    earlier = record.path
+    # These say False, too, where a folder on the way cannot be read.
+    both_exist = os.path.exists(earlier) and os.path.exists(file.path)
+    if not both_exist or os.path.samefile(earlier, file.path):
         return
     raise UsageError(
         f"The store {store} already holds a video {file.source}, prepared from "

@@ -108,6 +108,7 @@ class VideoRecord:
         reason: Why there is no track, or what is odd about the video; None if nothing.
         num_frames: Number of frames that were decoded.
         rows: The tracks.
+        retry: The attempt failed in a way that may pass, and is to be repeated.
         path: Absolute path of the video when it was prepared.
         fingerprint: Size, modification time and options; equal means nothing changed.
     """
@@ -117,6 +118,7 @@ class VideoRecord:
     reason: str | None = None
     num_frames: int = 0
     rows: tuple[TrackRow, ...] = ()
+    retry: bool = False
     path: str = ""
     fingerprint: dict[str, Any] = field(default_factory=dict)
 
@@ -131,14 +133,18 @@ class VideoRecord:
         Raises:
             ValueError: If the value is of another version or damaged.
         """
-        if value.get("version") != FORMAT_VERSION:
-            raise ValueError(f"Invalid version {value.get('version')}.")
+        version = value.get("version") if isinstance(value, dict) else None
+        if version != FORMAT_VERSION:
+            raise ValueError(f"Invalid version {version}.")
         fields = {key: item for key, item in value.items() if key != "version"}
         try:
             rows = tuple(TrackRow(**row) for row in fields.pop("rows"))
-            return cls(rows=rows, **fields)
+            record = cls(rows=rows, **fields)
         except (KeyError, TypeError) as error:
             raise ValueError(f"Invalid record: {error}.") from error
+        if not isinstance(record.source, str):
+            raise ValueError(f"Invalid record: its source is {record.source!r}.")
+        return record
 
     def report_entry(self) -> dict[str, Any]:
         """Returns the entry of the video in `report.json`."""

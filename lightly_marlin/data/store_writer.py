@@ -7,9 +7,9 @@ whole; the index and the report are rebuilt from what was renamed.
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import dataclasses
 import json
-import os
+import secrets
 import shutil
 import time
 from collections import Counter
@@ -59,6 +59,8 @@ class StoreWriter:
                 If the folder cannot be written, holds another version, or another
                 process is writing to it.
         """
+        if not str(path):
+            raise UsageError("The path of the store is empty. Name a folder.")
         self.path = Path(path)
         self._tracks = self.path / TRACKS_NAME
         self._last_flush = time.monotonic()
@@ -68,9 +70,9 @@ class StoreWriter:
             self._lock = _lock(self.path / _LOCK_NAME)
         try:
             with self.explained():
-                self._remove_unfinished()
                 if (self.path / INDEX_NAME).exists():
                     FaceStore(self.path)
+                self._remove_unfinished()
                 self.records = self._read_records()
                 self.flush()
         except BaseException:
@@ -112,6 +114,9 @@ class StoreWriter:
     def add(self, record: VideoRecord, folder: Path) -> None:
         """Makes a prepared video part of the store, in place of its earlier version.
 
+        Tracks of an earlier run are kept if the new attempt failed in a way that may
+        pass, such as a disk that is not there.
+
         Args:
             record: What became of the video.
             folder:
@@ -119,22 +124,32 @@ class StoreWriter:
                 a video that gave no track in the end are removed.
         """
         final = self._tracks / video_id(record.source)
+        earlier = self.records.get(record.source)
         with self.explained():
-            if not record.rows:
-                for file in folder.iterdir():
-                    file.unlink()
-            write_json(folder / VIDEO_NAME, record.to_json())
-            if final.exists():
-                # Renamed first, so that no reader meets a folder that is half removed.
-                old = self._unfinished(f"{final.name}-old")
-                final.rename(old)
-                folder.rename(final)
-                shutil.rmtree(old)
+            if earlier is not None and earlier.rows and record.retry:
+                record = _kept(earlier, record)
+                write_json(final / VIDEO_NAME, record.to_json())
+                shutil.rmtree(folder)
             else:
-                folder.rename(final)
+                self._replace(final, record, folder)
         self.records[record.source] = record
         if time.monotonic() - self._last_flush > self._flush_interval:
             self.flush()
+
+    def _replace(self, final: Path, record: VideoRecord, folder: Path) -> None:
+        """Completes a folder and puts it in its place."""
+        if not record.rows:
+            for file in folder.iterdir():
+                file.unlink()
+        write_json(folder / VIDEO_NAME, record.to_json())
+        if final.exists():
+            # Renamed first, so that no reader meets a folder that is half removed.
+            old = self._unfinished(f"{final.name}-old")
+            final.rename(old)
+            folder.rename(final)
+            shutil.rmtree(old)
+        else:
+            folder.rename(final)
 
     def flush(self) -> None:
         """Writes the index and the report."""
@@ -149,8 +164,9 @@ class StoreWriter:
         self._flush_interval = max(_FLUSH_SECONDS, took / _FLUSH_SHARE)
 
     def _unfinished(self, name: str) -> Path:
-        # Workers of a killed run may live on for a moment, so names differ by run.
-        return self._tracks / f"{_UNFINISHED_PREFIX}{name}-{os.getpid()}"
+        # Workers of a killed run may live on for a moment, so names differ by run; not
+        # by process id, which is the same for two machines or containers at times.
+        return self._tracks / f"{_UNFINISHED_PREFIX}{name}-{secrets.token_hex(4)}"
 
     def _remove_unfinished(self) -> None:
         for folder in self._tracks.glob(f"{_UNFINISHED_PREFIX}*"):
@@ -160,17 +176,29 @@ class StoreWriter:
         """Reads what finished earlier; a damaged record counts as not finished."""
         records = {}
         for folder in self._tracks.iterdir():
+            if folder.name.startswith(_UNFINISHED_PREFIX):
+                continue
             try:
                 text = (folder / VIDEO_NAME).read_text(encoding="utf-8")
                 record = VideoRecord.from_json(json.loads(text))
             except (FileNotFoundError, NotADirectoryError, ValueError):
                 continue
-            records[record.source] = record
+            if folder.name == video_id(record.source):
+                records[record.source] = record
         return records
+
+
+def _kept(earlier: VideoRecord, failed: VideoRecord) -> VideoRecord:
+    """Returns the earlier record with a word on the attempt that failed."""
+    reason = f"the tracks of an earlier run were kept: {failed.reason}"
+    return dataclasses.replace(earlier, reason=reason, retry=True)
 
 
 def _lock(path: Path) -> IO[bytes]:
     """Takes the store for this process; the lock ends with the process."""
+    # Exists on POSIX only, and stores can be read elsewhere.
+    import fcntl
+
     file = open(path, "ab")  # noqa: SIM115
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

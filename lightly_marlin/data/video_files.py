@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,54 +40,120 @@ def find_videos(
 ) -> list[VideoFile]:
     """Lists videos, sorted by their relative path.
 
+    The crops of face stores are never taken for videos. A folder that cannot be
+    searched is left out with a warning.
+
     Args:
         videos:
             A folder (searched recursively for files with a video suffix; hidden files
             and face stores are left out), one file, or a glob pattern (`**` searches
             recursively).
-        exclude: A folder inside `videos` that is not searched, such as the store.
+        exclude:
+            The store that the videos are meant for. It is not searched; where it is
+            the folder of the videos itself, only its own tracks are left out.
 
     Returns:
         At least one video.
 
     Raises:
-        UsageError: If there is no such path, or no video in it.
+        UsageError:
+            If there is no such path, no video in it, it cannot be read, or it is part
+            of a face store.
     """
+    if not str(videos):
+        raise UsageError(
+            "The path of the videos is empty. Name a folder of videos, one video or a "
+            "glob pattern in quotes."
+        )
+    try:
+        root, paths = _list(videos, None if exclude is None else Path(exclude))
+    except OSError as error:
+        raise UsageError(
+            f"The videos {videos} cannot be read: {error.strerror or error}."
+        ) from error
+    files = [VideoFile(path, _source(path, root)) for path in paths]
+    return sorted(files, key=lambda file: file.source)
+
+
+def _list(videos: Path | str, exclude: Path | None) -> tuple[Path, list[Path]]:
+    """Returns the folder that was meant and the videos below it."""
     root = Path(videos)
     if root.is_dir():
-        paths = _walk(root, None if exclude is None else Path(exclude).resolve())
+        stores = _Stores(root, exclude)
+        if store := stores.around(root):
+            raise UsageError(
+                f"{root} belongs to the face store {store}, whose crops are no videos "
+                "to prepare. Name the folder of the original videos."
+            )
+        paths = _walk(root, stores)
         if not paths:
             raise UsageError(
                 f"The folder {root} holds no video. Files with these suffixes are "
                 f"taken: {' '.join(sorted(VIDEO_SUFFIXES))}."
             )
-    elif root.is_file():
-        root, paths = root.parent, [root]
-    elif glob.has_magic(str(videos)):
-        paths = [Path(path) for path in glob.glob(str(videos), recursive=True)]
-        paths = [path for path in paths if path.is_file()]
-        root = _fixed_part(root)
-        if not paths:
-            raise UsageError(f"No file matches the pattern {videos}.")
-    else:
+        return root, paths
+    if root.is_file():
+        return root.parent, [root]
+    if not glob.has_magic(str(videos)):
         raise UsageError(
             f"There is no file or folder {videos}. Name a folder of videos, one video "
             "or a glob pattern in quotes."
         )
-    files = [VideoFile(path, _source(path, root)) for path in paths]
-    return sorted(files, key=lambda file: file.source)
+    root = _fixed_part(root)
+    stores = _Stores(root, exclude)
+    matches = [Path(path) for path in glob.glob(str(videos), recursive=True)]
+    paths = [
+        path for path in matches if path.is_file() and not stores.around(path.parent)
+    ]
+    if not paths:
+        raise UsageError(f"No file outside face stores matches the pattern {videos}.")
+    return root, paths
 
 
-def _walk(root: Path, exclude: Path | None) -> list[Path]:
+class _Stores:
+    """Knows which folders belong to face stores."""
+
+    def __init__(self, root: Path, exclude: Path | None) -> None:
+        """Takes the folder to search and the store to write, if there is one."""
+        self._own = exclude and exclude.resolve()
+        self._blocked = self._own
+        if self._own is not None and root.resolve().is_relative_to(self._own):
+            # The store lies among its own videos: only its crops are none.
+            self._blocked = self._own / TRACKS_NAME
+        self._known: dict[Path, Path | None] = {}
+
+    def around(self, folder: Path) -> Path | None:
+        """Returns the store that a folder is or lies in, None if there is none."""
+        return self._around(folder.resolve())
+
+    def _around(self, folder: Path) -> Path | None:
+        if folder not in self._known:
+            if folder == self._blocked:
+                self._known[folder] = self._own
+            elif folder != self._own and _is_store(folder):
+                self._known[folder] = folder
+            else:
+                at_top = folder == folder.parent
+                self._known[folder] = None if at_top else self._around(folder.parent)
+        return self._known[folder]
+
+
+def _walk(root: Path, stores: _Stores) -> list[Path]:
     """Returns the files under `root` with a video suffix."""
+
+    def report(error: OSError) -> None:
+        if Path(error.filename) == root:
+            raise error
+        warnings.warn(
+            f"The folder {error.filename} is left out: {error.strerror}.", stacklevel=2
+        )
+
     paths = []
-    for folder, subfolders, names in os.walk(root):
+    for folder, subfolders, names in os.walk(root, onerror=report):
         subfolders[:] = [
             name
             for name in subfolders
-            if not name.startswith(".")
-            and not _is_store(Path(folder, name))
-            and (exclude is None or Path(folder, name).resolve() != exclude)
+            if not name.startswith(".") and not stores.around(Path(folder, name))
         ]
         paths += [
             Path(folder, name)
@@ -97,8 +164,9 @@ def _walk(root: Path, exclude: Path | None) -> list[Path]:
 
 
 def _is_store(folder: Path) -> bool:
-    """Returns whether a folder is a face store: its crops are no videos to prepare."""
-    return (folder / INDEX_NAME).is_file() and (folder / TRACKS_NAME).is_dir()
+    """Returns whether a folder is a face store; False where that cannot be seen."""
+    index, tracks = folder / INDEX_NAME, folder / TRACKS_NAME
+    return os.path.isfile(index) and os.path.isdir(tracks)
 
 
 def _fixed_part(pattern: Path) -> Path:

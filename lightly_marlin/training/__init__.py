@@ -3,7 +3,7 @@
 from lightly_marlin.training.baseline import mean_color_loss
 from lightly_marlin.training.masking import MASKS, BatchMasking
 from lightly_marlin.training.pretrain_step import PretrainStep, StepLosses
-from lightly_marlin.training.schedule import WarmupCosine
+from lightly_marlin.training.schedule import WarmupCosine, scale_rate
 
 __all__ = [
     "MASKS",
@@ -12,4 +12,5 @@ __all__ = [
     "StepLosses",
     "WarmupCosine",
     "mean_color_loss",
+    "scale_rate",
 ]

@@ -165,7 +165,11 @@ class SaveRun(Callback):
     def _save(self, trainer: Trainer) -> None:
         if trainer.global_step == self._saved_step:
             return
-        trainer.save_checkpoint(self.folder.checkpoint)
+        # The trainer's own way crosses from the folder of temporary files, which may
+        # be on another disk; a rename beside is whole or nothing.
+        beside = self.folder.checkpoint.with_name(".last-unfinished.ckpt")
+        trainer.save_checkpoint(beside)
         if trainer.is_global_zero:
+            beside.replace(self.folder.checkpoint)
             self.model.save_pretrained(self.folder.model)
         self._saved_step = trainer.global_step

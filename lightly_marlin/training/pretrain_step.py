@@ -79,7 +79,9 @@ class PretrainStep:
         self.discriminator = discriminator
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
-        self.reconstruction_loss = reconstruction_loss or MarlinReconstructionLoss()
+        self.reconstruction_loss = reconstruction_loss or MarlinReconstructionLoss(
+            tubelet_size=model.config.tubelet_size, patch_size=model.config.patch_size
+        )
         self.adversarial_loss = MarlinAdversarialLoss()
         self.adversarial_weight = adversarial_weight
         self.gradient_penalty_weight = gradient_penalty_weight
@@ -103,7 +105,8 @@ class PretrainStep:
             generator: Source of randomness of the gradient penalty.
 
         Returns:
-            The losses before the updates.
+            The losses before the update of what they train: that of the generator is
+            scored by the updated discriminator, as released.
         """
         pred = self.model(videos, idx_keep, idx_mask)
         zero = pred.new_zeros((), dtype=torch.float32)
@@ -116,6 +119,8 @@ class PretrainStep:
         loss = reconstruction
         if self.discriminator is not None:
             # Its weights take no part in the generator's step: no gradients for them.
+            # Nor may autocast reuse copies that it made before they were updated, as
+            # it does for weights with gradients.
             self.discriminator.requires_grad_(False)
             adversarial = self.adversarial_loss.generator_loss(self.discriminator(pred))
             loss = loss + self.adversarial_weight * adversarial

@@ -9,30 +9,33 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-__all__ = ["WarmupCosine"]
+__all__ = ["WarmupCosine", "scale_rate"]
 
 _REFERENCE_BATCH = 256
 
 
+def scale_rate(rate: float, total_batch: int) -> float:
+    """Returns a learning rate, given for 256 clips a step, for `total_batch` [0]."""
+    return rate * total_batch / _REFERENCE_BATCH
+
+
 @dataclass(frozen=True)
 class WarmupCosine:
-    """Linear warm-up from 0, then a cosine, with rates per 256 clips a step [0, 1].
+    """Linear warm-up from 0, then a cosine [1].
 
     The released code follows the same curve but changes the rate once per epoch; here
     it changes at every step. After the last step of the schedule the rate stays at its
     minimum.
 
     Attributes:
-        base: Highest learning rate for 256 clips a step.
-        minimum: Last learning rate for 256 clips a step.
-        total_batch: Clips a step over all devices.
+        highest: Highest learning rate.
+        minimum: Last learning rate.
         warmup_steps: Steps of the warm-up.
         total_steps: Steps of the whole schedule, warm-up included.
     """
 
-    base: float
+    highest: float
     minimum: float
-    total_batch: int
     warmup_steps: int
     total_steps: int
 
@@ -50,10 +53,9 @@ class WarmupCosine:
 
     def __call__(self, step: int) -> float:
         """Returns the learning rate of a step, counted from 0."""
-        scale = self.total_batch / _REFERENCE_BATCH
         if step < self.warmup_steps:
-            return scale * self.base * step / max(1, self.warmup_steps - 1)
+            return self.highest * step / max(1, self.warmup_steps - 1)
         length = max(1, self.total_steps - self.warmup_steps)
         progress = min(1.0, (step - self.warmup_steps) / length)
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
-        return scale * (self.minimum + (self.base - self.minimum) * cosine)
+        return self.minimum + (self.highest - self.minimum) * cosine

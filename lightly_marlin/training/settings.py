@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -23,9 +24,10 @@ PRECISIONS = ("32", "bf16-mixed")
 class PretrainSettings:
     """What decides the result of a run, and how often it reports.
 
-    The learning rates are for 256 clips a step and are scaled with the batch. The
-    schedule spans `epochs`; `schedule_steps` replaces that span, `max_steps` only stops
-    earlier, so that a run stopped and resumed equals an uninterrupted one.
+    The learning rates are for 256 clips a step and grow with the batch, unless
+    `scale_rates` is off. The schedule spans `epochs`; `schedule_steps` replaces that
+    span, `max_steps` only stops earlier, so that a run stopped and resumed equals an
+    uninterrupted one.
 
     The defaults are the released settings, except where they say so.
     """
@@ -53,6 +55,7 @@ class PretrainSettings:
     warmup_steps: int | None = None
     base_learning_rate: float = 1.5e-4
     min_learning_rate: float = 1e-5
+    scale_rates: bool = True
     # Learning rate of the discriminator, in multiples of that of the model.
     discriminator_rate: float = 1.0
     beta1: float = 0.9
@@ -96,14 +99,22 @@ class PretrainSettings:
             raise UsageError(
                 f"Invalid held_out {self.held_out}. Supported values are in [0, 1)."
             )
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(
+                    f"Invalid {name} {getattr(self, name)}. Supported values are in "
+                    "[0, 1)."
+                )
+        if self.seed >= 2**32:
+            raise UsageError(f"Invalid seed {self.seed}: must be below 2**32.")
         for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"Invalid {name} {value}: must be at least 1.")
         for name in _NOT_NEGATIVE:
             value = getattr(self, name)
-            if value is not None and value < 0:
-                raise UsageError(f"Invalid {name} {value}: must not be negative.")
+            if value is not None and not 0 <= value < math.inf:
+                raise UsageError(f"Invalid {name} {value}: must be 0 or more.")
 
 
 _POSITIVE = (
@@ -164,7 +175,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"The configuration {path} cannot be read: {error}") from error
+        reason = " ".join(str(error).split())
+        raise UsageError(
+            f"The configuration {path} cannot be read: {reason}"
+        ) from error
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -194,7 +208,7 @@ def _typed(name: str, value: object, annotation: str, path: Path) -> object:
     fits = isinstance(value, bool) == (kind is bool)
     try:
         converted = kind(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         fits = False
     if not fits or (kind is int and converted != float(str(value))):
         raise UsageError(

@@ -54,14 +54,16 @@ def indices_to_mask(idx_mask: Tensor, num_tokens: int) -> Tensor:
         Boolean tensor with shape (B, N), True where masked.
 
     Raises:
-        ValueError: If shape or dtype are wrong or an index is out of range.
+        ValueError: If shape or dtype are wrong or, on the CPU, an index is out of
+            range.
     """
     if idx_mask.dtype != torch.int64 or idx_mask.ndim != 2:
         raise ValueError(
             "Invalid idx_mask: must be an int64 tensor with shape (B, n_mask), got "
             f"{idx_mask.dtype} with shape {tuple(idx_mask.shape)}."
         )
-    if idx_mask.numel():
+    # Elsewhere than on the CPU, reading values makes the host wait for the device.
+    if idx_mask.numel() and idx_mask.device.type == "cpu":
         low, high = (int(value) for value in torch.aminmax(idx_mask))
         if low < 0 or high >= num_tokens:
             raise ValueError(

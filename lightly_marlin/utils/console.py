@@ -31,7 +31,11 @@ class _RateColumn(ProgressColumn):
         """Returns the rate as text, or a dash while it is not known."""
         speed = task.finished_speed or task.speed
         unit = task.fields.get("unit", "it")
-        return Text("-" if speed is None else f"{speed:.1f} {unit}/s")
+        if speed is None:
+            return Text("-")
+        if speed < 1:
+            return Text(f"{60 * speed:.1f} {unit}/min")
+        return Text(f"{speed:.1f} {unit}/s")
 
 
 def progress() -> Progress:
@@ -48,6 +52,8 @@ def progress() -> Progress:
         _RateColumn(),
         TimeRemainingColumn(),
         console=console,
+        # A video may take minutes; the default forgets what is older than 30 seconds.
+        speed_estimate_period=3600,
         disable=not console.is_terminal,
     )
 
@@ -65,8 +71,17 @@ def run_recipe(main: Callable[[], int]) -> int:
     try:
         return main()
     except UsageError as error:
-        errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        text = f"error: {_own_words(error)}"
+        errors.print(text, style="red", markup=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
         errors.print("interrupted", style="red")
         return 1
+
+
+def _own_words(error: UsageError) -> str:
+    """Returns the message, without the traceback that a loader process puts before."""
+    text = str(error)
+    if "Original Traceback" in text:
+        text = text.rsplit(f"{UsageError.__name__}: ", maxsplit=1)[-1]
+    return " ".join(text.split())

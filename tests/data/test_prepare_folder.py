@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -28,13 +29,71 @@ def test_prepare_videos_twice_does_nothing_twice(videos, tmp_path, fake_faces):
     first = prepare_videos(videos, store, num_workers=0)
     before = states(store)
     second = prepare_videos(videos, store, num_workers=0)
-    after = states(store)
-    # Only the failed ones are tried again: they may have failed for want of memory.
-    failed = {video_id(record.source) for record in first.with_status("failed")}
-    kept = {path for path in before if path.parent.name not in failed}
-    assert {path: after[path] for path in kept} == {path: before[path] for path in kept}
-    assert second.num_finished_before == 3
+    assert states(store) == before
+    assert second.num_finished_before == 6
+    assert second.num_frames == 0
     assert statuses(first) == statuses(second)
+
+
+def test_prepare_videos_tries_again_what_may_pass(videos, tmp_path, fake_faces):
+    """Damage stays, but a missing file may come back and a crash may have been luck."""
+    (videos / "gone.mp4").symlink_to(tmp_path / "elsewhere.mp4")
+    first = prepare_videos(videos, tmp_path / "store", num_workers=0)
+    assert [record.source for record in first.records if record.retry] == ["gone.mp4"]
+    second = prepare_videos(videos, tmp_path / "store", num_workers=0)
+    assert second.num_finished_before == 6
+
+
+def test_prepare_videos_keeps_tracks_when_a_retry_fails(videos, tmp_path, fake_faces):
+    store = tmp_path / "store"
+    prepare_videos(videos, store, num_workers=0)
+    good = videos / "a.mp4"
+    good.rename(tmp_path / "a.mp4")
+    good.symlink_to(tmp_path / "nowhere.mp4")
+    for _ in range(2):
+        summary = prepare_videos(videos, store, num_workers=0)
+        record = summary.records[0]
+        assert (record.source, record.status, record.retry) == ("a.mp4", "ok", True)
+        assert record.reason == (
+            "the tracks of an earlier run were kept: cannot be opened: "
+            "No such file or directory"
+        )
+        assert FaceStore(store)[0].frames.shape[0] == 40
+        assert not list((store / "tracks").glob(".*"))
+    good.unlink()
+    (tmp_path / "a.mp4").rename(good)
+    record = prepare_videos(videos, store, num_workers=0).records[0]
+    assert (record.retry, record.reason) == (False, None)
+
+
+def test_prepare_videos_another_pipeline(videos, tmp_path, fake_faces, monkeypatch):
+    prepare_videos(videos, tmp_path / "store", num_workers=0)
+    monkeypatch.setattr("lightly_marlin.data.prepare_folder._PIPELINE_VERSION", 0)
+    again = prepare_videos(videos, tmp_path / "store", num_workers=0)
+    assert again.num_finished_before == 0
+
+
+def test_prepare_videos_changed_parser(videos, tmp_path, fake_faces):
+    class Parser:
+        fingerprint = "first"
+
+        def __call__(self, frames, boxes):
+            return frames[..., 0] * 0
+
+    def run(parser):
+        summary = prepare_videos(videos, tmp_path / "s", num_workers=0, parser=parser)
+        return summary.num_finished_before
+
+    parser = Parser()
+    assert (run(parser), run(parser)) == (0, 6)
+    parser.fingerprint = "second"
+    assert (run(parser), run(None)) == (0, 0)
+
+
+def test_prepare_videos_parser_without_pickle(videos, tmp_path):
+    with pytest.raises(ValueError, match=r"Invalid parser <function .*num_workers=0"):
+        prepare_videos(videos, tmp_path / "s", num_workers=1, parser=lambda f, b: f)
+    assert not (tmp_path / "s").exists()
 
 
 def test_prepare_videos_changed_video(videos, tmp_path, fake_faces, make_frames):
@@ -96,13 +155,13 @@ def test_prepare_videos_half_finished(videos, tmp_path, fake_faces):
     store = tmp_path / "store"
     prepare_videos(videos, store, num_workers=0)
     leftover = store / "tracks" / ".unfinished-x-123"
-    leftover.mkdir()
+    shutil.copytree(store / "tracks" / video_id("a.mp4"), leftover)
     (leftover / "track_000.mov").write_bytes(b"half")
     (store / "tracks" / video_id("a.mp4") / "video.json").write_text('{"vers')
     (store / "index.parquet").unlink()
     (store / "report.json").unlink()
     again = prepare_videos(videos, store, num_workers=0)
-    assert again.num_finished_before == 2
+    assert again.num_finished_before == 5
     assert not leftover.exists()
     assert len(FaceStore(store)) == 2
     assert json.loads((store / "report.json").read_text())["totals"]["ok"] == 2
@@ -113,8 +172,23 @@ def test_prepare_videos_other_version(videos, tmp_path, fake_faces):
     prepare_videos(videos, store, num_workers=0)
     index = store / "index.parquet"
     pq.write_table(pq.read_table(index).replace_schema_metadata({}), index)
+    (store / "tracks" / ".unfinished-theirs").mkdir()
     with pytest.raises(UsageError, match="of version unknown"):
         prepare_videos(videos, store, num_workers=0)
+    assert (store / "tracks" / ".unfinished-theirs").exists()
+
+
+def test_prepare_videos_strange_records(videos, tmp_path, fake_faces):
+    """Copies of records under other names, and JSON that is none of ours."""
+    store = tmp_path / "store"
+    prepare_videos(videos, store, num_workers=0)
+    good = store / "tracks" / video_id("a.mp4")
+    shutil.copytree(good, good.with_name("copy"))
+    for name, text in (("list", "[]"), ("null", "null"), ("number", '{"source": 3}')):
+        good.with_name(name).mkdir()
+        (good.with_name(name) / "video.json").write_text(text)
+    assert prepare_videos(videos, store, num_workers=0).num_finished_before == 6
+    assert len(FaceStore(store)) == 2
 
 
 def test_prepare_videos_other_folder(videos, tmp_path, fake_faces, make_frames):
@@ -131,6 +205,10 @@ def test_prepare_videos_unwritable(videos, tmp_path, fake_faces):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"store .*file/store cannot be written"):
         prepare_videos(videos, tmp_path / "file" / "store", num_workers=0)
+    with pytest.raises(UsageError, match="File name too long"):
+        prepare_videos(videos, tmp_path / ("x" * 300), num_workers=0)
+    with pytest.raises(UsageError, match="path of the store is empty"):
+        prepare_videos(videos, "", num_workers=0)
 
 
 def test_prepare_videos_one_writer_at_a_time(videos, tmp_path, fake_faces):

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from lightly_marlin.data import find_videos
@@ -53,7 +55,7 @@ def test_find_videos_folder_that_looks_like_a_video(folder):
     ("name", "message"),
     [
         ("nowhere", "There is no file or folder .*nowhere"),
-        ("*.xyz", r"No file matches the pattern .*\*\.xyz"),
+        ("*.xyz", r"No file outside face stores matches the pattern .*\*\.xyz"),
         ("empty", "empty holds no video"),
     ],
 )
@@ -70,3 +72,60 @@ def test_video_id_is_unique_and_stable():
     assert all(name.isascii() and "/" not in name for name in identifiers)
     assert video_id("x/a.mp4") == "a_de623b2ceba9"
     assert len(video_id("y" * 300 + ".mp4")) < 60
+
+
+def make_store(path):
+    (path / "tracks" / "x").mkdir(parents=True)
+    (path / "index.parquet").touch()
+    (path / "tracks" / "x" / "track_000.mov").touch()
+
+
+@pytest.mark.parametrize("part", ["", "tracks", "tracks/x"])
+def test_find_videos_in_a_store(tmp_path, part):
+    make_store(tmp_path / "s")
+    for exclude in (None, tmp_path / "other"):
+        with pytest.raises(UsageError, match=r"belongs to the face store .*/s, whose"):
+            find_videos(tmp_path / "s" / part, exclude=exclude)
+    if part:
+        with pytest.raises(UsageError, match="belongs to the face store"):
+            find_videos(tmp_path / "s" / part, exclude=tmp_path / "s")
+
+
+def test_find_videos_beside_their_own_tracks(folder):
+    make_store(folder)
+    assert sources(folder, exclude=folder) == ["a/b.MKV", "a/b/c.webm", "b.mp4"]
+    assert sources(folder / "a", exclude=folder) == ["b.MKV", "b/c.webm"]
+    assert sources(f"{folder}/**/*.m*", exclude=folder) == ["b.mp4"]
+
+
+def test_find_videos_glob_leaves_out_stores(folder):
+    make_store(folder / "s")
+    make_store(folder / "own")
+    (folder / "own" / "index.parquet").unlink()
+    found = sources(f"{folder}/**/*.m*", exclude=folder / "own")
+    assert found == ["b.mp4"]
+    with pytest.raises(UsageError, match="No file outside face stores matches"):
+        find_videos(f"{folder}/s/*/*/*.mov")
+
+
+def test_find_videos_unusable_names():
+    with pytest.raises(UsageError, match="path of the videos is empty"):
+        find_videos("")
+    with pytest.raises(UsageError, match="xxx cannot be read: File name too long"):
+        find_videos("x" * 300)
+
+
+def test_find_videos_unreadable_folders(folder, monkeypatch):
+    scandir, closed = os.scandir, [str(folder / "a")]
+
+    def scan(path):
+        if str(path) in closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    with pytest.warns(UserWarning, match=r"folder .*/a is left out: Permission denied"):
+        assert sources(folder) == ["b.mp4"]
+    closed.append(str(folder))
+    with pytest.raises(UsageError, match="cannot be read: Permission denied"):
+        find_videos(folder)

@@ -49,7 +49,7 @@ def test_help_names_every_option(capsys):
     [
         (["nowhere", "store"], "There is no file or folder nowhere"),
         (["empty", "store"], "The folder empty holds no video"),
-        (["empty/*.mp4", "store"], "No file matches the pattern"),
+        (["empty/*.mp4", "store"], "matches the pattern"),
         (["text.mp4", "text.mp4/store"], "cannot be written"),
         (["text.mp4", "store", "--workers", "0"], "positive integer"),
         (["text.mp4"], "required: STORE"),

@@ -1,6 +1,7 @@
 """Pretraining from end to end, on three short demo clips."""
 
 import csv
+import shutil
 import signal
 import subprocess
 import sys
@@ -174,6 +175,8 @@ def test_pretrain_marlin__two_processes(tiny_store, tmp_path):
         (("--weights", "nowhere.pt"), "nowhere.pt"),
         (("--config", "nowhere.yaml"), "nowhere.yaml cannot be read"),
         (("--devices", "64"), "64 devices"),
+        (("--max-steps", "many"), "invalid int value: 'many'"),
+        (("--colour", "red"), "unrecognized arguments: --colour red"),
     ],
 )
 def test_pretrain_marlin__bad_input(
@@ -219,3 +222,46 @@ def test_pretrain_marlin__checkpoint_of_another_training(
     error = capsys.readouterr().err
     assert "is of another training" in error
     assert "discriminator" in error
+
+
+def test_pretrain_marlin__epochs_come_before_the_files_steps(
+    tiny_store, tmp_path, pretrain_marlin
+):
+    """Two tracks in batches of two: an epoch is one step."""
+    options = ("--store", tiny_store, *TINY, "--out", tmp_path / "run")
+    assert pretrain_marlin(*options, "--epochs", 2) == 0
+    assert state(tmp_path / "run")[0] == 2
+
+
+def test_pretrain_marlin__resume_needs_no_first_weights(
+    tiny_store, tmp_path, pretrain_marlin, run_folder
+):
+    weights = tmp_path / "weights"
+    shutil.copytree(run_folder / "model", weights)
+    options = ("--store", tiny_store, *TINY, "--out", tmp_path / "run")
+    assert pretrain_marlin(*options, "--weights", weights, "--max-steps", 1) == 0
+    shutil.rmtree(weights)
+    assert pretrain_marlin(*options, "--resume", "--max-steps", 2) == 0
+    assert state(tmp_path / "run")[0] == 2
+
+
+def test_pretrain_marlin__out_from_a_file(tiny_store, tmp_path, pretrain_marlin):
+    config = tmp_path / "config.yaml"
+    config.write_text(f"out: {tmp_path / 'run'}")
+    options = ("--store", tiny_store, *TINY, "--config", config)
+    assert pretrain_marlin(*options, "--max-steps", 1) == 0
+    assert pretrain_marlin("--config", config, "--resume", "--max-steps", 2) == 0
+    assert state(tmp_path / "run")[0] == 2
+
+
+def test_pretrain_marlin__damaged_store(tiny_store, tmp_path, pretrain_marlin, capsys):
+    store = tmp_path / "store"
+    shutil.copytree(tiny_store, store)
+    for video in store.glob("tracks/*/*.mov"):
+        video.write_bytes(b"damaged")
+    options = ("--store", store, *TINY, "--out", tmp_path / "run", "--workers", 1)
+    assert pretrain_marlin(*options, "--max-steps", 1) == 2
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    assert str(store) in error
+    assert error.count("\n") == 1

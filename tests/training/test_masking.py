@@ -24,14 +24,31 @@ def test_batch_masking__counts_and_repeatability(name):
     assert first[0].shape == (3, 8)
     assert first[1].shape == (3, 24)
     assert torch.equal(first[0], again[0])
-    assert not all(
-        torch.equal(first[0], other)
-        for other in (
-            masking(name)(cells(), 6)[0],
-            masking(name)(cells(), 5, rank=1)[0],
-            masking(name, seed=1)(cells(), 5)[0],
-        )
-    )
+
+
+@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize(
+    ("seed", "step", "rank"),
+    [(1, 5, 0), (0, 6, 0), (0, 5, 1)],
+    ids=["seed", "step", "rank"],
+)
+def test_batch_masking__seed_step_and_rank_each_matter(name, seed, step, rank):
+    many = cells(30)
+    first, _ = masking(name)(many, 5)
+    other, _ = masking(name, seed=seed)(many, step, rank)
+    assert not torch.equal(first, other)
+
+
+def test_batch_masking__names_are_the_strategies():
+    """Told apart by what they keep: whole tubelets, tubes, or neither."""
+    kept = {name: masking(name)(cells(20), 0)[0] for name in MASKS}
+    tubelets = {n: max(len((r // 16).unique()) for r in kept[n]) for n in kept}
+    places = {n: max(len((r % 16).unique()) for r in kept[n]) for n in kept}
+    assert tubelets["frame"] == 1
+    assert places["tube"] == 4
+    assert tubelets["random"] == 2
+    assert places["random"] > 4
+    assert masking().name == "fasking"
 
 
 def test_batch_masking__passes_mode_on():

@@ -1,6 +1,7 @@
 """One forward per step equals the released algorithm with two."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -131,3 +132,26 @@ def test_pretrain_step__needs_both_or_neither():
     model, discriminator = networks()
     with pytest.raises(ValueError, match="Invalid discriminator_optimizer"):
         PretrainStep(model, discriminator, SGD(model.parameters(), 1e-2), None)
+
+
+def test_pretrain_step__autocast_scores_with_the_updated_critic():
+    """Autocast keeps low-precision copies of weights; a stale one would be wrong."""
+    results = []
+    for keep_copies in (True, False):
+        model, discriminator = (network.float() for network in networks())
+        pair = optimizers(SGD, model, discriminator)
+        pair[1].param_groups[0]["lr"] = 10.0
+        step = PretrainStep(model, discriminator, *pair, adversarial_weight=1.0)
+        videos, idx_keep, idx_mask = batch(0)
+        with torch.autocast("cpu", torch.bfloat16, cache_enabled=keep_copies):
+            losses = step(videos.float(), idx_keep, idx_mask)
+        results.append(losses.generator_adversarial)
+    assert torch.equal(*results)
+
+
+def test_pretrain_step__default_loss_has_the_sizes_of_the_model():
+    config = dataclasses.replace(CONFIG, patch_size=8)
+    model = Marlin(config)
+    step = PretrainStep(model, None, SGD(model.parameters(), 1e-2), None)
+    idx_keep, idx_mask = tube_token_mask((1, config.grid), 0.5)
+    assert step(torch.rand(1, 3, 4, 32, 32), idx_keep, idx_mask).reconstruction > 0

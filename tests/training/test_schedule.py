@@ -2,14 +2,13 @@ import math
 
 import pytest
 
-from lightly_marlin.training import WarmupCosine
+from lightly_marlin.training import WarmupCosine, scale_rate
 
 
 def schedule(**changes):
     options = {
-        "base": 1.5e-4,
-        "minimum": 1e-5,
-        "total_batch": 64,
+        "highest": scale_rate(1.5e-4, 64),
+        "minimum": scale_rate(1e-5, 64),
         "warmup_steps": 40,
         "total_steps": 2000,
     }

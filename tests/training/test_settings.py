@@ -56,13 +56,18 @@ def test_configs__are_valid(name):
         ("mask_ratio: 1.0", r"Invalid mask_ratio 1\.0"),
         ("held_out: 1.0", "Invalid held_out"),
         ("devices: 0", "Invalid devices 0: must be at least 1"),
-        ("workers: -1", "Invalid workers -1: must not be negative"),
+        ("workers: -1", "Invalid workers -1: must be 0 or more"),
+        ("base_learning_rate: .nan", "Invalid base_learning_rate nan"),
+        ("batch_size: .inf", "invalid batch_size"),
+        ("beta1: 1.5", r"Invalid beta1 1\.5"),
+        ("seed: 5000000000", "Invalid seed 5000000000"),
         ("precision: fp8", r"Invalid precision \(fp8\)"),
     ],
 )
 def test_read_settings__errors(tmp_path, text, message):
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=message) as error:
         read_settings([write(tmp_path / "a.yaml", text)], {})
+    assert "\n" not in str(error.value)
 
 
 def test_read_settings__missing_file(tmp_path):

@@ -1,7 +1,6 @@
 """Fasking against a slow transcription of its rules, one token at a time."""
 
 import itertools
-import random
 
 import pytest
 import torch
@@ -9,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightly_marlin.regions import RegionCells
-from lightly_marlin.transforms import fasking_token_mask
+from lightly_marlin.transforms import fasking_token_mask, random_tubelet_mask
 
 COMPONENTS = [[2, 4], [3, 5], [6], [7, 8, 9], [10]]
 SIDE = 64  # pixels: an 4x4 grid of patches of 16
@@ -38,18 +37,28 @@ def visible_before_drop(frame, mask_ratio, patch, groups):
     return visible
 
 
-def transcription(clip, mask_ratio, rng, *, patch=16, tubelet=2, opposite=False):
-    """The sorted visible tokens of one clip (T, H, W)."""
-    components = rng.sample(COMPONENTS, len(COMPONENTS))
+def clip_candidates(clip, mask_ratio, components, *, patch, tubelet, opposite):
+    """The visible tokens of a clip (T, H, W) before the drop, for one group order."""
     groups = [*components, [1], [0]] if opposite else [[0], [1], *components]
     per_tubelet = (clip.shape[1] // patch) * (clip.shape[2] // patch)
-    visible = [
+    return [
         index * per_tubelet + token
         for index, frame in enumerate(clip[::tubelet])
         for token in visible_before_drop(frame, mask_ratio, patch, groups)
     ]
-    total = per_tubelet * (len(clip) // tubelet)
-    return sorted(rng.sample(visible, int(total * (1 - mask_ratio))))
+
+
+def transcribed_probabilities(clip, mask_ratio, *, patch=16, tubelet=2, opposite=False):
+    """P(visible) of every token: over all group orders, then a uniform drop."""
+    total = (clip.shape[1] // patch) * (clip.shape[2] // patch) * (len(clip) // tubelet)
+    kept = int(total * (1 - mask_ratio))
+    orders = list(itertools.permutations(COMPONENTS))
+    sizes = {"patch": patch, "tubelet": tubelet, "opposite": opposite}
+    probabilities = torch.zeros(total, dtype=torch.float64)
+    for components in orders:
+        visible = clip_candidates(clip, mask_ratio, components, **sizes)
+        probabilities[visible] += kept / len(visible) / len(orders)
+    return probabilities
 
 
 def face_map(frames=4, side=SIDE):
@@ -68,11 +77,12 @@ def face_map(frames=4, side=SIDE):
     return labels
 
 
-def frequencies(draws, num_tokens):
-    counts = torch.zeros(num_tokens)
-    for kept in draws:
-        counts[torch.as_tensor(kept)] += 1
-    return counts / len(draws)
+def assert_same_distribution(kept, probabilities):
+    """Frequencies within five standard deviations; impossible tokens never."""
+    draws = len(kept)
+    counts = torch.bincount(kept.flatten(), minlength=len(probabilities)).double()
+    spread = (probabilities * (1 - probabilities) / draws).clamp(min=0).sqrt()
+    assert ((counts / draws - probabilities).abs() <= 5 * spread + 1e-9).all()
 
 
 def edge_cases():
@@ -96,22 +106,22 @@ def edge_cases():
 @pytest.mark.parametrize("mask_ratio", [0.9, 0.5])
 def test_fasking_token_mask__distribution(case, opposite, mask_ratio):
     labels = edge_cases()[case]
-    num_tokens, draws = 2 * 16, 3000
-    rng = random.Random(0)
-    expected = frequencies(
-        [transcription(labels, mask_ratio, rng, opposite=opposite) for _ in range(300)],
-        num_tokens,
-    )
     kept, _ = fasking_token_mask(
-        labels.expand(draws, -1, -1, -1),
+        labels.expand(5000, -1, -1, -1),
         mask_ratio,
         order="components_visible_first" if opposite else "components_masked_first",
         generator=torch.Generator().manual_seed(0),
     )
-    actual = frequencies(kept, num_tokens)
-    # Five standard deviations of the mean of 300 draws.
-    assert (actual - expected).abs().max() < 5 * 0.5 / 300**0.5
-    assert torch.equal(actual == 0, expected == 0) or mask_ratio == 0.9
+    expected = transcribed_probabilities(labels, mask_ratio, opposite=opposite)
+    assert_same_distribution(kept, expected)
+
+
+def test_fasking_token_mask__a_random_mask_has_another_distribution():
+    """The comparison above can fail."""
+    kept, _ = random_tubelet_mask((5000, (2, 4, 4)), 0.9)
+    expected = transcribed_probabilities(face_map(), 0.9)
+    with pytest.raises(AssertionError):
+        assert_same_distribution(kept, expected)
 
 
 def test_fasking_token_mask__every_draw_obeys_the_order():
@@ -141,11 +151,8 @@ def test_fasking_token_mask__distribution_on_real_regions(real_videos):
     points = landmarks_to_crop(track.landmarks, track.boxes)[:4]
     assert crop_face(frames[0], track.boxes[0]).shape == (224, 224, 3)
     labels = torch.from_numpy(regions_from_landmarks(points, 224, 224)).long()
-    rng = random.Random(1)
-    draws = [transcription(labels, 0.9, rng) for _ in range(120)]
-    kept, _ = fasking_token_mask(labels.expand(2000, -1, -1, -1))
-    difference = frequencies(kept, 392) - frequencies(draws, 392)
-    assert difference.abs().max() < 5 * 0.5 / 120**0.5
+    kept, _ = fasking_token_mask(labels.expand(1000, -1, -1, -1))
+    assert_same_distribution(kept, transcribed_probabilities(labels, 0.9))
 
 
 @settings(max_examples=40, deadline=None)

@@ -53,6 +53,14 @@ def test_tube_token_mask__uses_twenty_positions():
         assert counts.sum() == 156
 
 
+def test_grid_masks__no_rounding_up_of_whole_numbers():
+    """100 * (1 - 0.7) is 30.000000000000004 in floating point."""
+    kept, _ = frame_token_mask((5, (10, 4, 4)), 0.7)
+    assert all(len((row // 16).unique()) == 3 for row in kept)
+    kept, _ = tube_token_mask((5, (2, 10, 10)), 0.7)
+    assert all(len((row % 100).unique()) == 30 for row in kept)
+
+
 def test_frame_token_mask__keeps_one_tubelet():
     kept, _ = frame_token_mask((10, RELEASED))
     assert all(len((row // 196).unique()) == 1 for row in kept)

@@ -1,0 +1,14 @@
+import pytest
+
+from lightly_marlin.utils.arguments import RecipeParser
+from lightly_marlin.utils.errors import UsageError
+
+
+def test_recipe_parser__error_is_one_line():
+    parser = RecipeParser(prog="recipe.py")
+    parser.add_argument("--steps", type=int)
+    with pytest.raises(
+        UsageError, match=r"invalid int value: 'x' \(see recipe\.py --h"
+    ):
+        parser.parse_args(["--steps", "x"])
+    assert parser.parse_args(["--steps", "3"]).steps == 3
