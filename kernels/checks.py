@@ -1,7 +1,8 @@
 """Argument checks that the public functions share.
 
-Shapes, dtypes and options are always checked. Index values are checked where reading
-them costs nothing: on the CPU always, on CUDA only with the environment variable
+Shapes, dtypes and options are always checked. Values of indices, floating-point videos
+and weights are checked where reading them costs nothing: on the CPU always, on CUDA
+only with the environment variable
 `LIGHTLY_MARLIN_DEBUG=1` (it makes the host wait for the device at every call), and
 never while `torch.compile` traces.
 """
@@ -19,6 +20,7 @@ __all__ = [
     "check_floating",
     "check_indices",
     "check_pos_embed",
+    "check_range",
     "check_same_device",
     "check_videos",
 ]
@@ -30,6 +32,10 @@ _VIDEO_DTYPES = (
     torch.float32,
     torch.float64,
 )
+
+
+# A mean or a resize in half precision may end a rounding step outside of [0, 1].
+_ROUNDING = 1e-2
 
 
 def check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
@@ -111,6 +117,31 @@ def check_indices(
         )
 
 
+def check_range(
+    name: str, tensor: Tensor, *, low: float, high: float, slack: float = 0.0
+) -> None:
+    """Raises unless all values lie in [low, high], where they are checked (see above).
+
+    Args:
+        name: Name of the argument, for the message.
+        tensor: What was received.
+        low: Smallest value allowed.
+        high: Largest value allowed.
+        slack: How far beyond a value may lie.
+
+    Raises:
+        ValueError: If a value lies outside or is not a number.
+    """
+    if not _values_are_free_to_read(tensor):
+        return
+    smallest, largest = (bound.item() for bound in tensor.detach().aminmax())
+    if not (smallest >= low - slack and largest <= high + slack):
+        raise ValueError(
+            f"{name} must be in [{low:g}, {high:g}], got values in "
+            f"[{smallest:g}, {largest:g}]."
+        )
+
+
 def check_pos_embed(pos_embed: Tensor, *, dim: int, device: torch.device) -> int:
     """Raises unless `pos_embed` is a table of positions for tokens of width `dim`.
 
@@ -167,7 +198,8 @@ def check_videos(videos: Tensor, *, tubelet_size: int, patch_size: int) -> int:
 
     Raises:
         TypeError: If it is no tensor.
-        ValueError: If shape, dtype or a size do not fit.
+        ValueError: If shape, dtype, a size or (where checked, see above) the values
+            do not fit.
     """
     _check_tensor("videos", videos)
     if videos.ndim != 5:
@@ -179,6 +211,8 @@ def check_videos(videos: Tensor, *, tubelet_size: int, patch_size: int) -> int:
             f"videos must be uint8 in [0, 255] or floating point in [0, 1], "
             f"got dtype {videos.dtype}."
         )
+    if videos.dtype.is_floating_point:
+        check_range("videos", videos, low=0, high=1, slack=_ROUNDING)
     num_tokens = 1
     frames, height, width = videos.shape[2:]
     for size_name, size, sides in (

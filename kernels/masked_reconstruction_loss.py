@@ -8,6 +8,7 @@ nothing, and adds up in the same order every time.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from lightly_marlin.kernels.checks import (
     check_choice,
     check_floating,
     check_indices,
+    check_range,
     check_same_device,
     check_videos,
 )
@@ -229,6 +231,7 @@ def _check_weights(weights: Tensor, idx_mask: Tensor) -> None:
             f"weights must have shape (B, n) = {tuple(idx_mask.shape)}, "
             f"got shape {tuple(weights.shape)}."
         )
+    check_range("weights", weights, low=0, high=math.inf)
 
 
 def _target(

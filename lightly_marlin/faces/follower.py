@@ -101,16 +101,12 @@ class FaceFollower:
         self._planes = [plane]
         self.sightings = [self._fit(plane, detection.box, 0.0, detection.score)]
         self.num_unseen = 0
+        self.num_detected = 1
 
     @property
     def box(self) -> NDArray[np.float64]:
         """The face's box in the last frame, float64 (4,), in plane pixels."""
         return self.sightings[-1].box
-
-    @property
-    def num_detected(self) -> int:
-        """Number of frames in which a detector saw the face."""
-        return sum(sighting.score is not None for sighting in self.sightings)
 
     def step(self, plane: NDArray[np.uint8]) -> bool:
         """Follows the face into the next frame.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,13 @@ __all__ = ["FaceParser", "LandmarkParser", "check_parser_input"]
 _NUM_REFITS = 2
 
 
+@runtime_checkable
 class FaceParser(Protocol):
-    """Says for every pixel which part of a face it shows."""
+    """Says for every pixel which part of a face it shows.
+
+    A parser may have a string attribute `fingerprint`. Where it changes, the parser's
+    answers may, and `prepare_videos` does videos again that it had finished.
+    """
 
     def __call__(
         self, frames: NDArray[np.uint8], boxes: NDArray[np.floating]
@@ -59,6 +64,10 @@ class LandmarkParser:
 
     def __init__(self) -> None:
         self._landmarks = DlibLandmarks()
+
+    def __reduce__(self) -> tuple[type[LandmarkParser], tuple[()]]:
+        # The model cannot be pickled; a copy loads it again.
+        return type(self), ()
 
     def __call__(
         self, frames: NDArray[np.uint8], boxes: NDArray[np.floating]

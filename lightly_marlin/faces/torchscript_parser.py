@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,8 @@ class TorchScriptParser:
 
     The network takes float32 RGB in [0, 1] with shape (T, 3, size, size) and returns
     logits (T, 11, h, w) or integer labels (T, h, w), in the order of LaPa's labels, at
-    any resolution. Loading runs no code but TorchScript: nothing is unpickled.
+    any resolution. Loading runs no code but TorchScript: nothing is unpickled. A parser
+    can be pickled; the copy loads the file again.
 
     Example:
         >>> parser = TorchScriptParser("lapa.torchscript", size=448)
@@ -68,6 +71,24 @@ class TorchScriptParser:
         self._size = size
         self._batch_size = batch_size
         self._device = torch.device(device)
+        status = Path(path).stat()
+        self._fingerprint = f"{status.st_size} {status.st_mtime_ns} {size}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with the file's size and time, and the size of the input."""
+        return self._fingerprint
+
+    def __reduce__(
+        self,
+    ) -> tuple[Callable[..., TorchScriptParser], tuple[Path | str]]:
+        load = partial(
+            type(self),
+            size=self._size,
+            batch_size=self._batch_size,
+            device=self._device,
+        )
+        return load, (self._path,)
 
     def __call__(
         self, frames: NDArray[np.uint8], boxes: NDArray[np.floating]

@@ -247,6 +247,7 @@ def test_prepare_videos_parser_fails(videos, tmp_path, fake_faces):
     assert record.reason.startswith(
         "unexpected ValueError: Invalid shape of the parser"
     )
+    assert record.retry
     folder = tmp_path / "store" / "tracks" / video_id(record.source)
     assert [path.name for path in folder.iterdir()] == ["video.json"]
 

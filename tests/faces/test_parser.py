@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from lightly_marlin.regions import Label
 
 def test_the_regions_of_a_portrait_lie_where_they_are_seen(portrait):
     parser: FaceParser = LandmarkParser()
+    assert isinstance(parser, FaceParser)
     boxes = np.array([[38.0, 33, 204, 199]] * 2)
     regions = parser(np.stack([portrait, portrait]), boxes)
     assert regions.shape == (2, 240, 240)
@@ -16,6 +19,15 @@ def test_the_regions_of_a_portrait_lie_where_they_are_seen(portrait):
     assert regions[0, 104, 146] == Label.RIGHT_EYE
     assert regions[0, 125, 125] == Label.NOSE
     np.testing.assert_array_equal(regions[0], regions[1])
+
+
+def test_a_parser_can_be_sent_to_workers(portrait):
+    boxes = np.array([[38.0, 33, 204, 199]])
+    parser = LandmarkParser()
+    copy = pickle.loads(pickle.dumps(parser))
+    np.testing.assert_array_equal(
+        parser(portrait[None], boxes), copy(portrait[None], boxes)
+    )
 
 
 def test_the_padding_of_the_box_hardly_matters(portrait):

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +45,23 @@ def test_labels_and_logits_are_read(tmp_path, frames, channels):
     regions = TorchScriptParser(path, size=32, batch_size=2)(frames, WHOLE)
     np.testing.assert_array_equal(regions, (frames[..., 0] / 25.5).round())
     assert regions.dtype == np.uint8
+
+
+def test_a_parser_can_be_sent_to_workers(tmp_path, frames):
+    path = _save(tmp_path, _Brightness(11))
+    parser = TorchScriptParser(path, size=32, batch_size=2)
+    copy = pickle.loads(pickle.dumps(parser))
+    np.testing.assert_array_equal(parser(frames, WHOLE), copy(frames, WHOLE))
+    assert vars(copy).keys() == vars(parser).keys()
+    assert copy.fingerprint == parser.fingerprint
+
+
+def test_the_fingerprint_follows_file_and_size(tmp_path):
+    path = _save(tmp_path, _Brightness(11))
+    seen = [TorchScriptParser(path, size=size).fingerprint for size in (32, 64)]
+    seen.append(TorchScriptParser(_save(tmp_path, _Brightness(0)), size=32).fingerprint)
+    assert len(set(seen)) == 3
+    assert TorchScriptParser(path, size=32, batch_size=3).fingerprint == seen[2]
 
 
 @pytest.mark.parametrize("channels", [0, 11])

@@ -24,7 +24,7 @@ def test_scatter_tubelets_puts_back_what_was_gathered():
 
 def test_scatter_tubelets_is_the_transpose_of_the_gather():
     """<gather(v), g> = <v, scatter(g)> for any clips and any rows."""
-    videos, idx = torch.randn(2, 3, 4, 8, 12).double(), random_idx(2, 5, 12)
+    videos, idx = torch.rand(2, 3, 4, 8, 12).double(), random_idx(2, 5, 12)
     sizes = {"tubelet_size": 2, "patch_size": 4}
     rows = torch.randn(2, 5, 96).double()
     scattered = scatter_tubelets(rows, idx, shape=videos.shape, **sizes)
