@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -61,6 +62,10 @@ COMPONENT_GROUPS: tuple[tuple[Label, ...], ...] = (
 """The facial components that Fasking masks first [1]; skin and background follow."""
 
 
+# PyTorch compares hardly anything of these; uint64 becomes negative where it overflows.
+_WITHOUT_AMINMAX = (torch.uint16, torch.uint32, torch.uint64)
+
+
 def _occurrence_bits(labels: Tensor, size: int) -> Tensor:
     """Returns int32 bit masks (..., H/size, W/size) of the labels in each square."""
     *lead, height, width = labels.shape
@@ -84,9 +89,11 @@ def _or_squares(bits: Tensor, factor: int) -> Tensor:
     return merged
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RegionCells:
     """Which labels occur in each 8x8-pixel cell of each frame, as bit masks.
+
+    Shape, length and indexing are those of the bit masks.
 
     Bit k of an entry says that LaPa label k occurs in the cell. Every cell of a parsed
     frame has at least one bit; a frame whose cells are all zero has no parsed face.
@@ -111,6 +118,18 @@ class RegionCells:
                 f"got {self.bits.dtype} with shape {tuple(self.bits.shape)}."
             )
 
+    @property
+    def shape(self) -> torch.Size:
+        """Shape of the bit masks, (..., H / 8, W / 8)."""
+        return self.bits.shape
+
+    def __len__(self) -> int:
+        return len(self.bits)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        """Returns `bits[index]`, int32."""
+        return self.bits[index]
+
     @classmethod
     def from_labels(cls, labels: Tensor) -> RegionCells:
         """Summarises label maps.
@@ -124,7 +143,10 @@ class RegionCells:
             Cells on the device of `labels`.
 
         Raises:
-            ValueError: If the dtype, the shape or a value is out of range.
+            TypeError: If `labels` is no tensor.
+            ValueError:
+                If the dtype, the shape or a value is out of range. Values are checked
+                on the CPU only, see `check_labels`.
         """
         check_labels(labels)
         height, width = labels.shape[-2:]
@@ -179,7 +201,22 @@ def labels_to_patches(labels: Tensor, patch_size: int) -> Tensor:
 
 
 def check_labels(labels: Tensor) -> None:
-    """Raises ValueError unless `labels` is a valid LaPa label map (..., H, W)."""
+    """Checks a LaPa label map.
+
+    Values are checked on the CPU only: to read them from another device, the host would
+    have to wait for it. Values that are no labels set no bit there.
+
+    Args:
+        labels: Integer tensor with shape (..., H, W) and values in [-1, 10].
+
+    Raises:
+        TypeError: If it is no tensor.
+        ValueError: If the dtype, the shape or a value is out of range.
+    """
+    if not isinstance(labels, Tensor):
+        raise TypeError(
+            f"Invalid labels of type {type(labels).__name__}: must be a tensor."
+        )
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise ValueError(
             f"Invalid dtype of labels {labels.dtype}: must be an integer dtype."
@@ -189,6 +226,10 @@ def check_labels(labels: Tensor) -> None:
             f"Invalid shape of labels {tuple(labels.shape)}: must be (..., H, W) and "
             "not empty."
         )
+    if labels.device.type != "cpu":
+        return
+    if labels.dtype in _WITHOUT_AMINMAX:
+        labels = labels.to(torch.int64)
     low, high = (int(value) for value in torch.aminmax(labels))
     if low < NO_FACE or high >= NUM_LABELS:
         raise ValueError(

@@ -10,7 +10,7 @@ Features:
 - Parallel: one worker process per core. A video that crashes its worker is reported
   and the others go on.
 - Resumable: kill it at any moment and run the same command again. Finished videos are
-  left alone, changed and failed ones are done again.
+  left alone; changed ones are done again, and so are those whose failure may pass.
 - Memory does not grow with the length of a video.
 
 Exit status: 0 when done, also if some of the videos could not be used (they are listed
@@ -28,6 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lightly_marlin.data import PreparationSummary, prepare_videos
+from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
 
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
+    parser = RecipeParser(
         description="Find, follow and crop the faces in videos; write a face store."
     )
     parser.add_argument(
@@ -106,8 +107,9 @@ def positive_integer(text: str) -> int:
 
 
 def show_failures(summary: PreparationSummary) -> None:
-    """Lists the videos without a track, with the reason."""
+    """Lists the videos without a track and those that failed, with the reason."""
     bad = summary.with_status("failed") + summary.with_status("no_face")
+    bad += [record for record in summary.with_status("ok") if record.retry]
     for record in bad[:_MAX_LISTED]:
         line = Text(f"{record.source}: ").append(str(record.reason), style="yellow")
         console.print(line, soft_wrap=True)

@@ -37,15 +37,41 @@ def test_region_cells__no_face_is_zero():
     assert bits[0, 1].eq(1).all()
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int64])
+DTYPES = [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64]
+DTYPES += [torch.uint16, torch.uint32, torch.uint64]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_region_cells__integer_dtypes(dtype):
     bits = RegionCells.from_labels(torch.full((8, 8), 10, dtype=dtype)).bits
     assert bits.item() == 1 << 10
+    with pytest.raises(ValueError, match=r"Invalid labels in \[11, 11\]"):
+        RegionCells.from_labels(torch.full((8, 8), 11, dtype=dtype))
+
+
+def test_region_cells__behave_as_their_bits():
+    cells = RegionCells(torch.arange(16, dtype=torch.int32).reshape(1, 4, 2, 2))
+    assert cells.shape == (1, 4, 2, 2)
+    assert len(cells) == 1
+    assert torch.equal(cells[0, 2:], cells.bits[0, 2:])
+    assert cells == cells
+    assert cells != RegionCells(cells.bits)
+    assert [frame.shape for frame in cells] == [(4, 2, 2)]
+
+
+def test_region_cells__values_on_other_devices_are_not_read():
+    # A meta tensor has no values: reading one would raise.
+    labels = torch.zeros(2, 16, 16, dtype=torch.int64, device="meta")
+    assert RegionCells.from_labels(labels).shape == (2, 2, 2)
 
 
 def test_region_cells__errors():
     with pytest.raises(ValueError, match="must be an int32 tensor"):
         RegionCells(torch.zeros(2, 2))
+    with pytest.raises(
+        TypeError, match="Invalid labels of type list: must be a tensor"
+    ):
+        RegionCells.from_labels([[0]])
     with pytest.raises(ValueError, match=r"Invalid labels in \[0, 12\]"):
         RegionCells.from_labels(torch.tensor([[0, 12]]))
     with pytest.raises(ValueError, match="Invalid size of labels 8x12"):

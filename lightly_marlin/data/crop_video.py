@@ -61,7 +61,7 @@ class CropVideoWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._container.close()
+        self.abandon()
 
     def write(self, crop: npt.NDArray[np.uint8]) -> None:
         """Appends one crop, uint8 with shape (size, size, 3), RGB."""
@@ -77,6 +77,10 @@ class CropVideoWriter:
         packet.is_keyframe = True
         self._container.mux(packet)
         self._sizes.append(packet.size)
+
+    def abandon(self) -> None:
+        """Closes the file as it is; does nothing after `close`."""
+        self._container.close()
 
     def close(self) -> npt.NDArray[np.int64]:
         """Finishes the file.

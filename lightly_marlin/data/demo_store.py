@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,7 +12,13 @@ from typing import Any
 
 from lightly_marlin.data.face_store import FaceStore
 from lightly_marlin.data.prepare_folder import prepare_videos
-from lightly_marlin.data.store_format import FORMAT_VERSION
+from lightly_marlin.data.store_format import (
+    FORMAT_VERSION,
+    INDEX_NAME,
+    LOCK_NAME,
+    REPORT_NAME,
+    TRACKS_NAME,
+)
 from lightly_marlin.data.video import write_video
 from lightly_marlin.utils.console import progress
 from lightly_marlin.utils.errors import UsageError
@@ -20,6 +27,7 @@ from lightly_marlin.utils.files import write_json
 __all__ = ["demo_store"]
 
 _MARK = "demo.json"
+_NAMES = {_MARK, LOCK_NAME, INDEX_NAME, REPORT_NAME, TRACKS_NAME}
 
 # To be raised when `demo_clips` makes other clips of the same arguments, so that stores
 # of the earlier ones are made anew.
@@ -66,15 +74,14 @@ def demo_store(
         "num_frames": num_frames,
         "seed": seed,
     }
-    earlier = _read_mark(path)
-    if earlier == options:
-        return FaceStore(path)
-    if earlier is None and path.exists() and not _is_empty(path):
-        raise UsageError(
-            f"{path} is there already and is no demo store. Name another folder, or "
-            "delete it."
-        )
     try:
+        if _read_mark(path) == options:
+            return FaceStore(path)
+        if path.exists() and not _may_go(path):
+            raise UsageError(
+                f"{path} is there already and holds more than a demo store. Name "
+                "another folder, or delete it."
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".demo-") as work:
             store = _build(Path(work), options, num_workers)
@@ -101,7 +108,7 @@ def _build(work: Path, options: dict[str, Any], num_workers: int) -> Path:
 
 def _move(store: Path, path: Path, options: dict[str, Any]) -> None:
     """Puts a finished store in its place, unless another process was faster."""
-    if _read_mark(path) != options and path.exists():
+    if path.exists() and _read_mark(path) != options and _may_go(path):
         shutil.rmtree(path)
     try:
         os.replace(store, path)
@@ -130,5 +137,14 @@ def _read_mark(path: Path) -> dict[str, Any] | None:
     return mark
 
 
-def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
+def _may_go(path: Path) -> bool:
+    """Returns whether a folder is empty, or a demo store to which nobody added."""
+    if not path.is_dir():
+        return False
+    names = {entry.name for entry in path.iterdir()}
+    if not names:
+        return True
+    if _read_mark(path) is None or not names <= _NAMES:
+        return False
+    sources = FaceStore(path).column("source")
+    return all(re.fullmatch(r"demo_\d+\.mp4", source) for source in sources)

@@ -6,6 +6,7 @@ later; keeping the frames instead would make memory grow with the length of the 
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from lightly_marlin.data.store_format import (
 from lightly_marlin.data.track_writer import CropParser, TrackWriter
 from lightly_marlin.data.video import VideoError, VideoReader
 from lightly_marlin.data.video_files import VideoFile
+from lightly_marlin.data.worker_pool import report_progress
 
 if TYPE_CHECKING:
     from lightly_marlin.faces import FaceParser, FaceTrack
@@ -113,6 +115,7 @@ def _find_faces(path: Path, options: PreparationOptions) -> _Found:
         for frame in reader:
             size = (frame.shape[1], frame.shape[0])
             finder.update(frame)
+            report_progress()
     return _Found(
         tracks=finder.finish(),
         longest=finder.longest,
@@ -158,7 +161,7 @@ def _write_tracks(
     waiting = list(enumerate(tracks))
     active: list[tuple[FaceTrack, TrackWriter]] = []
     first, stop = tracks[0].start_frame, max(track.end_frame for track in tracks)
-    with VideoReader(path) as reader:
+    with VideoReader(path) as reader, contextlib.ExitStack() as unfinished:
         for index, frame in enumerate(reader.frames(first, stop), start=first):
             while waiting and waiting[0][1].start_frame == index:
                 number, track = waiting.pop(0)
@@ -170,10 +173,12 @@ def _write_tracks(
                     found.fps,
                     _crop_parser(options.parser),
                 )
+                unfinished.callback(writer.abandon)
                 active.append((track, writer))
             for track, writer in active:
                 box = track.boxes[index - track.start_frame]
                 writer.write(crop_face(frame, box, CROP_SIZE))
+                report_progress()
                 if track.end_frame == index + 1:
                     writer.close()
             active = [pair for pair in active if pair[0].end_frame > index + 1]

@@ -188,11 +188,7 @@ def _unfinished(
         record = writer.records.get(file.source)
         if record is not None and not state.items() <= record.fingerprint.items():
             _check_same_video(record, file, writer.path)
-        if (
-            record is None
-            or record.retry
-            or record.fingerprint != fingerprint
-        ):
+        if record is None or record.retry or record.fingerprint != fingerprint:
             todo.append((file, fingerprint))
     return todo
 

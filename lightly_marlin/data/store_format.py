@@ -54,6 +54,7 @@ INDEX_NAME = "index.parquet"
 REPORT_NAME = "report.json"
 TRACKS_NAME = "tracks"
 VIDEO_NAME = "video.json"
+LOCK_NAME = ".lock"
 
 CROP_SIZE = 224
 """Side of a crop in pixels."""

@@ -21,6 +21,7 @@ from typing import IO, Any
 from lightly_marlin.data.face_store import FaceStore
 from lightly_marlin.data.store_format import (
     INDEX_NAME,
+    LOCK_NAME,
     REPORT_NAME,
     TRACKS_NAME,
     VIDEO_NAME,
@@ -34,7 +35,6 @@ from lightly_marlin.utils.files import atomic_write, write_json
 
 __all__ = ["StoreWriter"]
 
-_LOCK_NAME = ".lock"
 _UNFINISHED_PREFIX = ".unfinished-"
 _FLUSH_SECONDS = 30.0
 _FLUSH_SHARE = 0.05
@@ -67,7 +67,7 @@ class StoreWriter:
         self._flush_interval = _FLUSH_SECONDS
         with self.explained():
             self._tracks.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(self.path / _LOCK_NAME)
+            self._lock = _lock(self.path / LOCK_NAME)
         try:
             with self.explained():
                 if (self.path / INDEX_NAME).exists():

@@ -83,6 +83,11 @@ class TrackWriter:
             )
         self._save("frames", self._video.close())
 
+    def abandon(self) -> None:
+        """Closes the files as they are; does nothing after `close`."""
+        self._cells.close()
+        self._video.abandon()
+
     def _parse(self) -> None:
         """Parses the crops at hand and appends their cells."""
         if not self._crops:

@@ -11,13 +11,14 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
-__all__ = ["JobFailure", "run_jobs"]
+__all__ = ["JobFailure", "report_progress", "run_jobs"]
 
 _Job = TypeVar("_Job")
 _Result = TypeVar("_Result")
@@ -25,21 +26,49 @@ _Result = TypeVar("_Result")
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+_STALL_SECONDS = 600.0
+_BEAT_SECONDS = 1.0
+
+
 @dataclass(frozen=True)
 class JobFailure:
     """A job that gave no result.
 
     Attributes:
-        reason: What happened, for people.
+        reason: What happened, for people; one line.
     """
 
     reason: str
+
+
+@dataclass(frozen=True)
+class _Alive:
+    """What a worker sends when it is ready, and while it gets on with a job."""
+
+
+_connection: Connection | None = None
+_last_beat = 0.0
+
+
+def report_progress() -> None:
+    """Says that the job goes on, so that it is not taken for stalled.
+
+    To be called often by functions that `run_jobs` runs; cheap, and without effect in
+    other processes than its workers.
+    """
+    global _last_beat
+    now = time.monotonic()
+    if _connection is not None and now - _last_beat > _BEAT_SECONDS:
+        _last_beat = now
+        _connection.send(_Alive())
 
 
 def run_jobs(
     function: Callable[[_Job], _Result],
     jobs: Iterable[_Job],
     num_workers: int,
+    *,
+    stall_seconds: float = _STALL_SECONDS,
 ) -> Iterator[tuple[_Job, _Result | JobFailure]]:
     """Runs a function on every job, several at a time.
 
@@ -50,13 +79,17 @@ def run_jobs(
         function: Picklable; called as `function(job)` in a worker process.
         jobs: Picklable arguments.
         num_workers: Number of processes with one thread each; 0 works in this process.
+        stall_seconds:
+            A worker is ended if its function neither returns nor calls
+            `report_progress` for so long.
 
     Yields:
         Each job with its result, in the order in which they finish. A `JobFailure`
-        takes the place of the result if the function raised or its process died.
+        takes the place of the result if the function raised, or its process died or
+        was ended.
 
     Raises:
-        RuntimeError: If worker processes cannot start at all.
+        RuntimeError: If not a single worker process can start.
     """
     if num_workers == 0:
         for job in jobs:
@@ -64,23 +97,57 @@ def run_jobs(
         return
     remaining = iter(jobs)
     workers: list[_Worker[_Job, _Result]] = []
+    # Answers of workers that died before any was ready: a sign that none can start.
+    early: list[tuple[_Job, _Result | JobFailure]] = []
+    can_start = False
     try:
         while True:
-            workers += _assign(function, remaining, workers, num_workers)
+            room = len(workers) if early else num_workers
+            workers += _assign(function, remaining, workers, room)
             busy = [worker for worker in workers if worker.has_job]
             if not busy:
-                return
-            ready = wait([worker.connection for worker in busy])
-            for worker in busy:
-                if worker.connection in ready:
-                    answer = worker.receive()
-                    if not worker.is_alive:
-                        workers.remove(worker)
-                    if answer is not None:
-                        yield answer
+                break
+            for worker, answer in _await(busy, stall_seconds):
+                can_start = can_start or worker.is_ready
+                if not worker.is_alive:
+                    workers.remove(worker)
+                if answer is not None:
+                    early.append(answer)
+            if can_start:
+                yield from early
+                early.clear()
     finally:
         for worker in workers:
             worker.stop()
+    if early:
+        raise RuntimeError(
+            "Worker processes cannot start. A program that uses them must be a file, "
+            "with its work under `if __name__ == '__main__':`."
+        )
+
+
+def _await(
+    busy: list[_Worker[_Job, _Result]], stall_seconds: float
+) -> list[tuple[_Worker[_Job, _Result], tuple[_Job, _Result | JobFailure] | None]]:
+    """Waits a while; returns the workers that spoke or stalled with their answers."""
+    # Waits are short and counted one by one: a program that was suspended for an hour
+    # must not take its workers for stalled.
+    patience = stall_seconds / 10
+    started = time.monotonic()
+    ready = wait([worker.connection for worker in busy], patience)
+    waited = min(time.monotonic() - started, patience)
+    heard = []
+    for worker in busy:
+        if worker.connection in ready:
+            heard.append((worker, worker.receive()))
+            continue
+        worker.silent_seconds += waited
+        # What a worker imports takes its time, however short the limit is.
+        limit = stall_seconds if worker.is_ready else max(stall_seconds, _STALL_SECONDS)
+        if worker.silent_seconds >= limit:
+            reason = f"no progress for {limit / 60:g} minutes"
+            heard.append((worker, worker.give_up(reason)))
+    return heard
 
 
 def _assign(
@@ -120,8 +187,9 @@ class _Worker(Generic[_Job, _Result]):
         # The only other end must be the worker's, so that its death closes the pipe.
         remote.close()
         self._jobs: list[_Job] = []
-        self._is_ready = False
+        self.is_ready = False
         self.is_alive = True
+        self.silent_seconds = 0.0
 
     @property
     def has_job(self) -> bool:
@@ -129,32 +197,39 @@ class _Worker(Generic[_Job, _Result]):
 
     def send(self, job: _Job) -> None:
         self._jobs.append(job)
+        self.silent_seconds = 0.0
         # A worker that is dead already is noticed when its answer is read.
         with contextlib.suppress(OSError):
             self.connection.send(job)
 
     def receive(self) -> tuple[_Job, _Result | JobFailure] | None:
-        """Returns the job that ended and its result; None if it has only started."""
+        """Returns the job that ended and its result; None if it is only under way."""
+        self.silent_seconds = 0.0
         try:
-            answer: _Result | JobFailure = self.connection.recv()
-            if not self._is_ready:
-                self._is_ready = True
-                return None
+            answer: _Result | JobFailure | _Alive = self.connection.recv()
         except (EOFError, OSError):
             self._process.join()
             self.is_alive = False
-            if not self._is_ready:
-                raise RuntimeError(
-                    "Worker processes cannot start. A program that uses them must be a "
-                    "file, with its work under `if __name__ == '__main__':`."
-                ) from None
-            answer = JobFailure(_describe_exit(self._process.exitcode))
+            when = "" if self.is_ready else " while it started"
+            answer = JobFailure(_describe_exit(self._process.exitcode) + when)
+        if isinstance(answer, _Alive):
+            self.is_ready = True
+            return None
         return self._jobs.pop(), answer
+
+    def give_up(self, reason: str) -> tuple[_Job, JobFailure]:
+        """Ends the process; returns its job and the failure."""
+        self.stop()
+        self.is_alive = False
+        return self._jobs.pop(), JobFailure(reason)
 
     def stop(self) -> None:
         self.connection.close()
         self._process.terminate()
-        self._process.join()
+        self._process.join(_BEAT_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
 
 
 @contextlib.contextmanager
@@ -176,8 +251,10 @@ def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
     """The main function of a worker: answers jobs until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
+    global _connection
+    _connection = connection
     # Tells a process that dies at its job from one that cannot even start.
-    connection.send(None)
+    connection.send(_Alive())
     while True:
         try:
             job = connection.recv()
@@ -198,7 +275,9 @@ def _call(function: Callable[[_Job], _Result], job: _Job) -> _Result | JobFailur
     try:
         return function(job)
     except Exception as error:
-        return JobFailure(f"unexpected {type(error).__name__}: {error}")
+        name, text = type(error).__name__, str(error).strip()
+        first_line = f": {text.splitlines()[0]}" if text else ""
+        return JobFailure(f"unexpected {name}{first_line}")
 
 
 def _describe_exit(exitcode: int | None) -> str:

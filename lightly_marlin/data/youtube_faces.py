@@ -189,4 +189,7 @@ def _read_cells(path: Path) -> Tensor:
         )
     if len(faces) == 0:
         return torch.zeros(CELLS_PER_SIDE, CELLS_PER_SIDE, dtype=torch.int32)
-    return RegionCells.from_labels(torch.from_numpy(faces[0])).bits
+    try:
+        return RegionCells.from_labels(torch.from_numpy(faces[0])).bits
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"The parse {path} cannot be used: {error}") from error

@@ -197,12 +197,14 @@ class FaceFinder:
     def _follow(self, plane: NDArray[np.uint8]) -> None:
         """Follows the live faces into a frame and ends those that are lost."""
         self._close([face for face in self._live if not face.follower.step(plane)])
+        if len(self._live) < 2:
+            return
         # The follower with more evidence keeps a face that two have run into.
         faces = sorted(self._live, key=lambda face: -face.follower.num_detected)
         for index, face in enumerate(faces):
             others = [other.follower.box for other in faces[:index]]
             if _is_among(face.follower.box, others):
-                face.follower.sightings.pop()
+                face.follower.forget_last()
                 self._close([face])
 
     def _search(self, plane: NDArray[np.uint8]) -> None:
@@ -230,7 +232,7 @@ class FaceFinder:
             if not backwards.step(earlier):
                 break
             if self._is_known(backwards.box, self._frames_seen - age):
-                backwards.sightings.pop()
+                backwards.forget_last()
                 break
         past = self._without_tail(backwards.sightings)[:0:-1]
         follower = self._new_follower(plane, detection)

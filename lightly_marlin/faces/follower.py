@@ -74,6 +74,11 @@ class FaceFollower:
     covered. So when a check fails, a correlation tracker goes back to the last frame
     that passed and follows from there, until the detector sees the face again or the
     tracker gives up.
+
+    Attributes:
+        sightings: The face in each frame so far.
+        num_detected: Number of them in which a detector saw the face.
+        num_unseen: Number of frames since it last did.
     """
 
     def __init__(
@@ -148,9 +153,14 @@ class FaceFollower:
             self.sightings[-1] = self._fit(
                 plane, detection.box, last.roll, detection.score
             )
+        self.num_detected += last.score is None
         self._tracker = None
         self._planes = [plane]
         self.num_unseen = 0
+
+    def forget_last(self) -> None:
+        """Takes back the last sighting."""
+        self.num_detected -= self.sightings.pop().score is not None
 
     def _fit(
         self,

@@ -17,7 +17,8 @@ from lightly_marlin.utils.files import atomic_write
 
 __all__ = ["PRECISIONS", "PretrainSettings", "read_settings", "write_settings"]
 
-PRECISIONS = ("32", "bf16-mixed")
+PRECISIONS = ("32", "32-true", "bf16", "bf16-mixed")
+"""Names of float32 and of bfloat16 autocast, two of each."""
 
 
 @dataclass(frozen=True)

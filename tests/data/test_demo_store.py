@@ -1,5 +1,8 @@
 import os
+import shutil
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lightly_marlin.data import FaceClips, demo_store
@@ -38,12 +41,30 @@ def test_demo_store_other_options(path):
 
 def test_demo_store_elsewhere(tmp_path):
     (tmp_path / "mine.txt").touch()
-    with pytest.raises(UsageError, match="is there already and is no demo store"):
+    with pytest.raises(UsageError, match="holds more than a demo store"):
         demo_store(tmp_path)
+    with pytest.raises(UsageError, match="cannot be written: File name too long"):
+        demo_store("x" * 300)
     with pytest.raises(UsageError, match="cannot be written"):
         demo_store(tmp_path / "mine.txt" / "store")
     with pytest.raises(ValueError, match="Invalid num_clips 0"):
         demo_store(tmp_path / "new", num_clips=0)
+
+
+def test_demo_store_with_more_in_it_stays(path, tmp_path):
+    for name in ("file", "video"):
+        shutil.copytree(path, tmp_path / name)
+    (tmp_path / "file" / "notes.txt").touch()
+    index = tmp_path / "video" / "index.parquet"
+    rows = pq.read_table(index)
+    sources = pa.array(["demo_00.mp4", "holiday.mp4"])
+    place = rows.column_names.index("source")
+    field = rows.schema.field("source")
+    pq.write_table(rows.set_column(place, field, sources), index)
+    for name in ("file", "video"):
+        with pytest.raises(UsageError, match="holds more than a demo store"):
+            demo_store(tmp_path / name, num_clips=1, num_frames=20)
+        assert (tmp_path / name / "index.parquet").exists()
 
 
 def test_demo_store_too_short(tmp_path):

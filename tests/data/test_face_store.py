@@ -99,7 +99,7 @@ def test_report(store):
 def test_face_store_no_store(tmp_path):
     with pytest.raises(UsageError, match="is no face store"):
         FaceStore(tmp_path)
-    with pytest.raises(UsageError, match="cannot be read: .*name too long"):
+    with pytest.raises(UsageError, match=r"cannot be read: .*name too long"):
         FaceStore("x" * 300)
 
 

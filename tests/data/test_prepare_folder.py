@@ -1,10 +1,5 @@
 import json
-import os
 import shutil
-import subprocess
-import sys
-import textwrap
-import time
 
 import pyarrow.parquet as pq
 import pytest
@@ -250,85 +245,3 @@ def test_prepare_videos_parser_fails(videos, tmp_path, fake_faces):
     assert record.retry
     folder = tmp_path / "store" / "tracks" / video_id(record.source)
     assert [path.name for path in folder.iterdir()] == ["video.json"]
-
-
-PROGRAM = """
-import os, signal, sys, time
-from pathlib import Path
-import numpy as np
-import lightly_marlin.faces
-from lightly_marlin.data import prepare_videos
-from lightly_marlin.faces import FaceTrack
-
-class Finder:
-    '''A face in the whole of every frame; `min_face` tells it how to behave.'''
-    frames_seen = longest = 0
-
-    def __init__(self, min_frames, min_face):
-        self.behaviour = min_face
-
-    def update(self, frame):
-        self.frames_seen += 1
-        if self.behaviour == 2:
-            time.sleep(0.01)
-        if self.behaviour == 3 and frame.shape[0] == 64:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def finish(self):
-        n = self.frames_seen
-        boxes = np.tile(np.float32([0, 0, 64, 64]), (n, 1))
-        points = np.random.default_rng(0).uniform(5, 60, (n, 68, 2)).astype("f4")
-        return [FaceTrack(0, boxes, points, np.ones(n, bool), 1.0)]
-
-lightly_marlin.faces.FaceFinder = Finder
-if __name__ == "__main__":
-    summary = prepare_videos(
-        sys.argv[1], sys.argv[2], num_workers=1, min_face=int(sys.argv[3])
-    )
-    for record in summary.records:
-        print(record.source, record.status, record.reason)
-"""
-
-
-@pytest.fixture
-def program(tmp_path):
-    """A program with a finder that dies or dawdles, and the command that runs it."""
-    path = tmp_path / "program.py"
-    path.write_text(textwrap.dedent(PROGRAM))
-    return [sys.executable, str(path), str(tmp_path / "v"), str(tmp_path / "store")]
-
-
-@pytest.fixture
-def many_videos(tmp_path, make_frames):
-    folder = tmp_path / "v"
-    folder.mkdir()
-    for number in range(5):
-        size = (64, 64) if number == 2 else (72, 80)
-        write_video(folder / f"{number}.mp4", make_frames(20, *size))
-    return folder
-
-
-def test_dead_worker_costs_one_video(program, many_videos, tmp_path):
-    done = subprocess.run([*program, "3"], capture_output=True, text=True, check=True)
-    lines = done.stdout.splitlines()
-    assert [line.split()[1] for line in lines] == ["ok", "ok", "failed", "ok", "ok"]
-    assert "its worker process was ended by SIGKILL" in lines[2]
-    assert len(FaceStore(tmp_path / "store")) == 4
-
-
-def test_killed_run_is_finished_by_the_next(program, many_videos, tmp_path):
-    store = tmp_path / "store"
-    tracks = store / "tracks"
-    run = subprocess.Popen([*program, "2"], stdout=subprocess.PIPE)
-    deadline = time.monotonic() + 60
-    while not list(tracks.glob("[!.]*/video.json")) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    os.kill(run.pid, 9)
-    run.communicate()
-    assert len(FaceStore(store)) < 5
-    before = {p: t for p, t in states(store).items() if p.parent.name[0] != "."}
-    subprocess.run([*program, "2"], capture_output=True, check=True)
-    after = states(store)
-    assert {path: after[path] for path in before} == before
-    assert len(FaceStore(store)) == 5
-    assert not list(tracks.glob(".*"))

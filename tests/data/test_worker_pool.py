@@ -11,8 +11,21 @@ from lightly_marlin.data.worker_pool import JobFailure, run_jobs
 KILL = "__import__('os').kill(__import__('os').getpid(), 11)"
 
 
-def run(jobs, num_workers):
-    return dict(run_jobs(eval, jobs, num_workers))
+BEAT = "__import__('lightly_marlin.data.worker_pool').data.worker_pool.report_progress"
+
+
+def run(jobs, num_workers, **options):
+    return dict(run_jobs(eval, jobs, num_workers, **options))
+
+
+class DiesOnArrival:
+    """Becomes `eval` in the first worker that unpickles it; the others die of it."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return eval, (f"__import__('os').mkdir({self.mark!r}) or eval",)
 
 
 def test_run_jobs_in_this_process():
@@ -51,6 +64,37 @@ def test_run_jobs_takes_jobs_one_by_one():
 def test_run_jobs_out_of_memory_hint():
     kill = KILL.replace("11", str(int(signal.SIGKILL)))
     assert "perhaps out of memory" in run([kill], 1)[kill].reason
+
+
+def test_run_jobs_reasons_are_one_line():
+    raising = "(_ for _ in ()).throw(ValueError('first\\nsecond'))"
+    job = f"next({raising})"
+    assert run([job, "int([])"], 0)[job] == JobFailure("unexpected ValueError: first")
+    empty = "next(iter(()))"
+    assert run([empty], 0)[empty] == JobFailure("unexpected StopIteration")
+
+
+def test_run_jobs_without_progress():
+    stuck = "__import__('time').sleep(60)"
+    # Slower than the limit in all, but it says that it goes on.
+    slow = f"[({BEAT}(), __import__('time').sleep(1.1)) for _ in range(3)] and 7"
+    results = run([stuck, slow, "1"], 1, stall_seconds=2.4)
+    assert results[stuck] == JobFailure("no progress for 0.04 minutes")
+    assert (results[slow], results["1"]) == (7, 1)
+
+
+def test_report_progress_does_nothing_in_this_process():
+    assert run([f"{BEAT}() or 3"], 0) == {f"{BEAT}() or 3": 3}
+
+
+def test_run_jobs_one_worker_cannot_start(tmp_path):
+    """Of two workers one dies while it starts: the other one still works."""
+    jobs = ["__import__('time').sleep(2) or 1", "2"]
+    results = run_jobs(DiesOnArrival(str(tmp_path / "mark")), jobs, 2)
+    results = sorted(str(result) for _, result in results)
+    assert len(results) == 2
+    assert results[0] in ("1", "2")
+    assert "status 1 while it started" in results[1]
 
 
 def test_run_jobs_nothing_to_do():

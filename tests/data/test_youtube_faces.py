@@ -68,6 +68,14 @@ def test_youtube_faces_no_pickle(root):
         YouTubeFaces(root, start="first")[0]
 
 
+@pytest.mark.parametrize("label", [11, -2, 0.5])
+def test_youtube_faces_no_labels(root, label):
+    path = root / "face_parsing_images_DB" / "ann/0" / "1.npy"
+    np.save(path, np.full((1, 224, 224), label))
+    with pytest.raises(UsageError, match=r"parse .*1\.npy cannot be used: Invalid"):
+        YouTubeFaces(root, start="first")[0]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

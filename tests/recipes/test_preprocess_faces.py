@@ -53,6 +53,10 @@ def test_help_names_every_option(capsys):
         (["text.mp4", "text.mp4/store"], "cannot be written"),
         (["text.mp4", "store", "--workers", "0"], "positive integer"),
         (["text.mp4"], "required: STORE"),
+        (["", "store"], "path of the videos is empty"),
+        (["text.mp4", ""], "path of the store is empty"),
+        (["text.mp4", "x" * 300], "File name too long"),
+        (["x" * 300, "store"], "File name too long"),
     ],
 )
 def test_bad_arguments(tmp_path, monkeypatch, capsys, arguments, message):
@@ -60,7 +64,9 @@ def test_bad_arguments(tmp_path, monkeypatch, capsys, arguments, message):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.mp4").write_text("no video")
     assert run_here(*arguments) == 2
-    assert message in capsys.readouterr().err
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
 
 
 def test_nothing_usable(black_video, tmp_path):

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from lightly_marlin.models import Marlin
+from lightly_marlin.training import BatchMasking
 from lightly_marlin.training.callbacks import METRICS_COLUMNS
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -156,12 +157,34 @@ def test_pretrain_marlin__without_discriminator(tiny_store, tmp_path, pretrain_m
 
 
 @pytest.mark.slow
-def test_pretrain_marlin__two_processes(tiny_store, tmp_path):
-    command = [sys.executable, RECIPES / "pretrain_marlin.py", "--store", tiny_store]
-    command += [*TINY, "--batch-size", 1, "--devices", 2, "--max-steps", 2]
-    command += ["--out", tmp_path / "run"]
+def test_pretrain_marlin__two_processes_equal_one(
+    tiny_store, tmp_path, pretrain_marlin, monkeypatch
+):
+    """Two processes with a clip each average to one process with both clips."""
+    options = ["--store", tiny_store, "--model", "marlin_vit_tiny", "--workers", 0]
+    options += ["--precision", 32, "--warmup-steps", 2]
+    two = ("--batch-size", 1, "--devices", 2, "--max-steps", 3)
+    command = [sys.executable, RECIPES / "pretrain_marlin.py", *options, *two]
+    command += ["--out", tmp_path / "two"]
     subprocess.run([str(part) for part in command], check=True, timeout=300)
-    assert state(tmp_path / "run")[0] == 2
+
+    one_rank = BatchMasking.__call__
+
+    def both_ranks(masking, cells, step, rank=0):
+        rows = [one_rank(masking, cells[r : r + 1], step, r) for r in range(len(cells))]
+        return tuple(torch.cat(part) for part in zip(*rows, strict=True))
+
+    monkeypatch.setattr(BatchMasking, "__call__", both_ranks)
+    options += ["--batch-size", 2]
+    # The first step of a warm-up has a learning rate of 0.
+    for steps in (1, 3):
+        out = tmp_path / f"one{steps}"
+        assert pretrain_marlin(*options, "--max-steps", steps, "--out", out) == 0
+    before, one, two = (state(tmp_path / run)[1] for run in ("one1", "one3", "two"))
+    moved = sum(float((one[name] - before[name]).abs().sum()) for name in one)
+    apart = sum(float((one[name] - two[name]).abs().sum()) for name in one)
+    assert moved > 0
+    assert apart < 0.02 * moved
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+import os
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from lightly_marlin.data import FaceStore, prepare_videos, write_video
+from lightly_marlin.data.preparation import PreparationOptions, prepare_video
+from lightly_marlin.data.video_files import VideoFile
+
+
+def test_crops_show_the_frames_that_the_index_names(tmp_path, fake_faces):
+    """The grey level tells the number of a frame, through B-frames and two passes."""
+    numbers = np.arange(70)
+    # The fake finder sees a face above a level of 100: from frame 24 on.
+    levels = np.where(numbers < 24, 4 * numbers, 112 + 12 * (numbers % 12))
+    path = tmp_path / "a.mp4"
+    write_video(path, [np.full((96, 128, 3), level, np.uint8) for level in levels])
+    with av.open(str(path)) as container:
+        kinds = {frame.pict_type for frame in container.decode(video=0)}
+    assert av.video.frame.PictureType.B in kinds
+    prepare_videos(path, tmp_path / "store", num_workers=0)
+    (track,) = FaceStore(tmp_path / "store")
+    assert (track.start_frame, track.num_frames) == (24, 46)
+    shown = track.frames.mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(shown, levels[24:], atol=5)
+    clip = track.read_video(range(5, 37, 2)).mean(axis=(0, 2, 3))
+    np.testing.assert_allclose(clip, levels[29:61:2], atol=5)
+
+
+def open_files(folder):
+    paths = [Path(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+    links = [os.readlink(path) for path in paths if os.path.islink(path)]
+    return [link for link in links if link.startswith(str(folder))]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="lists open files")
+def test_files_are_closed_when_a_parser_fails(tmp_path, fake_faces, make_frames):
+    path, folder = tmp_path / "a.mp4", tmp_path / "out"
+    write_video(path, make_frames(40))
+    folder.mkdir()
+    seen = []
+
+    def parser(frames, boxes):
+        seen.append(open_files(tmp_path))
+        raise ArithmeticError
+
+    options = PreparationOptions(parser=parser)
+    with pytest.raises(ArithmeticError) as caught:
+        prepare_video(VideoFile(path, "a.mp4"), folder, options)
+    assert len(seen[0]) >= 2
+    # The error still holds the frames, and with them everything that was open.
+    assert caught.value.__traceback__ is not None
+    assert open_files(tmp_path) == []
