@@ -5,6 +5,8 @@
 Runs `recipes/pretrain_marlin.py` with its settings for the tiny model on the built-in
 demo clips, then reconstructs a held-out clip. Writes to results/: the losses and the
 minutes as demo_training-<machine>.json, and the README's picture, demo.png.
+`--picture RUN` only draws the picture anew, from a run that is there already, such as
+that of `python3 run.py demo`.
 """
 
 from __future__ import annotations
@@ -61,8 +63,12 @@ def main() -> None:
         description="Time the demo training. Further options go to the recipe."
     )
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--picture", type=Path, metavar="RUN")
     arguments, options = parser.parse_known_args()
     arguments.results.mkdir(parents=True, exist_ok=True)
+    if arguments.picture:
+        save_picture(RunFolder(arguments.picture), arguments.results / "demo.png")
+        return
     with tempfile.TemporaryDirectory() as work:
         folder = RunFolder(Path(work) / "run")
         seconds = train(folder.path, options)

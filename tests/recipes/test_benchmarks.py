@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 BENCHMARKS = Path(__file__).parents[2] / "recipes" / "benchmarks"
 
@@ -67,3 +68,13 @@ def test_loader__runs(tmp_path):
     result = read_result(tmp_path, "loader")
     assert result["speedup"] > 0
     assert result["size_ratio"] > 1
+
+
+def test_demo_training__picture_of_a_run(tmp_path):
+    pictures = tmp_path / "run" / "reconstructions"
+    pictures.mkdir(parents=True)
+    Image.new("RGB", (400, 800), "red").save(pictures / "step_0000010.png")
+    run("demo_training", "--picture", tmp_path / "run", "--results", tmp_path)
+    with Image.open(tmp_path / "demo.png") as picture:
+        assert picture.size == (300, 300)
+        assert picture.convert("RGB").getpixel((5, 5)) == (255, 0, 0)
