@@ -95,22 +95,16 @@ def test_pretrain_marlin__resume_with_more_steps(
     assert_equal_states(state(run_folder), state(tmp_path / "six"))
 
 
-def test_pretrain_marlin__killed_and_resumed(tiny_store, tmp_path, pretrain_marlin):
-    options = ["--store", tiny_store, *TINY, "--workers", 1, "--max-steps", 8]
-    options += ["--save-every", 2, "--log-every", 1]
-    assert pretrain_marlin(*options, "--out", tmp_path / "whole") == 0
+def test_pretrain_marlin__killed_and_resumed(tiny_store, tmp_path):
+    """Three processes as users start them: one whole, one killed, one that resumes."""
+    command = [sys.executable, RECIPES / "pretrain_marlin.py", "--store", tiny_store]
+    command += [*TINY, "--workers", 1, "--max-steps", 8]
+    command = [str(part) for part in [*command, "--save-every", 2, "--log-every", 1]]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    quiet = {"stdout": subprocess.DEVNULL}
+    subprocess.run([*command, "--out", whole], check=True, timeout=120, **quiet)
 
-    killed = tmp_path / "killed"
-    command = [
-        sys.executable,
-        RECIPES / "pretrain_marlin.py",
-        *options,
-        "--out",
-        killed,
-    ]
-    process = subprocess.Popen(
-        [str(part) for part in command], stdout=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([*command, "--out", killed], **quiet)
     deadline = time.monotonic() + 120
     while not (killed / "checkpoints" / "last.ckpt").exists():
         assert process.poll() is None
@@ -120,11 +114,10 @@ def test_pretrain_marlin__killed_and_resumed(tiny_store, tmp_path, pretrain_marl
     process.wait()
     assert state(killed)[0] < 8
 
-    assert pretrain_marlin(*options, "--out", killed, "--resume") == 0
-    assert_equal_states(state(killed), state(tmp_path / "whole"))
-    metrics = [
-        (run / "metrics.csv").read_text() for run in (killed, tmp_path / "whole")
-    ]
+    resume = [*command, "--out", killed, "--resume"]
+    subprocess.run(resume, check=True, timeout=120, **quiet)
+    assert_equal_states(state(killed), state(whole))
+    metrics = [(run / "metrics.csv").read_text() for run in (killed, whole)]
     losses = [[row.split(",")[:5] for row in text.splitlines()] for text in metrics]
     assert losses[0] == losses[1]
 
