@@ -76,5 +76,5 @@ def test_demo_training__picture_of_a_run(tmp_path):
     Image.new("RGB", (400, 800), "red").save(pictures / "step_0000010.png")
     run("demo_training", "--picture", tmp_path / "run", "--results", tmp_path)
     with Image.open(tmp_path / "demo.png") as picture:
-        assert picture.size == (300, 300)
+        assert picture.size == (200, 400)
         assert picture.convert("RGB").getpixel((5, 5)) == (255, 0, 0)
