@@ -14,6 +14,12 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path, monkeypatch):
+    """Whatever a failing test writes to a relative path stays out of the checkout."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real face clips and pictures beside the checkout."""
