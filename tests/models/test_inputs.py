@@ -1,7 +1,9 @@
+import dataclasses
+
 import pytest
 import torch
 
-from lightly_marlin.models import MarlinConfig
+from lightly_marlin.models import MarlinConfig, MarlinEncoder
 from lightly_marlin.models.inputs import check_videos
 
 CONFIG = MarlinConfig(img_size=32, num_frames=4)
@@ -33,11 +35,21 @@ def test_allowed(videos):
             torch.zeros(2, 3, 4, 32, 32, dtype=torch.int64),
             r"dtype of videos \(torch.int64\). Supported are torch.uint8",
         ),
-        (torch.full((1, 3, 4, 32, 32), 255.0), r"from 255 to 255.*\[0, 1\]"),
-        (torch.full((1, 3, 4, 32, 32), -1.0), r"from -1 to -1.*\[0, 1\]"),
-        (torch.full((1, 3, 4, 32, 32), torch.nan), r"from nan to nan.*\[0, 1\]"),
     ],
 )
 def test_refused(videos, message):
     with pytest.raises(ValueError, match=message):
         check_videos(videos, CONFIG)
+
+
+@pytest.mark.parametrize("value", [255.0, -1.0, torch.nan])
+@pytest.mark.parametrize("gather_first", [False, True])
+def test_values_out_of_range(value, gather_first):
+    """Refused on both ways into the encoder."""
+    encoder = MarlinEncoder(
+        dataclasses.replace(CONFIG, encoder_dim=24, encoder_depth=1)
+    )
+    idx_keep = torch.tensor([[0, 1]]) if gather_first else None
+    message = rf"videos must be in \[0, 1\], got values in \[{value:g}, {value:g}\]"
+    with pytest.raises(ValueError, match=message):
+        encoder(torch.full((1, 3, 4, 32, 32), value), idx_keep=idx_keep)
