@@ -50,10 +50,11 @@ class VideoError(UsageError):
 class VideoReader:
     """Decodes the first video stream of a file, frame by frame.
 
-    Iterating yields uint8 arrays with shape (H, W, 3), RGB in [0, 255]. Rotation
-    metadata is applied, every pixel format is converted, and a stream that changes its
-    size is scaled to the size of its first frame. Memory does not grow with the length.
-    A reader can be iterated once.
+    Iterating yields uint8 arrays with shape (H, W, 3), RGB in [0, 255]; `planes` yields
+    luma alone, which most files hold as it is. Rotation metadata is applied, every
+    pixel format is converted, and a stream that changes its size is scaled to the size
+    of its first frame. Memory does not grow with the length. A reader can be iterated
+    once.
 
     Attributes:
         path: The video file.
@@ -122,6 +123,25 @@ class VideoReader:
         Raises:
             VideoError: If not a single frame of the video can be decoded.
         """
+        for index, frame in self._pictures(stop):
+            if index >= start:
+                yield self._to_rgb(frame)
+
+    def planes(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yields the luma of all frames.
+
+        Yields:
+            uint8 arrays with shape (H, W), contiguous, in the range of the source: video
+            mostly has black at 16 and white at 235.
+
+        Raises:
+            VideoError: If not a single frame of the video can be decoded.
+        """
+        for _, frame in self._pictures(None):
+            yield self._to_luma(frame)
+
+    def _pictures(self, stop: int | None) -> Iterator[tuple[int, Any]]:
+        """Yields decoded frames with their indices, counts them, learns their size."""
         for frame in self._decode():
             index = self.num_frames
             if stop is not None and index >= stop:
@@ -129,8 +149,7 @@ class VideoReader:
             self.num_frames += 1
             if self._size is None:
                 self._size = (frame.width, frame.height)
-            if index >= start:
-                yield self._to_rgb(frame)
+            yield index, frame
         if self.num_frames == 0:
             damaged = f" ({self.num_skipped} damaged packets)"
             raise VideoError(
@@ -202,11 +221,44 @@ class VideoReader:
         rgb = self._reformatter.reformat(
             frame, width=width, height=height, format="rgb24", threads=1
         )
-        plane = rgb.planes[0]
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-        image = rows[:height, : width * 3].reshape(height, width, 3)
-        quarter_turns = round(frame.rotation / 90) % 4
-        return np.ascontiguousarray(np.rot90(image, quarter_turns))
+        return _turned(_first_plane(rgb, 3), frame.rotation)
+
+    def _to_luma(self, frame: Any) -> npt.NDArray[np.uint8]:
+        assert self._size is not None
+        width, height = self._size
+        if (frame.width, frame.height) == self._size and _has_luma(frame.format):
+            return _turned(_first_plane(frame, 1), frame.rotation)
+        grey = self._reformatter.reformat(
+            frame, width=width, height=height, format="gray", threads=1
+        )
+        return _turned(_first_plane(grey, 1), frame.rotation)
+
+
+def _has_luma(video_format: Any) -> bool:
+    """Returns whether the first plane of a pixel format is luma of one byte a pixel."""
+    first = video_format.components[0]
+    return bool(
+        first.bits == 8
+        and first.plane == 0
+        and first.is_luma
+        and not video_format.has_palette
+        and all(other.plane != 0 for other in video_format.components[1:])
+    )
+
+
+def _first_plane(frame: Any, num_channels: int) -> npt.NDArray[np.uint8]:
+    """Returns a view of the first plane, (H, W) or (H, W, num_channels)."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    rows = rows[: frame.height, : frame.width * num_channels]
+    if num_channels == 1:
+        return rows
+    return rows.reshape(frame.height, frame.width, num_channels)
+
+
+def _turned(image: npt.NDArray[np.uint8], degrees: int) -> npt.NDArray[np.uint8]:
+    """Returns an image as it is to be shown, contiguous and in memory of its own."""
+    return np.array(np.rot90(image, round(degrees / 90) % 4), order="C")
 
 
 def _is_utf8(text: str) -> bool:

@@ -49,11 +49,10 @@ def test_iter_frames_gif(tmp_path, make_frames):
     assert read(tmp_path / "a.gif").shape == (6, 96, 128, 3)
 
 
-@pytest.mark.parametrize("degrees", [90, 180, -90])
-def test_iter_frames_rotation(tmp_path, degrees):
+def write_turned(path, degrees):
+    """Writes a video with a rotation in its metadata; returns a frame before it."""
     frame = np.zeros((64, 96, 3), np.uint8)
     frame[:32, :48] = 255
-    path = tmp_path / "phone.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
@@ -62,11 +61,76 @@ def test_iter_frames_rotation(tmp_path, degrees):
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
+    return frame
+
+
+@pytest.mark.parametrize("degrees", [90, 180, -90])
+def test_iter_frames_rotation(tmp_path, degrees):
+    path = tmp_path / "phone.mp4"
+    frame = write_turned(path, degrees)
     # Display matrices of phones: 90 means a quarter turn counter-clockwise.
     expected = np.rot90(frame, degrees // 90)
     decoded = read(path)
     assert decoded.shape[1:] == expected.shape
     assert np.abs(decoded[1].astype(int) - expected).mean() < 5
+
+
+LUMA = np.array([0.299, 0.587, 0.114])
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format"),
+    [
+        ("plain.mp4", "libx264", "yuv420p"),
+        ("still.avi", "mjpeg", "yuvj420p"),
+        ("ten_bit.mkv", "libx265", "yuv420p10le"),
+        ("422.mp4", "libx264", "yuv422p"),
+        ("semi.mkv", "rawvideo", "nv12"),
+        ("packed.mkv", "rawvideo", "yuyv422"),
+        ("grey.mkv", "ffv1", "gray"),
+        ("colours.mkv", "ffv1", "bgr0"),
+        ("palette.gif", "gif", "rgb8"),
+    ],
+)
+def test_planes_are_the_luma_of_the_frames(
+    tmp_path, make_frames, name, codec, pixel_format
+):
+    path = tmp_path / name
+    write_video(path, make_frames(6, 62, 98), codec=codec, pixel_format=pixel_format)
+    with VideoReader(path) as reader:
+        planes = np.stack(list(reader.planes()))
+    frames = read(path)
+    assert planes.shape == frames.shape[:3]
+    # The range of the source may be kept: black at 16, white at 235.
+    expected = (frames @ LUMA).ravel()
+    slope, _ = np.polyfit(expected, planes.ravel(), 1)
+    assert 0.83 < slope < 1.05
+    assert np.corrcoef(expected, planes.ravel())[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("degrees", [90, 180, -90])
+def test_planes_are_turned_like_the_frames(tmp_path, degrees):
+    path = tmp_path / "phone.mp4"
+    write_turned(path, degrees)
+    with VideoReader(path) as reader:
+        plane = next(reader.planes())
+    frame = read(path)[0]
+    assert plane.shape == frame.shape[:2]
+    assert np.corrcoef(plane.ravel(), frame[..., 1].ravel())[0, 1] > 0.99
+
+
+def test_planes_of_a_stream_that_changes_its_size_keep_the_first(tmp_path, make_frames):
+    path = tmp_path / "sizes.mpg"
+    parts = []
+    for size in ((64, 96), (96, 128)):
+        part = tmp_path / f"{size[0]}.mpg"
+        write_video(part, make_frames(8, *size), codec="mpeg1video")
+        parts.append(part.read_bytes())
+    path.write_bytes(b"".join(parts))
+    with VideoReader(path) as reader:
+        shapes = {plane.shape for plane in reader.planes()}
+    assert shapes == {(64, 96)}
+    assert reader.num_frames > 8
 
 
 def add_silence(container):
