@@ -131,8 +131,8 @@ class VideoReader:
         """Yields the luma of all frames.
 
         Yields:
-            uint8 arrays with shape (H, W), contiguous, in the range of the source: video
-            mostly has black at 16 and white at 235.
+            uint8 arrays with shape (H, W), contiguous, in the range of the source:
+            most videos have black at 16 and white at 235.
 
         Raises:
             VideoError: If not a single frame of the video can be decoded.

@@ -29,21 +29,28 @@ def check_frame(frame: NDArray[np.uint8]) -> None:
 
 
 def luma_plane(
-    frame: NDArray[np.uint8], longest_side: int
+    picture: NDArray[np.uint8], longest_side: int
 ) -> tuple[NDArray[np.uint8], float]:
-    """Converts a frame to luma and shrinks it if it is large.
+    """Returns the luma of a picture, shrunk if it is large.
 
     dlib's tools use one channel only, and three cost them three times as much to read.
 
     Args:
-        frame: uint8 array with shape (H, W, 3), RGB.
+        picture: uint8 array: an RGB frame (H, W, 3), or its luma (H, W).
         longest_side: Larger planes are shrunk to this longest side, in pixels.
 
     Returns:
         The plane, a contiguous uint8 array with shape (h, w), and plane pixels per
         source pixel, in (0, 1].
+
+    Raises:
+        ValueError: If it is no such array.
     """
-    image = Image.fromarray(np.ascontiguousarray(frame)).convert("L")
+    if not _is_plane(picture):
+        check_frame(picture)
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    if image.mode != "L":
+        image = image.convert("L")
     scale = min(1.0, longest_side / max(image.size))
     if scale < 1.0:
         width, height = (max(1, round(side * scale)) for side in image.size)
@@ -51,6 +58,15 @@ def luma_plane(
             (width, height), Image.Resampling.BILINEAR, reducing_gap=2.0
         )
     return np.asarray(image), scale
+
+
+def _is_plane(picture: object) -> bool:
+    return (
+        isinstance(picture, np.ndarray)
+        and picture.dtype == np.uint8
+        and picture.ndim == 2
+        and picture.size > 0
+    )
 
 
 def resize_plane(plane: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
