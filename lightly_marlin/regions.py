@@ -68,24 +68,30 @@ _WITHOUT_AMINMAX = (torch.uint16, torch.uint32, torch.uint64)
 
 def _occurrence_bits(labels: Tensor, size: int) -> Tensor:
     """Returns int32 bit masks (..., H/size, W/size) of the labels in each square."""
-    *lead, height, width = labels.shape
-    squares = labels.reshape(*lead, height // size, size, width // size, size)
-    squares = squares.transpose(-3, -2).flatten(-2)
+    narrow = labels.dtype not in _WITHOUT_AMINMAX and labels.dtype.itemsize <= 4
+    values = labels.to(torch.int32 if narrow else torch.int64)
+    values = values.clamp(NO_FACE, NUM_LABELS).to(torch.int32)
+    # Bit 0 stands for "no face" at first, and what lies above the labels is cut off.
     one = torch.ones((), dtype=torch.int32, device=labels.device)
-    bits = squares.new_zeros(squares.shape[:-1], dtype=torch.int32)
-    for label in range(NUM_LABELS):
-        bits |= (squares == label).any(dim=-1) * (one << label)
-    return bits
+    bits = ((one << (values + 1)) >> 1) & ((1 << NUM_LABELS) - 1)
+    return _or_squares(bits, size)
 
 
 def _or_squares(bits: Tensor, factor: int) -> Tensor:
     """Returns the bitwise OR over factor x factor squares of (..., H, W) bit masks."""
     *lead, height, width = bits.shape
-    squares = bits.reshape(*lead, height // factor, factor, width // factor, factor)
-    squares = squares.transpose(-3, -2).flatten(-2)
-    merged = squares[..., 0]
-    for index in range(1, factor * factor):
-        merged = merged | squares[..., index]
+    # Rows first: whole rows lie side by side in memory.
+    rows = _or_along(bits.reshape(*lead, height // factor, factor, width), -2)
+    squares = rows.reshape(*lead, height // factor, width // factor, factor)
+    return _or_along(squares, -1)
+
+
+def _or_along(bits: Tensor, dim: int) -> Tensor:
+    """Returns the bitwise OR along one dimension, which goes."""
+    first, *others = bits.unbind(dim)
+    merged = first.clone()
+    for other in others:
+        merged |= other
     return merged
 
 

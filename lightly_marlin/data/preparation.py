@@ -29,6 +29,7 @@ from lightly_marlin.data.worker_pool import report_progress
 
 if TYPE_CHECKING:
     from lightly_marlin.faces import FaceParser, FaceTrack
+    from lightly_marlin.faces.finder import DetectorName
 
 __all__ = ["MIN_FRAMES", "PreparationOptions", "prepare_video"]
 
@@ -44,11 +45,15 @@ class PreparationOptions:
         all_faces: Keep every face track; otherwise the one that fills the most.
         min_face: About the smallest face to look for: its side in source pixels.
         parser: Parses the crops into regions; None derives them from the landmarks.
+        detector: "hog", "cnn" or "auto"; see `FaceFinder`.
+        align_eyes: Turn the crops so that the eyes lie on a level.
     """
 
     all_faces: bool = False
     min_face: int = 40
     parser: FaceParser | None = None
+    detector: DetectorName = "auto"
+    align_eyes: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,12 +114,18 @@ def _find_faces(path: Path, options: PreparationOptions) -> _Found:
     """Reads the video once and follows every face in it."""
     from lightly_marlin.faces import FaceFinder
 
-    finder = FaceFinder(min_frames=MIN_FRAMES, min_face=options.min_face)
+    finder = FaceFinder(
+        min_frames=MIN_FRAMES,
+        min_face=options.min_face,
+        detector=options.detector,
+        align_eyes=options.align_eyes,
+        main_only=not options.all_faces,
+    )
     size = (0, 0)
     with VideoReader(path) as reader:
-        for frame in reader:
-            size = (frame.shape[1], frame.shape[0])
-            finder.update(frame)
+        for plane in reader.planes():
+            size = (plane.shape[1], plane.shape[0])
+            finder.update(plane)
             report_progress()
     return _Found(
         tracks=finder.finish(),
@@ -165,7 +176,9 @@ def _write_tracks(
         for index, frame in enumerate(reader.frames(first, stop), start=first):
             while waiting and waiting[0][1].start_frame == index:
                 number, track = waiting.pop(0)
-                landmarks = landmarks_to_crop(track.landmarks, track.boxes, CROP_SIZE)
+                landmarks = landmarks_to_crop(
+                    track.landmarks, track.boxes, CROP_SIZE, track.angles
+                )
                 writer = TrackWriter(
                     folder / _video_name(number),
                     landmarks,
@@ -176,8 +189,9 @@ def _write_tracks(
                 unfinished.callback(writer.abandon)
                 active.append((track, writer))
             for track, writer in active:
-                box = track.boxes[index - track.start_frame]
-                writer.write(crop_face(frame, box, CROP_SIZE))
+                row = index - track.start_frame
+                box, angle = track.boxes[row], float(track.angles[row])
+                writer.write(crop_face(frame, box, CROP_SIZE, angle))
                 report_progress()
                 if track.end_frame == index + 1:
                     writer.close()

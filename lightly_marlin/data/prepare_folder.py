@@ -22,12 +22,13 @@ from lightly_marlin.utils.errors import UsageError
 
 if TYPE_CHECKING:
     from lightly_marlin.faces import FaceParser
+    from lightly_marlin.faces.finder import DetectorName
 
 __all__ = ["PreparationSummary", "prepare_videos"]
 
 # To be raised when the same video and options give other tracks than before, so that
 # stores of the earlier ones are made anew.
-_PIPELINE_VERSION = 1
+_PIPELINE_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def prepare_videos(
     all_faces: bool = False,
     min_face: int = 40,
     parser: FaceParser | None = None,
+    detector: DetectorName = "auto",
+    align_eyes: bool = False,
 ) -> PreparationSummary:
     """Finds the faces in videos and writes their tracks to a face store.
 
@@ -91,6 +94,10 @@ def prepare_videos(
         parser:
             Parses the crops into regions; None derives them from the landmarks. Each
             worker gets a copy; one that cannot be pickled needs `num_workers=0`.
+        detector:
+            "hog" (fast, frontal faces), "cnn" (also turned and covered ones, a hundred
+            times slower) or "auto" (the CNN only where the first sees nothing).
+        align_eyes: Turn the crops so that the eyes lie on a level.
 
     Returns:
         What was done.
@@ -110,7 +117,9 @@ def prepare_videos(
         num_workers = _num_cores()
     if num_workers >= 1:
         _check_pickles(parser)
-    options = PreparationOptions(all_faces, min_face, parser)
+    options = PreparationOptions(
+        all_faces, min_face, parser, detector, align_eyes
+    )
     files = find_videos(videos, exclude=store)
     with StoreWriter(store) as writer:
         todo = _unfinished(files, writer, options)
@@ -199,6 +208,8 @@ def _settings(options: PreparationOptions) -> dict[str, Any]:
         "pipeline": _PIPELINE_VERSION,
         "all_faces": options.all_faces,
         "min_face": options.min_face,
+        "detector": options.detector,
+        "align_eyes": options.align_eyes,
         "parser": None if options.parser is None else _describe(options.parser),
     }
 

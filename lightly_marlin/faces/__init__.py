@@ -10,7 +10,8 @@ from lightly_marlin.faces.dlib_models import (
     DlibLandmarks,
     DlibTracker,
 )
-from lightly_marlin.faces.finder import FaceFinder, find_faces
+from lightly_marlin.faces.dlib_networks import DlibCnnDetector, DlibEmbedder
+from lightly_marlin.faces.finder import DETECTORS, FaceFinder, find_faces
 from lightly_marlin.faces.landmark_regions import regions_from_landmarks
 from lightly_marlin.faces.parser import FaceParser, LandmarkParser
 from lightly_marlin.faces.torchscript_parser import TorchScriptParser
@@ -18,8 +19,11 @@ from lightly_marlin.faces.track import FaceTrack, main_track
 from lightly_marlin.regions import RegionCells
 
 __all__ = [
+    "DETECTORS",
     "Detection",
+    "DlibCnnDetector",
     "DlibDetector",
+    "DlibEmbedder",
     "DlibLandmarks",
     "DlibTracker",
     "FaceFinder",

@@ -8,13 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["FaceChip", "face_roll"]
+__all__ = ["CHIP_FACE", "CHIP_SIZE", "FaceChip", "face_roll"]
 
-CHIP_SIZE = 256
+CHIP_SIZE = 192
 """Side of a chip in pixels."""
 
 CHIP_FACE = 128.0
 """Side in pixels of the face's box within a chip."""
+
+# The detector and the landmarks take a face that is tilted by less as upright.
+_MIN_ROLL = 0.12
 
 
 def face_roll(landmarks: NDArray[np.floating]) -> float:
@@ -35,7 +38,7 @@ class FaceChip:
     answers in whole pixels: on a chip, a tilted face is upright and a small one large.
 
     Attributes:
-        image: uint8 luma with shape (256, 256); zero where the frame ends.
+        image: uint8 luma with shape (192, 192); zero where the frame ends.
         centre: float64 array with shape (2,): x, y of its middle in plane pixels.
         roll: Angle of its x axis in the plane, in radians.
         scale: Chip pixels per plane pixel.
@@ -59,31 +62,12 @@ class FaceChip:
         """
         centre = (box[:2] + box[2:]) / 2
         scale = 2 * CHIP_FACE / float((box[2:] - box[:2]).sum())
-        # Enough for any roll: half the diagonal of the chip.
-        reach = CHIP_SIZE / scale / np.sqrt(2) + 2
-        height, width = plane.shape
-        left, top = np.clip(np.floor(centre - reach), 0, (width - 1, height - 1))
-        right, bottom = np.clip(
-            np.ceil(centre + reach), (left + 1, top + 1), (width, height)
-        )
-        part = plane[int(top) : int(bottom), int(left) : int(right)]
-        image = Image.fromarray(np.ascontiguousarray(part))
-        # Sampling alone would skip pixels of a large face.
-        factor = max(1, int(1 / scale))
-        if factor > 1:
-            image = image.reduce(factor)
-        step = 1 / (scale * factor)
-        a, b = step * np.cos(roll), -step * np.sin(roll)
-        x, y = (centre - (left, top)) / factor
-        half = CHIP_SIZE / 2
-        matrix = (a, b, x - half * (a + b), -b, a, y - half * (a - b))
-        chip = image.transform(
-            (CHIP_SIZE, CHIP_SIZE),
-            Image.Transform.AFFINE,
-            tuple(float(value) for value in matrix),
-            Image.Resampling.BILINEAR,
-        )
-        return cls(np.asarray(chip), centre, roll, scale)
+        if abs(roll) < _MIN_ROLL:
+            roll = 0.0
+            image = _cut_upright(plane, centre, scale)
+            if image is not None:
+                return cls(image, centre, roll, scale)
+        return cls(_cut_turned(plane, centre, scale, roll), centre, roll, scale)
 
     def points_to_plane(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """Moves points (..., 2) from chip pixels (edges count) to plane pixels."""
@@ -92,8 +76,70 @@ class FaceChip:
         offset = np.asarray(points, dtype=np.float64) - CHIP_SIZE / 2
         return np.asarray(self.centre + (offset @ turn) / self.scale, dtype=np.float64)
 
+    def points_to_chip(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Moves points (..., 2) from plane pixels (edges count) to chip pixels."""
+        cos, sin = np.cos(self.roll), np.sin(self.roll)
+        turn = np.array([[cos, -sin], [sin, cos]])
+        offset = (np.asarray(points, dtype=np.float64) - self.centre) * self.scale
+        return np.asarray(offset @ turn + CHIP_SIZE / 2, dtype=np.float64)
+
     def box_to_plane(self, box: NDArray[np.floating]) -> NDArray[np.float64]:
         """Moves a box (4,) to plane pixels; it is upright and as large there."""
         centre = self.points_to_plane((box[:2] + box[2:]) / 2)
         half = (box[2:] - box[:2]) / 2 / self.scale
         return np.concatenate([centre - half, centre + half])
+
+
+def _cut_upright(
+    plane: NDArray[np.uint8], centre: NDArray[np.float64], scale: float
+) -> NDArray[np.uint8] | None:
+    """Returns the chip of an upright face that lies inside the plane, else None."""
+    height, width = plane.shape
+    reach = CHIP_SIZE / 2 / scale
+    x0, y0 = (centre - reach).tolist()
+    x1, y1 = (centre + reach).tolist()
+    # The filter reads a little beyond the box.
+    border = 2 + int(2 / scale)
+    left, top = int(x0) - border, int(y0) - border
+    right, bottom = int(x1) + border, int(y1) + border
+    if left < 0 or top < 0 or right > width or bottom > height:
+        return None
+    image = Image.fromarray(np.ascontiguousarray(plane[top:bottom, left:right]))
+    chip = image.resize(
+        (CHIP_SIZE, CHIP_SIZE),
+        Image.Resampling.BILINEAR,
+        box=(x0 - left, y0 - top, x1 - left, y1 - top),
+        reducing_gap=1.5,
+    )
+    return np.asarray(chip)
+
+
+def _cut_turned(
+    plane: NDArray[np.uint8], centre: NDArray[np.float64], scale: float, roll: float
+) -> NDArray[np.uint8]:
+    """Returns the chip of a face that is tilted, or reaches outside the plane."""
+    # Enough for any roll: half the diagonal of the chip.
+    reach = CHIP_SIZE / scale / np.sqrt(2) + 2
+    height, width = plane.shape
+    left, top = np.clip(np.floor(centre - reach), 0, (width - 1, height - 1))
+    right, bottom = np.clip(
+        np.ceil(centre + reach), (left + 1, top + 1), (width, height)
+    )
+    part = plane[int(top) : int(bottom), int(left) : int(right)]
+    image = Image.fromarray(np.ascontiguousarray(part))
+    # Sampling alone would skip pixels of a large face.
+    factor = max(1, int(1 / scale))
+    if factor > 1:
+        image = image.reduce(factor)
+    step = 1 / (scale * factor)
+    a, b = step * np.cos(roll), -step * np.sin(roll)
+    x, y = (centre - (left, top)) / factor
+    half = CHIP_SIZE / 2
+    matrix = (a, b, x - half * (a + b), -b, a, y - half * (a - b))
+    chip = image.transform(
+        (CHIP_SIZE, CHIP_SIZE),
+        Image.Transform.AFFINE,
+        tuple(float(value) for value in matrix),
+        Image.Resampling.BILINEAR,
+    )
+    return np.asarray(chip)

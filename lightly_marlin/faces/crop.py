@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lightly_marlin.faces.boxes import face_boxes
+from lightly_marlin.faces.chip import face_roll
 from lightly_marlin.faces.luma import check_frame
 from lightly_marlin.faces.smoothing import smooth_gaussian
 
@@ -33,20 +34,27 @@ _FILTER_REACH = 2
 
 
 def crop_boxes(
-    landmarks: NDArray[np.floating], height: int, width: int
-) -> NDArray[np.float32]:
+    landmarks: NDArray[np.floating],
+    height: int,
+    width: int,
+    *,
+    align_eyes: bool = False,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Returns the crop boxes of a face track: square, padded, smooth in time.
 
-    Centre and side are smoothed over the whole track, symmetrically in time: the crop
-    neither jitters nor lags behind the face.
+    Centre, side and angle are smoothed over the whole track, symmetrically in time: the
+    crop neither jitters nor lags behind the face.
 
     Args:
         landmarks: Array with shape (n, 68, 2): x, y in source pixels.
         height: Height of the frames.
         width: Width of the frames.
+        align_eyes: Turn the crops so that the eyes lie on a level.
 
     Returns:
-        float32 array with shape (n, 4): x0, y0, x1, y1; may reach outside the frame.
+        The boxes, float32 with shape (n, 4): x0, y0, x1, y1, before they are turned
+        around their middle; they may reach outside the frame. And the angles, float32
+        with shape (n,): radians, clockwise on the screen; 0 without `align_eyes`.
     """
     faces = face_boxes(landmarks)
     sides = faces[:, 2] - faces[:, 0]
@@ -54,12 +62,17 @@ def crop_boxes(
     padding = float(np.clip(fitting, _MIN_PADDING, CROP_PADDING))
     # Sizes are ratios: smoothing their logarithm keeps them positive.
     sides = np.exp(smooth_gaussian(np.log(sides), _SIDE_SIGMA))
-    centres = (faces[:, :2] + faces[:, 2:]) / 2
-    centres[:, 1] -= _SHIFT_UP * sides
+    angles = np.zeros(len(faces))
+    if align_eyes:
+        rolls = np.array([face_roll(points) for points in landmarks])
+        angles = smooth_gaussian(np.unwrap(rolls), _SIDE_SIGMA)
+    up = _SHIFT_UP * sides[:, None] * np.stack([np.sin(angles), -np.cos(angles)], 1)
+    centres = (faces[:, :2] + faces[:, 2:]) / 2 + up
     centres = _move_inwards(centres, padding * sides, height, width)
     centres = smooth_gaussian(centres, _CENTRE_SIGMA)
     half = 0.5 * padding * sides[:, None]
-    return np.concatenate([centres - half, centres + half], axis=1).astype(np.float32)
+    boxes = np.concatenate([centres - half, centres + half], axis=1)
+    return boxes.astype(np.float32), angles.astype(np.float32)
 
 
 def _move_inwards(
@@ -84,7 +97,10 @@ def _move_inwards(
 
 
 def crop_face(
-    frame: NDArray[np.uint8], box: NDArray[np.floating], size: int = 224
+    frame: NDArray[np.uint8],
+    box: NDArray[np.floating],
+    size: int = 224,
+    angle: float = 0.0,
 ) -> NDArray[np.uint8]:
     """Cuts a box out of a frame and resizes it.
 
@@ -94,6 +110,8 @@ def crop_face(
             Array with shape (4,): x0, y0, x1, y1 in pixels, finite and not empty. Where
             it reaches outside the frame, the edge pixels are repeated.
         size: Side of the result in pixels.
+        angle: By how much the box is turned around its middle, in radians, clockwise on
+            the screen.
 
     Returns:
         uint8 array with shape (size, size, 3). Every source pixel under the box counts
@@ -106,17 +124,13 @@ def crop_face(
     x0, y0, x1, y1 = _check_box(box)
     if size <= 0:
         raise ValueError(f"Invalid size {size}: must be at least 1 pixel.")
+    if angle != 0.0:
+        return _crop_turned(frame, (x0, y0, x1, y1), size, angle)
     reach_x = int(np.ceil(_FILTER_REACH * max(1.0, (x1 - x0) / size)))
     reach_y = int(np.ceil(_FILTER_REACH * max(1.0, (y1 - y0) / size)))
     left, top = int(np.floor(x0)) - reach_x, int(np.floor(y0)) - reach_y
     right, bottom = int(np.ceil(x1)) + reach_x, int(np.ceil(y1)) + reach_y
-    height, width = frame.shape[:2]
-    if left >= 0 and top >= 0 and right <= width and bottom <= height:
-        patch = frame[top:bottom, left:right]
-    else:
-        rows = np.clip(np.arange(top, bottom), 0, height - 1)
-        columns = np.clip(np.arange(left, right), 0, width - 1)
-        patch = frame[rows[:, None], columns[None]]
+    patch = _patch(frame, left, top, right, bottom)
     image = Image.fromarray(np.ascontiguousarray(patch)).resize(
         (size, size),
         Image.Resampling.BILINEAR,
@@ -124,6 +138,51 @@ def crop_face(
         reducing_gap=2.0,
     )
     return np.asarray(image)
+
+
+def _patch(
+    frame: NDArray[np.uint8], left: int, top: int, right: int, bottom: int
+) -> NDArray[np.uint8]:
+    """Returns a rectangle of a frame, with repeated edge pixels outside of it."""
+    height, width = frame.shape[:2]
+    if left >= 0 and top >= 0 and right <= width and bottom <= height:
+        return frame[top:bottom, left:right]
+    rows = np.clip(np.arange(top, bottom), 0, height - 1)
+    columns = np.clip(np.arange(left, right), 0, width - 1)
+    return frame[rows[:, None], columns[None]]
+
+
+def _crop_turned(
+    frame: NDArray[np.uint8],
+    box: tuple[float, float, float, float],
+    size: int,
+    angle: float,
+) -> NDArray[np.uint8]:
+    """Turns the part of the frame around a box first, then cuts the box out of it."""
+    x0, y0, x1, y1 = box
+    x, y = (x0 + x1) / 2, (y0 + y1) / 2
+    width, height = x1 - x0, y1 - y0
+    reach = int(np.ceil(np.hypot(width, height) / 2)) + _FILTER_REACH
+    left, top = int(np.floor(x)) - reach, int(np.floor(y)) - reach
+    patch = _patch(frame, left, top, left + 2 * reach + 1, top + 2 * reach + 1)
+    # At the scale of the source, a turn reads every pixel; shrinking comes after it.
+    columns, rows = int(np.ceil(width)), int(np.ceil(height))
+    cos, sin = float(np.cos(angle)), float(np.sin(angle))
+    a, e = width / columns, height / rows
+    matrix = (
+        a * cos,
+        -e * sin,
+        x - left - cos * width / 2 + sin * height / 2,
+        a * sin,
+        e * cos,
+        y - top - sin * width / 2 - cos * height / 2,
+    )
+    turned = Image.fromarray(np.ascontiguousarray(patch)).transform(
+        (columns, rows), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
+    )
+    return np.asarray(
+        turned.resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    )
 
 
 def _check_box(box: NDArray[np.floating]) -> tuple[float, float, float, float]:
@@ -143,7 +202,10 @@ def _check_box(box: NDArray[np.floating]) -> tuple[float, float, float, float]:
 
 
 def landmarks_to_crop(
-    landmarks: NDArray[np.floating], boxes: NDArray[np.floating], size: int = 224
+    landmarks: NDArray[np.floating],
+    boxes: NDArray[np.floating],
+    size: int = 224,
+    angles: NDArray[np.floating] | None = None,
 ) -> NDArray[np.float32]:
     """Moves landmarks from source pixels to the pixels of their crops.
 
@@ -151,6 +213,8 @@ def landmarks_to_crop(
         landmarks: Array with shape (n, 68, 2): x, y in source pixels.
         boxes: Array with shape (n, 4): the crop boxes in source pixels.
         size: Side of the crops in pixels.
+        angles: Array with shape (n,): by how much the boxes are turned, in radians;
+            None for upright ones.
 
     Returns:
         float32 array with shape (n, 68, 2): x, y in crop pixels; (0, 0) is the middle
@@ -158,6 +222,11 @@ def landmarks_to_crop(
     """
     points = np.asarray(landmarks, dtype=np.float64)
     corners = np.asarray(boxes, dtype=np.float64)
-    origin = corners[:, None, :2]
-    scale = size / (corners[:, None, 2:] - origin)
-    return ((points + 0.5 - origin) * scale - 0.5).astype(np.float32)
+    centres = (corners[:, None, :2] + corners[:, None, 2:]) / 2
+    scale = size / (corners[:, None, 2:] - corners[:, None, :2])
+    offsets = points + 0.5 - centres
+    if angles is not None:
+        cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
+        x, y = offsets[..., 0], offsets[..., 1]
+        offsets = np.stack([cos * x + sin * y, cos * y - sin * x], axis=-1)
+    return (offsets * scale + size / 2 - 0.5).astype(np.float32)

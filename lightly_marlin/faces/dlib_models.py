@@ -21,7 +21,15 @@ from numpy.typing import NDArray
 from lightly_marlin.faces.track import NUM_LANDMARKS
 from lightly_marlin.utils.dependency import require
 
-__all__ = ["Detection", "DlibDetector", "DlibLandmarks", "DlibTracker", "model_file"]
+__all__ = [
+    "HOG_WINDOW",
+    "Detection",
+    "DlibDetector",
+    "DlibLandmarks",
+    "DlibTracker",
+    "check_plane",
+    "model_file",
+]
 
 HOG_WINDOW = 80
 """Side in pixels of the smallest face that the HOG detector finds."""
@@ -78,7 +86,7 @@ def _shape_predictor() -> Any:
     )
 
 
-def _check_plane(image: NDArray[np.uint8]) -> None:
+def check_plane(image: NDArray[np.uint8]) -> None:
     """Raises ValueError unless `image` is a uint8 (H, W) plane."""
     if image.dtype != np.uint8 or image.ndim != 2:
         raise ValueError(
@@ -106,7 +114,7 @@ class DlibDetector:
         Returns:
             The faces, the best score first; boxes may reach outside the image.
         """
-        _check_plane(image)
+        check_plane(image)
         if min(image.shape) < HOG_WINDOW // 2:
             return []
         rectangles, scores, _ = self._detector.run(
@@ -144,7 +152,7 @@ class DlibLandmarks:
         Returns:
             float32 array with shape (n, 68, 2): x, y in pixels; may lie outside.
         """
-        _check_plane(image)
+        check_plane(image)
         image = np.ascontiguousarray(image)
         landmarks = np.empty((len(boxes), NUM_LANDMARKS, 2), dtype=np.float32)
         corners = np.rint(boxes).astype(int).tolist()
@@ -165,7 +173,7 @@ class DlibTracker:
             image: uint8 luma with shape (H, W).
             box: Array with shape (4,): x0, y0, x1, y1 in pixels, not empty.
         """
-        _check_plane(image)
+        check_plane(image)
         dlib = require("dlib", purpose="following faces")
         self._tracker = dlib.correlation_tracker()
         self._tracker.start_track(

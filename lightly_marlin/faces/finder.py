@@ -5,27 +5,30 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lightly_marlin.faces.boxes import box_overlap, match_boxes
-from lightly_marlin.faces.crop import crop_boxes
-from lightly_marlin.faces.dlib_models import (
-    HOG_WINDOW,
-    Detection,
-    DlibDetector,
-    DlibLandmarks,
-)
+from lightly_marlin.faces.boxes import box_overlap, box_side, match_boxes
+from lightly_marlin.faces.cnn_rhythm import CnnRhythm
+from lightly_marlin.faces.dlib_models import Detection, DlibDetector, DlibLandmarks
+from lightly_marlin.faces.dlib_networks import DlibCnnDetector, DlibEmbedder
+from lightly_marlin.faces.face_search import search_with_cnn, search_with_hog
 from lightly_marlin.faces.follower import FaceFollower, FaceTools, Sighting
-from lightly_marlin.faces.luma import check_frame, luma_plane, resize_plane
+from lightly_marlin.faces.luma import luma_plane
 from lightly_marlin.faces.scene_cuts import SceneCuts
-from lightly_marlin.faces.smoothing import smooth_polynomial
+from lightly_marlin.faces.search_rhythm import SearchRhythm
 from lightly_marlin.faces.track import FaceTrack
-from lightly_marlin.faces.trajectory import Trajectory, join_trajectories
+from lightly_marlin.faces.track_assembly import TrackAssembly
+from lightly_marlin.faces.trajectory import Trajectory
 
-__all__ = ["FaceFinder", "find_faces"]
+__all__ = ["DETECTORS", "DetectorName", "FaceFinder", "find_faces"]
+
+DetectorName = Literal["hog", "cnn", "auto"]
+
+DETECTORS: tuple[str, ...] = get_args(DetectorName)
+"""Names of the detectors that a `FaceFinder` takes."""
 
 # Planes are kept up to this longest side, and enlarged up to it to find small faces.
 _LONGEST_SIDE = 1440
@@ -33,11 +36,12 @@ _LONGEST_SIDE = 1440
 _MATCH_IOU = 0.35
 _SAME_FACE_OVERLAP = 0.6
 
-# False detections come and go: a face is seen several times and goes on being seen.
-_MIN_DETECTIONS = 3
-_MIN_DETECTED_SHARE = 0.1
+# Faces whose boxes share so much may be confused from here on.
+_TOUCH_OVERLAP = 0.1
 
-_LANDMARK_WINDOW = 5
+# A face that fills a quarter of what the largest fills cannot be the main one.
+_MAIN_SHARE = 0.5
+_CERTAIN_DETECTIONS = 3
 
 
 @dataclass
@@ -46,30 +50,40 @@ class _LiveFace:
 
     Attributes:
         first_seen: The frame in which the follower started.
-        past: Sightings of the frames before, oldest first.
+        past: The follower that went backwards from there.
         follower: Follows the face forwards.
     """
 
     first_seen: int
-    past: list[Sighting]
+    past: FaceFollower
     follower: FaceFollower
+
+    def __post_init__(self) -> None:
+        # The first sighting is that of the follower, too.
+        self.earlier: list[Sighting] = _without_tail(self.past)[:0:-1]
+
+    @property
+    def start(self) -> int:
+        """The first frame of the face."""
+        return self.first_seen - len(self.earlier)
 
     def box_at(self, frame: int) -> NDArray[np.float64] | None:
         """Returns the box (4,) in a frame, in plane pixels, or None."""
         sightings = self.follower.sightings
         index = frame - self.first_seen
-        if -len(self.past) <= index < 0:
-            return self.past[index].box
+        if -len(self.earlier) <= index < 0:
+            return self.earlier[index].box
         return sightings[index].box if 0 <= index < len(sightings) else None
 
 
 class FaceFinder:
     """Finds and follows every face of a video that is fed frame by frame.
 
-    The whole frame is searched every `detect_every` frames; a face that turns up is
+    Whole frames are searched as often as the picture changes; a face that turns up is
     followed from there, forwards as frames come and backwards through the planes that
     are kept, so that it loses no frame to the search's rhythm. Apart from those planes,
-    only landmarks are kept: memory does not grow with the pixels of a video.
+    only landmarks and a few small portraits are kept: memory does not grow with the
+    pixels of a video.
 
     Example:
         >>> finder = FaceFinder()
@@ -81,30 +95,46 @@ class FaceFinder:
     def __init__(
         self,
         *,
+        detector: DetectorName = "auto",
         min_frames: int = 16,
         min_face: int = 40,
+        main_only: bool = False,
+        align_eyes: bool = False,
         detect_every: int = 12,
-        check_every: int = 3,
-        look_back: int = 32,
+        check_every: int = 8,
+        look_back: int = 36,
         max_unseen: int = 45,
         max_gap: int = 12,
     ) -> None:
         """Loads the detector and the landmarks.
 
         Args:
+            detector:
+                "hog" is dlib's fast frontal detector; "cnn" finds turned and covered
+                faces as well, a hundred times slower; "auto" asks the CNN only about
+                faces that the HOG detector has lost, and a few times about stretches
+                without a face.
             min_frames: Shorter tracks are left out.
             min_face:
                 About the smallest side in source pixels of a face to search for, as the
                 detector draws its box. Frames are enlarged for it up to 1440 pixels, so
                 in large frames the limit is an eighteenth of the longest side.
-            detect_every: Every so many frames the whole frame is searched.
+            main_only:
+                Do not search for faces of less than half the side of one that is being
+                followed: they cannot be the main one.
+            align_eyes: Turn the crops so that the eyes lie on a level.
+            detect_every: A frame that changes is searched again after so many frames.
             check_every: Every so many frames the detector looks again at a known face.
-            look_back: So many frames are kept to follow a new face backwards.
+            look_back:
+                So many frames are kept to follow a new face backwards; a frame that
+                does not change is searched again after as many.
             max_unseen: A face is followed without a detection for so many frames.
             max_gap: Longest hole in a track, in frames, that is filled.
 
         Raises:
-            ValueError: If an option is below its minimum (1, or 0 for the last three).
+            ValueError:
+                If the detector is unknown, or an option is below its minimum (1, or 0
+                for the last three).
         """
         options = {
             "min_frames": (min_frames, 1),
@@ -118,22 +148,39 @@ class FaceFinder:
         for name, (value, minimum) in options.items():
             if value < minimum:
                 raise ValueError(f"Invalid {name} {value}: must be at least {minimum}.")
-        self._tools = FaceTools(DlibDetector(), DlibLandmarks())
-        self._min_frames = min_frames
+        if detector not in DETECTORS:
+            raise ValueError(
+                f"Invalid detector {detector!r}: must be one of {', '.join(DETECTORS)}."
+            )
+        self._tools = FaceTools(
+            DlibDetector(),
+            DlibLandmarks(),
+            DlibEmbedder(),
+            None if detector == "hog" else DlibCnnDetector(),
+            cnn_only=detector == "cnn",
+        )
+        self._assembly = TrackAssembly(
+            self._tools.embedder,
+            min_frames=min_frames,
+            max_gap=max_gap,
+            check_every=check_every,
+            align_eyes=align_eyes,
+        )
         self._min_face = min_face
-        self._detect_every = detect_every
+        self._main_only = main_only
         self._check_every = check_every
         self._max_unseen = max_unseen
-        self._max_gap = max_gap
         self._cuts = SceneCuts()
+        self._rhythm = SearchRhythm(detect_every, look_back)
+        self._cnn_rhythm = CnnRhythm()
         self._planes: deque[NDArray[np.uint8]] = deque(maxlen=look_back)
         self._live: list[_LiveFace] = []
         self._closed: list[Trajectory] = []
         self._frame_size = (0, 0)
         self._scale = 1.0
         self._scene = 0
-        self._next_search = 0
         self._frames_seen = 0
+        self._longest: int | None = None
 
     @property
     def frames_seen(self) -> int:
@@ -144,29 +191,27 @@ class FaceFinder:
     def longest(self) -> int:
         """Longest run of frames with one face, also if too short for a track.
 
-        0 if there was no face at all. Complete after `finish`.
+        0 if there was no face at all, and before `finish`.
         """
-        return max((face.num_frames for face in self._faces()), default=0)
+        return self._longest or 0
 
     def update(self, frame: NDArray[np.uint8]) -> None:
         """Takes the next frame.
 
         Args:
             frame:
-                uint8 array with shape (H, W, 3), RGB. A change of size starts a scene.
+                uint8 array: RGB with shape (H, W, 3), or its luma with shape (H, W),
+                which is all that is looked at. A change of size starts a scene.
 
         Raises:
             ValueError: If it is no such array.
         """
-        check_frame(frame)
         plane, scale = luma_plane(frame, _LONGEST_SIDE)
         cut = self._cuts.update(plane)
         if cut or frame.shape[:2] != self._frame_size:
             self._start_scene(frame, scale)
         self._follow(plane)
-        if self._frames_seen >= self._next_search:
-            self._search(plane)
-            self._next_search = self._frames_seen + self._detect_every
+        self._search(plane)
         self._planes.append(plane)
         self._frames_seen += 1
 
@@ -178,19 +223,17 @@ class FaceFinder:
             large faces first. `frames_seen` and `longest` tell why there is none.
         """
         self._close(self._live)
-        tracks = [
-            self._to_track(face)
-            for face in self._faces()
-            if face.num_frames >= self._min_frames
-        ]
-        return sorted(tracks, key=lambda track: (track.start_frame, -track.size))
+        faces = self._assembly.faces(self._closed)
+        self._longest = max((face.num_frames for face in faces), default=0)
+        return self._assembly.tracks(faces, *self._frame_size)
 
     def _start_scene(self, frame: NDArray[np.uint8], scale: float) -> None:
         """Forgets the planes and ends the faces of the scene before."""
         self._close(self._live)
         self._planes.clear()
         self._scene += 1
-        self._next_search = self._frames_seen
+        self._rhythm.restart()
+        self._cnn_rhythm.restart()
         self._frame_size = frame.shape[:2]
         self._scale = scale
 
@@ -201,19 +244,54 @@ class FaceFinder:
             return
         # The follower with more evidence keeps a face that two have run into.
         faces = sorted(self._live, key=lambda face: -face.follower.num_detected)
+        boxes = np.stack([face.follower.box for face in faces])
+        overlaps = box_overlap(boxes, boxes)
         for index, face in enumerate(faces):
-            others = [other.follower.box for other in faces[:index]]
-            if _is_among(face.follower.box, others):
+            before = overlaps[index, :index]
+            if np.delete(overlaps[index], index).max() > _TOUCH_OVERLAP:
+                face.follower.touch()
+            if before.size and before.max() > _SAME_FACE_OVERLAP:
                 face.follower.forget_last()
                 self._close([face])
 
     def _search(self, plane: NDArray[np.uint8]) -> None:
-        """Searches the whole frame: confirms known faces and starts new ones."""
-        factor = min(HOG_WINDOW / (self._min_face * self._scale), _enlargement(plane))
-        found = [
-            Detection(detection.box / factor, detection.score)
-            for detection in self._tools.detector(resize_plane(plane, factor))
+        """Searches the whole frame if it is time: confirms and starts faces."""
+        cells = self._cuts.cells
+        size = np.array(plane.shape[::-1] * 2, dtype=np.float64)
+        known = [face.follower.box / size for face in self._live]
+        if cells is not None and self._rhythm.due(cells, known):
+            self._take(plane, self._find(plane))
+        if (
+            self._tools.cnn is not None
+            and not self._tools.cnn_only
+            and self._cnn_rhythm.due(plane, has_face=bool(self._live))
+        ):
+            found = search_with_cnn(self._tools.cnn, plane, self._smallest())
+            self._cnn_rhythm.looked(found=bool(found))
+            self._take(plane, found)
+
+    def _find(self, plane: NDArray[np.uint8]) -> list[Detection]:
+        if self._tools.cnn_only and self._tools.cnn is not None:
+            return search_with_cnn(self._tools.cnn, plane, self._smallest())
+        return search_with_hog(
+            self._tools.detector, plane, self._smallest(), _LONGEST_SIDE
+        )
+
+    def _smallest(self) -> float:
+        """Returns the smallest side of a face to search for, in plane pixels."""
+        smallest = self._min_face * self._scale
+        if not self._main_only:
+            return smallest
+        certain = [
+            box_side(face.follower.box)
+            for face in self._live
+            if face.follower.num_detected >= _CERTAIN_DETECTIONS
+            and face.follower.is_certain
         ]
+        return max(smallest, _MAIN_SHARE * max(certain, default=0.0))
+
+    def _take(self, plane: NDArray[np.uint8], found: list[Detection]) -> None:
+        """Confirms known faces and starts new ones."""
         boxes = np.array([detection.box for detection in found]).reshape(-1, 4)
         known = np.array([face.follower.box for face in self._live]).reshape(-1, 4)
         matched = match_boxes(known, boxes, _MATCH_IOU)
@@ -234,9 +312,8 @@ class FaceFinder:
             if self._is_known(backwards.box, self._frames_seen - age):
                 backwards.forget_last()
                 break
-        past = self._without_tail(backwards.sightings)[:0:-1]
         follower = self._new_follower(plane, detection)
-        self._live.append(_LiveFace(self._frames_seen, past, follower))
+        self._live.append(_LiveFace(self._frames_seen, backwards, follower))
 
     def _new_follower(
         self, plane: NDArray[np.uint8], detection: Detection
@@ -259,62 +336,33 @@ class FaceFinder:
         boxes += [other * self._scale for other in closed if other is not None]
         return _is_among(box, boxes)
 
-    def _without_tail(self, sightings: list[Sighting]) -> list[Sighting]:
-        """Drops what was followed beyond the last detection and its next check."""
-        last = max(
-            i for i, sighting in enumerate(sightings) if sighting.score is not None
-        )
-        return sightings[: last + self._check_every]
-
     def _close(self, faces: Iterable[_LiveFace]) -> None:
         """Ends live faces and keeps their trajectories."""
         for face in list(faces):
             self._live.remove(face)
-            sightings = face.past + self._without_tail(face.follower.sightings)
+            earlier, later = face.earlier, _without_tail(face.follower)
+            offset = len(earlier)
             self._closed.append(
                 Trajectory.from_sightings(
-                    sightings,
+                    earlier + later,
                     scene=self._scene,
-                    start=face.first_seen - len(face.past),
+                    start=face.start,
                     scale=self._scale,
+                    portraits=face.follower.portraits_from(offset, len(later)),
+                    touches=[
+                        index + offset
+                        for index in face.follower.touches
+                        if index < len(later)
+                    ],
                 )
             )
-
-    def _faces(self) -> list[Trajectory]:
-        """Returns the ended faces that were seen often enough."""
-        return [
-            face
-            for face in join_trajectories(self._closed, self._max_gap)
-            if self._is_persistent(face)
-        ]
-
-    def _is_persistent(self, face: Trajectory) -> bool:
-        """Returns whether a detector saw a face often enough to believe in it."""
-        checks = max(2, -(-face.num_frames // self._check_every))
-        enough = max(
-            min(_MIN_DETECTIONS, checks), _MIN_DETECTED_SHARE * face.num_frames
-        )
-        return face.num_detected >= enough
-
-    def _to_track(self, face: Trajectory) -> FaceTrack:
-        """Smooths a trajectory and lays the crop boxes."""
-        detected = ~np.isnan(face.scores)
-        return FaceTrack(
-            start_frame=face.start,
-            boxes=crop_boxes(face.landmarks, *self._frame_size),
-            landmarks=smooth_polynomial(face.landmarks, _LANDMARK_WINDOW).astype(
-                np.float32
-            ),
-            detected=detected,
-            score=float(face.scores[detected].mean()),
-        )
 
 
 def find_faces(frames: Iterable[NDArray[np.uint8]], **options: Any) -> list[FaceTrack]:
     """Finds and follows every face in a sequence of frames.
 
     Args:
-        frames: uint8 arrays with shape (H, W, 3), RGB; read once.
+        frames: uint8 arrays: RGB (H, W, 3) or luma (H, W); read once.
         **options: As for `FaceFinder`.
 
     Returns:
@@ -326,9 +374,13 @@ def find_faces(frames: Iterable[NDArray[np.uint8]], **options: Any) -> list[Face
     return finder.finish()
 
 
-def _enlargement(plane: NDArray[np.uint8]) -> float:
-    """Returns by how much a plane may be enlarged for the search."""
-    return _LONGEST_SIDE / float(max(plane.shape))
+def _without_tail(follower: FaceFollower) -> list[Sighting]:
+    """Drops what a tracker followed, unseen by any detector, at the end."""
+    sightings = follower.sightings
+    if follower.is_certain:
+        return sightings
+    last = max(i for i, one in enumerate(sightings) if one.score is not None)
+    return sightings[: last + 1]
 
 
 def _is_among(box: NDArray[np.float64], others: list[NDArray[np.float64]]) -> bool:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+from lightly_marlin.faces.thumbnail import thumbnail
 
 __all__ = ["SceneCuts"]
-
-_THUMBNAIL = (32, 24)
 
 # In 32 clips of talking and moving people the largest difference without a cut was 21
 # and the lowest correlation of a pair that differs by more than 8 was 0.67 (a head that
@@ -22,10 +21,13 @@ class SceneCuts:
 
     Both tests must fail: the grey values differ (which a flash and a fade do, too), and
     their pattern is another one (which noise in a black picture is, too).
+
+    Attributes:
+        cells: Thumbnail of the last frame, float32 (24, 32); None before the first.
     """
 
     def __init__(self) -> None:
-        self._previous: NDArray[np.float32] | None = None
+        self.cells: NDArray[np.float32] | None = None
 
     def update(self, plane: NDArray[np.uint8]) -> bool:
         """Takes the next frame.
@@ -36,11 +38,8 @@ class SceneCuts:
         Returns:
             Whether a new scene starts with this frame. False for the first frame.
         """
-        image = Image.fromarray(plane).resize(
-            _THUMBNAIL, Image.Resampling.BOX, reducing_gap=1.0
-        )
-        current = np.asarray(image, dtype=np.float32)
-        previous, self._previous = self._previous, current
+        current = thumbnail(plane)
+        previous, self.cells = self.cells, current
         if previous is None:
             return False
         difference = float(np.abs(current - previous).mean())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,10 @@ __all__ = ["NUM_LANDMARKS", "FaceTrack", "main_track"]
 
 NUM_LANDMARKS = 68
 """Landmarks per face, in the order of iBUG 300-W: jaw, brows, nose, eyes, mouth."""
+
+
+def _empty() -> NDArray[np.float32]:
+    return np.empty(0, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,17 @@ class FaceTrack:
             detector at all.
         score:
             Mean detection score over the detected frames. dlib's detector accepts faces
-            from 0 upwards; clear frontal faces score 1 to 3.
+            from 0 upwards; clear frontal faces score 1 to 3. Its CNN's scores are about 1.
+        angles:
+            float32 array with shape (n,): by how much the crop is turned, in radians,
+            clockwise on the screen; smooth in time. By default 0: crops are upright.
+        seen:
+            bool array with shape (n,): a detector saw the face in this frame or a few
+            frames from it. By default as `detected`.
+        confidence:
+            float32 array with shape (n,): how well the landmarks sit, in [0, 1]; NaN in
+            frames in which it was not measured. By default in all.
+        person: Number of the person within the video, from 0 in order of appearance.
     """
 
     start_frame: int
@@ -44,25 +58,40 @@ class FaceTrack:
     landmarks: NDArray[np.float32]
     detected: NDArray[np.bool_]
     score: float
+    angles: NDArray[np.float32] = field(default_factory=_empty)
+    seen: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=bool))
+    confidence: NDArray[np.float32] = field(default_factory=_empty)
+    person: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the shapes.
+        """Completes the defaults and checks the shapes.
 
         Raises:
             ValueError: If the arrays differ in their number of frames, or have none.
         """
         count = len(self.boxes)
+        defaults = {
+            "angles": np.zeros(count, dtype=np.float32),
+            "seen": self.detected,
+            "confidence": np.full(count, np.nan, dtype=np.float32),
+        }
+        for name, value in defaults.items():
+            if len(getattr(self, name)) == 0:
+                object.__setattr__(self, name, value)
         expected = {
             "boxes": (count, 4),
             "landmarks": (count, NUM_LANDMARKS, 2),
             "detected": (count,),
+            "angles": (count,),
+            "seen": (count,),
+            "confidence": (count,),
         }
         for name, shape in expected.items():
             actual = getattr(self, name).shape
             if actual != shape or count == 0:
                 raise ValueError(
                     f"Invalid shape of {name} {actual}: a track of n >= 1 frames has "
-                    "boxes (n, 4), landmarks (n, 68, 2) and detected (n,)."
+                    "boxes (n, 4), landmarks (n, 68, 2), and the others (n,)."
                 )
 
     @property

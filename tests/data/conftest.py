@@ -8,7 +8,7 @@ from lightly_marlin.faces.track import FaceTrack
 
 
 def _make_frames(num_frames, height=96, width=128, *, face=True, seed=0):
-    """Smooth moving gradients; `FakeFinder` sees a face where red is strong."""
+    """Smooth moving gradients; `FakeFinder` sees a face where it is bright."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     frames = np.empty((num_frames, height, width, 3), np.uint8)
     for t in range(num_frames):
@@ -27,9 +27,9 @@ def _make_landmarks(boxes):
 
 
 class FakeFinder:
-    """Every run of red frames is a face in the middle of the frame."""
+    """Every run of bright frames is a face in the middle of the frame."""
 
-    def __init__(self, min_frames=16, min_face=40):
+    def __init__(self, min_frames=16, min_face=40, **options):
         self.min_frames = min_frames
         self.frames_seen = 0
         self.longest = 0
@@ -37,7 +37,7 @@ class FakeFinder:
         self._shape = None
 
     def update(self, frame):
-        if frame[..., 0].mean() > 100:
+        if frame.mean() > 115:
             if not self._runs or sum(self._runs[-1]) != self.frames_seen:
                 self._runs.append([self.frames_seen, 0])
             self._runs[-1][1] += 1

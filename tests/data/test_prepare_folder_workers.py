@@ -30,7 +30,7 @@ class Finder:
     '''A face in the whole of every frame; `min_face` tells it how to behave.'''
     frames_seen = longest = 0
 
-    def __init__(self, min_frames, min_face):
+    def __init__(self, min_frames, min_face, **options):
         self.behaviour = min_face
 
     def update(self, frame):

@@ -18,7 +18,7 @@ def test_points_come_back_to_where_they_are_in_the_plane(roll, side):
     box = np.concatenate([centre - side / 2, centre + side / 2])
     chip = FaceChip.cut(plane, box, roll)
     weights = chip.image.astype(float)
-    y, x = (np.arange(256) + 0.5 for _ in range(2))
+    y, x = (np.arange(192) + 0.5 for _ in range(2))
     middle = np.array([(weights.sum(0) * x).sum(), (weights.sum(1) * y).sum()])
     found = chip.points_to_plane(middle / weights.sum())
     np.testing.assert_allclose(found, [210.5, 140.5], atol=0.4)
@@ -35,13 +35,13 @@ def test_a_large_face_is_averaged_not_skipped():
 
 def test_a_box_outside_the_plane_gives_a_chip():
     chip = FaceChip.cut(np.ones((30, 40), np.uint8), np.array([500.0, 0, 520, 20]), 0.2)
-    assert chip.image.shape == (256, 256)
+    assert chip.image.shape == (192, 192)
 
 
 def test_a_box_keeps_its_size_when_it_leaves_a_turned_chip():
     plane = np.zeros((300, 400), np.uint8)
     chip = FaceChip.cut(plane, np.array([100.0, 100, 164, 164]), 0.7)
-    box = chip.box_to_plane(np.array([64.0, 64, 192, 192]))
+    box = chip.box_to_plane(np.array([32.0, 32, 160, 160]))
     np.testing.assert_allclose(box, [100, 100, 164, 164])
 
 

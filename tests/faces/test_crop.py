@@ -61,7 +61,7 @@ def _moving(landmarks, offsets):
 
 def test_crop_boxes_are_square_and_hold_the_landmarks(frontal_landmarks):
     moved = _moving(frontal_landmarks, np.full((20, 2), 300))
-    x0, y0, x1, y1 = crop_boxes(moved, 900, 900).T
+    x0, y0, x1, y1 = crop_boxes(moved, 900, 900)[0].T
     np.testing.assert_allclose(x1 - x0, y1 - y0, rtol=1e-4)
     assert (moved.min(axis=1) > np.stack([x0, y0], -1)).all()
     assert (moved.max(axis=1) < np.stack([x1, y1], -1)).all()
@@ -70,8 +70,8 @@ def test_crop_boxes_are_square_and_hold_the_landmarks(frontal_landmarks):
 def test_crop_boxes_neither_jitter_nor_lag(frontal_landmarks):
     path = np.linspace([200, 300], [400, 320], 80)
     noise = np.random.default_rng(0).normal(scale=3, size=path.shape)
-    steady = crop_boxes(_moving(frontal_landmarks, path), 900, 900)
-    shaken = crop_boxes(_moving(frontal_landmarks, path + noise), 900, 900)
+    steady = crop_boxes(_moving(frontal_landmarks, path), 900, 900)[0]
+    shaken = crop_boxes(_moving(frontal_landmarks, path + noise), 900, 900)[0]
     lag = (shaken - steady)[:, :2].mean(axis=0)
     assert np.abs(lag).max() < 1.5
     jitter = np.abs(np.diff(shaken[:, :2], 2, axis=0)).mean()
@@ -79,12 +79,13 @@ def test_crop_boxes_neither_jitter_nor_lag(frontal_landmarks):
 
 
 def test_a_closely_cropped_clip_gets_the_whole_frame(frontal_landmarks):
-    boxes = crop_boxes(_moving(frontal_landmarks, np.full((16, 2), -8)), 200, 200)
+    landmarks = _moving(frontal_landmarks, np.full((16, 2), -8))
+    boxes, _ = crop_boxes(landmarks, 200, 200)
     np.testing.assert_allclose(boxes, np.tile([0, 0, 200, 200], (16, 1)), atol=1e-3)
 
 
 def test_a_crop_at_the_edge_moves_inwards_by_a_bounded_way(frontal_landmarks):
-    far = crop_boxes(_moving(frontal_landmarks, np.full((9, 2), 400)), 1200, 1200)
-    near = crop_boxes(_moving(frontal_landmarks, np.full((9, 2), -150)), 1200, 1200)
+    far, _ = crop_boxes(_moving(frontal_landmarks, np.full((9, 2), 400)), 1200, 1200)
+    near, _ = crop_boxes(_moving(frontal_landmarks, np.full((9, 2), -150)), 1200, 1200)
     side = far[0, 2] - far[0, 0]
     np.testing.assert_allclose(near - (far - 550), 0.12 * side, rtol=1e-3)

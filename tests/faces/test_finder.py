@@ -125,6 +125,8 @@ def test_large_frames_are_reduced_and_boxes_come_back_in_source_pixels(portrait)
 
 def test_invalid_frames_and_options_are_named():
     with pytest.raises(ValueError, match="Invalid frame"):
-        find_faces([np.zeros((4, 4), np.uint8)])
+        find_faces([np.zeros((4, 4), np.float32)])
     with pytest.raises(ValueError, match="Invalid detect_every 0: must be at least 1"):
         FaceFinder(detect_every=0)
+    with pytest.raises(ValueError, match="Invalid detector 'eye': must be one of hog"):
+        FaceFinder(detector="eye")

@@ -1,0 +1,70 @@
+"""When to ask the slow detector: rarely, and where the fast one sees nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CnnRhythm"]
+
+# Frames without a face before the first look, and again after each look in vain.
+_FIRST_WAIT = 8
+_LONGEST_WAIT = 512
+
+# However often the scene changes, a look costs as much as a hundred frames.
+_FREE_LOOKS = 3
+_FRAMES_PER_LOOK = 150
+
+# In a picture that is black or of one grey, there is nothing to see.
+_MIN_CONTRAST = 10.0
+
+
+class CnnRhythm:
+    """Decides which frames without a face the CNN detector is to see.
+
+    The wait doubles after each look in vain, and starts anew with each scene and each
+    face, within a budget that grows with the length of the video.
+    """
+
+    def __init__(self) -> None:
+        self._wait = _FIRST_WAIT
+        self._without_face = 0
+        self._num_frames = 0
+        self._num_looks = 0
+
+    def restart(self) -> None:
+        """Starts a scene."""
+        self._wait = _FIRST_WAIT
+        self._without_face = 0
+
+    def due(self, plane: NDArray[np.uint8], *, has_face: bool) -> bool:
+        """Takes the next frame.
+
+        Args:
+            plane: uint8 luma with shape (H, W).
+            has_face: Whether a face is being followed in it.
+
+        Returns:
+            Whether to look at it.
+        """
+        self._num_frames += 1
+        if has_face:
+            self.restart()
+            return False
+        self._without_face += 1
+        if self._without_face < self._wait:
+            return False
+        if self._num_looks >= _FREE_LOOKS + self._num_frames // _FRAMES_PER_LOOK:
+            return False
+        return float(np.std(plane[::8, ::8])) >= _MIN_CONTRAST
+
+    def looked(self, *, found: bool) -> None:
+        """Notes a look.
+
+        Args:
+            found: Whether there was a face.
+        """
+        self._num_looks += 1
+        self._without_face = 0
+        if not found:
+            self._wait = min(2 * self._wait, _LONGEST_WAIT)

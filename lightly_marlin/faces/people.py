@@ -1,0 +1,139 @@
+"""Who is who: trajectories are parted and named by the faces' embeddings.
+
+Two faces that meet can exchange their followers, and a face that comes back after a
+while is followed anew. dlib's embedding of a few portraits decides both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightly_marlin.faces.follower import Portrait
+from lightly_marlin.faces.trajectory import Trajectory
+from lightly_marlin.utils.dependency import require
+
+__all__ = ["PeopleTeller"]
+
+Embed = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+
+# dlib's own limit for two pictures of one person is 0.6.
+_SAME_PERSON = 0.6
+
+# Means of several pictures are nearer to each other than single ones.
+_SAME_PERSON_MEAN = 0.55
+_MAX_PORTRAITS = 5
+
+# In a complete linkage, two that must not meet are further apart than any limit.
+_APART = 1e3
+
+
+class PeopleTeller:
+    """Tells people apart by the portraits of their trajectories."""
+
+    def __init__(self, embed: Embed) -> None:
+        """Takes the function that turns a portrait (150, 150) into a vector (128,)."""
+        self._embed = embed
+        self._known: dict[int, tuple[Portrait, NDArray[np.float64]]] = {}
+
+    def part(self, trajectory: Trajectory) -> list[Trajectory]:
+        """Parts a trajectory where it passed from one person to another.
+
+        Args:
+            trajectory: It is looked at around its touches only.
+
+        Returns:
+            The pieces; each portrait and the next across a touch are of one person.
+        """
+        cuts = [0]
+        for before, after in zip(
+            trajectory.portraits, trajectory.portraits[1:], strict=False
+        ):
+            touches = [
+                index
+                for index in trajectory.touches
+                if before.index <= index < after.index
+            ]
+            if touches and self._distance(before, after) > _SAME_PERSON:
+                cuts.append(touches[len(touches) // 2] + 1)
+        cuts.append(trajectory.num_frames)
+        return [
+            trajectory.part(first, last)
+            for first, last in zip(cuts, cuts[1:], strict=False)
+            if last > first
+        ]
+
+    def may_be_same(self, earlier: Trajectory, later: Trajectory) -> bool:
+        """Returns whether the end of one and the start of the other may be one person.
+
+        True where one of them has no portrait.
+        """
+        if not earlier.portraits or not later.portraits:
+            return True
+        return self._distance(earlier.portraits[-1], later.portraits[0]) < _SAME_PERSON
+
+    def people(self, trajectories: Sequence[Trajectory]) -> list[int]:
+        """Numbers the people of a video.
+
+        Args:
+            trajectories: All of the video.
+
+        Returns:
+            One number per trajectory, from 0 in order of appearance. Trajectories that
+            share a frame are of different people, those without a portrait are of
+            people of their own.
+        """
+        count = len(trajectories)
+        if count < 2:
+            return [0] * count
+        means = [self._mean(one) for one in trajectories]
+        distances = np.zeros((count, count))
+        for i in range(count):
+            for j in range(i):
+                distances[i, j] = distances[j, i] = _gap(
+                    (trajectories[i], means[i]), (trajectories[j], means[j])
+                )
+        hierarchy = require("scipy.cluster.hierarchy", purpose="telling people apart")
+        spatial = require("scipy.spatial.distance", purpose="telling people apart")
+        tree = hierarchy.linkage(spatial.squareform(distances), method="complete")
+        groups = hierarchy.fcluster(tree, _SAME_PERSON_MEAN, criterion="distance")
+        numbers: dict[int, int] = {}
+        by_start = sorted(range(count), key=lambda index: trajectories[index].start)
+        for index in by_start:
+            numbers.setdefault(int(groups[index]), len(numbers))
+        return [numbers[int(group)] for group in groups]
+
+    def _mean(self, trajectory: Trajectory) -> NDArray[np.float64] | None:
+        """Returns the mean embedding (128,) of some portraits, None without any."""
+        portraits = trajectory.portraits
+        if not portraits:
+            return None
+        chosen = np.linspace(0, len(portraits) - 1, _MAX_PORTRAITS).round().astype(int)
+        vectors = [self._vector(portraits[index]) for index in sorted(set(chosen))]
+        mean: NDArray[np.float64] = np.mean(vectors, axis=0)
+        return mean
+
+    def _distance(self, first: Portrait, second: Portrait) -> float:
+        return float(np.linalg.norm(self._vector(first) - self._vector(second)))
+
+    def _vector(self, portrait: Portrait) -> NDArray[np.float64]:
+        """Embeds a portrait once; pieces of a trajectory share the pictures."""
+        key = id(portrait.image)
+        if key not in self._known:
+            self._known[key] = (portrait, self._embed(portrait.image))
+        return self._known[key][1]
+
+
+def _gap(
+    first: tuple[Trajectory, NDArray[np.float64] | None],
+    second: tuple[Trajectory, NDArray[np.float64] | None],
+) -> float:
+    """Returns the distance of two trajectories' people."""
+    (one, mean), (other, other_mean) = first, second
+    if one.start < other.end and other.start < one.end:
+        return _APART
+    if mean is None or other_mean is None:
+        return _APART
+    return float(np.linalg.norm(mean - other_mean))

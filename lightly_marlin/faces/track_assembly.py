@@ -1,0 +1,112 @@
+"""From the trajectories of a whole video to its tracks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from lightly_marlin.faces.crop import crop_boxes
+from lightly_marlin.faces.dlib_networks import DlibEmbedder
+from lightly_marlin.faces.landmark_fit import fit_confidence
+from lightly_marlin.faces.people import PeopleTeller
+from lightly_marlin.faces.smoothing import smooth_polynomial
+from lightly_marlin.faces.track import FaceTrack
+from lightly_marlin.faces.trajectory import Trajectory, join_trajectories
+
+__all__ = ["TrackAssembly"]
+
+# False detections come and go, and landmarks do not fit them: a face is seen several
+# times, goes on being seen, and its landmarks are found again from other starts.
+_MIN_DETECTIONS = 3
+_MIN_SEEN_SHARE = 0.25
+_MAX_SPREAD = 0.03
+
+_LANDMARK_WINDOW = 5
+
+
+class TrackAssembly:
+    """Makes tracks: parts and joins trajectories, drops false ones, names people."""
+
+    def __init__(
+        self,
+        embedder: DlibEmbedder,
+        *,
+        min_frames: int,
+        max_gap: int,
+        check_every: int,
+        align_eyes: bool,
+    ) -> None:
+        """Takes what decides about tracks; see `FaceFinder`."""
+        self._people = PeopleTeller(embedder)
+        self._min_frames = min_frames
+        self._max_gap = max_gap
+        self._check_every = check_every
+        self._align_eyes = align_eyes
+
+    def faces(self, trajectories: Sequence[Trajectory]) -> list[Trajectory]:
+        """Returns the trajectories that are faces, each of one person, without holes.
+
+        Args:
+            trajectories: All of a video, in any order.
+        """
+        pieces = [
+            piece
+            for trajectory in trajectories
+            for piece in self._people.part(trajectory)
+        ]
+        joined = join_trajectories(pieces, self._max_gap, self._people.may_be_same)
+        return [face for face in joined if self._is_face(face)]
+
+    def tracks(
+        self, faces: Sequence[Trajectory], height: int, width: int
+    ) -> list[FaceTrack]:
+        """Smooths faces into tracks.
+
+        Args:
+            faces: From `faces`.
+            height: Height of the frames.
+            width: Width of the frames.
+
+        Returns:
+            The tracks of at least `min_frames` frames, sorted by start, then by size,
+            large faces first.
+        """
+        kept = [face for face in faces if face.num_frames >= self._min_frames]
+        tracks = [self._to_track(face, height, width) for face in kept]
+        people = self._people.people(kept)
+        named = [
+            dataclasses.replace(track, person=person)
+            for track, person in zip(tracks, people, strict=True)
+        ]
+        return sorted(named, key=lambda track: (track.start_frame, -track.size))
+
+    def _is_face(self, face: Trajectory) -> bool:
+        """Returns whether a trajectory was seen often and clearly enough."""
+        # A face in the last frames of a video had no time for more.
+        enough = min(_MIN_DETECTIONS, 1 + face.num_frames // 3)
+        if face.num_detected < enough:
+            return False
+        if face.seen(self._check_every).mean() < _MIN_SEEN_SHARE:
+            return False
+        spreads = face.spreads[~np.isnan(face.spreads)]
+        return len(spreads) == 0 or float(np.median(spreads)) <= _MAX_SPREAD
+
+    def _to_track(self, face: Trajectory, height: int, width: int) -> FaceTrack:
+        detected = ~np.isnan(face.scores)
+        boxes, angles = crop_boxes(
+            face.landmarks, height, width, align_eyes=self._align_eyes
+        )
+        return FaceTrack(
+            start_frame=face.start,
+            boxes=boxes,
+            landmarks=smooth_polynomial(face.landmarks, _LANDMARK_WINDOW).astype(
+                np.float32
+            ),
+            detected=detected,
+            score=float(face.scores[detected].mean()),
+            angles=angles,
+            seen=face.seen(self._check_every),
+            confidence=fit_confidence(face.spreads),
+        )
