@@ -13,8 +13,8 @@ def _make_frames(num_frames, height=96, width=128, *, face=True, seed=0):
     frames = np.empty((num_frames, height, width, 3), np.uint8)
     for t in range(num_frames):
         frames[t, ..., 0] = (180 if face else 20) + 40 * np.sin(x / 17 + t / 9 + seed)
-        frames[t, ..., 1] = 128 + 100 * np.sin(y / 23 + t / 7)
-        frames[t, ..., 2] = 128 + 100 * np.cos((x + y) / 31 + seed)
+        frames[t, ..., 1] = (150 if face else 65) + 60 * np.sin(y / 23 + t / 7)
+        frames[t, ..., 2] = (150 if face else 65) + 60 * np.cos((x + y) / 31 + seed)
     return frames
 
 
@@ -37,7 +37,7 @@ class FakeFinder:
         self._shape = None
 
     def update(self, frame):
-        if frame.mean() > 115:
+        if frame.mean() > 105:
             if not self._runs or sum(self._runs[-1]) != self.frames_seen:
                 self._runs.append([self.frames_seen, 0])
             self._runs[-1][1] += 1

@@ -13,7 +13,7 @@ from lightly_marlin.data.video_files import VideoFile
 def test_crops_show_the_frames_that_the_index_names(tmp_path, fake_faces):
     """The grey level tells the number of a frame, through B-frames and two passes."""
     numbers = np.arange(70)
-    # The fake finder sees a face above a level of 100: from frame 24 on.
+    # The fake finder sees a face above a level of 105: from frame 24 on.
     levels = np.where(numbers < 24, 4 * numbers, 112 + 12 * (numbers % 12))
     path = tmp_path / "a.mp4"
     write_video(path, [np.full((96, 128, 3), level, np.uint8) for level in levels])
