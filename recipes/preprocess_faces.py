@@ -30,7 +30,7 @@ from rich.text import Text
 from lightly_marlin.data import PreparationSummary, prepare_videos
 from lightly_marlin.faces import DETECTORS
 from lightly_marlin.utils.arguments import RecipeParser
-from lightly_marlin.utils.console import console, run_recipe
+from lightly_marlin.utils.console import console, one_line, run_recipe
 from lightly_marlin.utils.errors import UsageError
 
 _MAX_LISTED = 20
@@ -65,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"None of the {len(summary.records)} videos gave a face track. The reasons "
             f"are listed above and in {options.store}/report.json."
         )
-    console.print(f"The store is ready: {options.store}", markup=False, soft_wrap=True)
+    ready = f"The store is ready: {one_line(options.store)}"
+    console.print(ready, markup=False, soft_wrap=True)
     return 0
 
 
@@ -127,7 +128,8 @@ def show_failures(summary: PreparationSummary) -> None:
     bad = summary.with_status("failed") + summary.with_status("no_face")
     bad += [record for record in summary.with_status("ok") if record.retry]
     for record in bad[:_MAX_LISTED]:
-        line = Text(f"{record.source}: ").append(str(record.reason), style="yellow")
+        line = Text(f"{one_line(record.source)}: ")
+        line.append(one_line(str(record.reason)), style="yellow")
         console.print(line, soft_wrap=True)
     if len(bad) > _MAX_LISTED:
         console.print(f"... and {len(bad) - _MAX_LISTED} more, see report.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightly_marlin.data.preparation import PreparationOptions, prepare_video
 from lightly_marlin.data.store_format import VideoRecord
-from lightly_marlin.data.store_writer import StoreWriter
+from lightly_marlin.data.store_writer import StoreWriter, store_error
 from lightly_marlin.data.video_files import VideoFile, find_videos
 from lightly_marlin.data.worker_pool import JobFailure, run_jobs
 from lightly_marlin.utils.console import progress
@@ -29,6 +30,8 @@ __all__ = ["PreparationSummary", "prepare_videos"]
 # To be raised when the same video and options give other tracks than before, so that
 # stores of the earlier ones are made anew.
 _PIPELINE_VERSION = 2
+
+_PROBE_BYTES = 2**18
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,13 @@ class PreparationSummary:
     def with_status(self, status: str) -> list[VideoRecord]:
         """Returns the records with a status: "ok", "no_face" or "failed"."""
         return [record for record in self.records if record.status == status]
+
+
+@dataclass(frozen=True)
+class _StoreFailure:
+    """What a worker returns when it is the store that failed, and not the video."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -131,6 +141,8 @@ def prepare_videos(
             run = functools.partial(_run, options)
             jobs = _jobs(todo, writer)
             for job, result in run_jobs(run, jobs, min(num_workers, len(todo))):
+                if isinstance(result, _StoreFailure):
+                    raise store_error(store, result.reason)
                 record = _record(job, result)
                 writer.add(record, job.folder)
                 num_frames += record.num_frames
@@ -162,8 +174,29 @@ def _check_pickles(parser: FaceParser | None) -> None:
         ) from error
 
 
-def _run(options: PreparationOptions, job: _Job) -> VideoRecord:
-    return prepare_video(job.video, job.folder, options)
+def _run(options: PreparationOptions, job: _Job) -> VideoRecord | _StoreFailure:
+    try:
+        return prepare_video(job.video, job.folder, options)
+    except Exception:
+        # A full disk shows in many ways; all later videos would fail on it, too.
+        if reason := _why_not_writable(job.folder):
+            return _StoreFailure(reason)
+        raise
+
+
+def _why_not_writable(folder: Path) -> str | None:
+    """Returns the reason if not even a small file can be written; None if it can."""
+    try:
+        with open(folder / "probe", "wb") as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.strerror or str(error)
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / "probe").unlink()
+    return None
 
 
 def _jobs(

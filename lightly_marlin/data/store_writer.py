@@ -31,9 +31,9 @@ from lightly_marlin.data.store_format import (
 )
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
-from lightly_marlin.utils.files import atomic_write, write_json
+from lightly_marlin.utils.files import atomic_write, remove_leftovers, write_json
 
-__all__ = ["StoreWriter"]
+__all__ = ["StoreWriter", "store_error"]
 
 _UNFINISHED_PREFIX = ".unfinished-"
 _FLUSH_SECONDS = 30.0
@@ -99,10 +99,7 @@ class StoreWriter:
         try:
             yield
         except OSError as error:
-            raise UsageError(
-                f"The store {self.path} cannot be written: {error.strerror or error}. "
-                "Choose a folder that you may write to, on a disk with free space."
-            ) from error
+            raise store_error(self.path, error.strerror or str(error)) from error
 
     def unfinished_folder(self, source: str) -> Path:
         """Returns a new empty folder in which a video is prepared."""
@@ -128,6 +125,7 @@ class StoreWriter:
         with self.explained():
             if earlier is not None and earlier.rows and record.retry:
                 record = _kept(earlier, record)
+                remove_leftovers(final / VIDEO_NAME)
                 write_json(final / VIDEO_NAME, record.to_json())
                 shutil.rmtree(folder)
             else:
@@ -171,6 +169,8 @@ class StoreWriter:
     def _remove_unfinished(self) -> None:
         for folder in self._tracks.glob(f"{_UNFINISHED_PREFIX}*"):
             shutil.rmtree(folder, ignore_errors=True)
+        for name in (INDEX_NAME, REPORT_NAME):
+            remove_leftovers(self.path / name)
 
     def _read_records(self) -> dict[str, VideoRecord]:
         """Reads what finished earlier; a damaged record counts as not finished."""
@@ -186,6 +186,15 @@ class StoreWriter:
             if folder.name == video_id(record.source):
                 records[record.source] = record
         return records
+
+
+def store_error(path: Path | str, reason: str) -> UsageError:
+    """Returns the error that says why a store cannot be written."""
+    return UsageError(
+        f"The store {path} cannot be written: {reason}. Choose a folder that you may "
+        "write to, on a disk with free space; the same command then goes on where it "
+        "stopped."
+    )
 
 
 def _kept(earlier: VideoRecord, failed: VideoRecord) -> VideoRecord:
@@ -208,6 +217,13 @@ def _lock(path: Path) -> IO[bytes]:
             f"Another process is writing to the store {path.parent}. Wait for it, or "
             "choose another store."
         ) from None
+    except OSError as error:
+        file.close()
+        raise UsageError(
+            f"The file system of the store {path.parent} has no locks "
+            f"({error.strerror}), without which two processes could write to it at "
+            "once. Choose a folder on another file system."
+        ) from error
     return file
 
 

@@ -1,8 +1,10 @@
 """Reading any video as RGB frames, and writing plain H.264 ones.
 
 Videos come from anywhere, so nothing about them is trusted: the video stream is looked
-up by type (stream 0 may be audio), the frame count in the header is never used (it may
-be missing or wrong), and damaged packets are skipped while the rest is kept.
+up by type (stream 0 may be audio or a cover picture), frame counts and time stamps are
+never used (they may be missing or wrong), damaged packets are skipped while the rest is
+kept, and a header that claims pictures without bounds is refused before they take the
+memory.
 
 - [0]: PyAV, https://pyav.basswood-io.com
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -28,6 +31,12 @@ __all__ = ["VideoError", "VideoReader", "iter_frames", "write_video"]
 
 _DEFAULT_FPS = 25.0
 _MAX_FPS = 1000.0
+_MAX_PIXELS = 2**26
+"""Of a frame: twice 8K. A few kilobytes can claim, and decode to, 16000x16000."""
+
+
+_PLAYLISTS = frozenset({"concat", "dash", "hls", "imf"})
+"""Demuxers that read other files; those are videos of their own, or none at all."""
 
 
 class VideoError(UsageError):
@@ -48,7 +57,10 @@ class VideoError(UsageError):
 
 
 class VideoReader:
-    """Decodes the first video stream of a file, frame by frame.
+    """Decodes the main video stream of a file, frame by frame.
+
+    Of several the one that players show: no cover picture, and rather the first than a
+    later one.
 
     Iterating yields uint8 arrays with shape (H, W, 3), RGB in [0, 255]; `planes` yields
     luma alone, which most files hold as it is. Rotation metadata is applied, every
@@ -81,6 +93,8 @@ class VideoReader:
         self._resources = contextlib.ExitStack()
         self._container = self._open()
         try:
+            if self._container.format.name in _PLAYLISTS:
+                raise VideoError(self.path, "is a list of videos, not a video")
             self._stream = self._find_stream()
         except VideoError:
             self.close()
@@ -132,7 +146,7 @@ class VideoReader:
 
         Yields:
             uint8 arrays with shape (H, W), contiguous, in the range of the source:
-            most videos have black at 16 and white at 235.
+            video mostly has black at 16 and white at 235.
 
         Raises:
             VideoError: If not a single frame of the video can be decoded.
@@ -160,14 +174,19 @@ class VideoReader:
     def _open(self) -> Any:
         """Opens the container; FFmpeg's own reasons become readable ones."""
         try:
-            if self.path.stat().st_size == 0:
+            status = self.path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                # Opening a pipe or a device could wait for ever.
+                raise VideoError(self.path, "is no regular file")
+            if status.st_size == 0:
                 raise VideoError(self.path, "the file is empty")
             source: Any = os.path.abspath(self.path)
             if not _is_utf8(source):
                 # FFmpeg takes no other names; an open file has none.
                 handle = os.open(source, os.O_RDONLY)
                 source = self._resources.enter_context(io.FileIO(handle))
-            container = self._av.open(source, metadata_errors="replace")
+            limit = {"max_pixels": str(_MAX_PIXELS)}
+            container = self._av.open(source, metadata_errors="replace", options=limit)
         except VideoError:
             raise
         except (self._av.FFmpegError, OSError, ValueError) as error:
@@ -182,7 +201,7 @@ class VideoReader:
         return container
 
     def _find_stream(self) -> Any:
-        """Returns the first video stream that is no cover picture."""
+        """Returns the video stream to show, ready to decode."""
         streams = [
             stream
             for stream in self._container.streams.video
@@ -190,9 +209,20 @@ class VideoReader:
         ]
         if not streams:
             raise VideoError(self.path, "has no video stream")
-        stream = streams[0]
-        if stream.codec_context is None:
+        streams = [stream for stream in streams if stream.codec_context is not None]
+        if not streams:
             raise VideoError(self.path, "its video codec cannot be decoded")
+        best = self._container.streams.best("video")
+        stream = best if best in streams else streams[0]
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if width * height > _MAX_PIXELS:
+            raise VideoError(
+                self.path,
+                f"its frames of {width}x{height} pixels are larger than the "
+                f"{_MAX_PIXELS // 10**6} megapixels that are decoded",
+            )
+        # A later header may claim more than the first one.
+        stream.codec_context.options = {"max_pixels": str(_MAX_PIXELS)}
         # One thread, so that two passes over a damaged file see the same frames.
         stream.thread_type = "NONE"
         stream.thread_count = 1
@@ -200,19 +230,23 @@ class VideoReader:
 
     def _decode(self) -> Iterator[Any]:
         """Yields decoded frames, skipping what is damaged."""
+        errors = (self._av.FFmpegError, OSError, ValueError)
         packets = iter(self._container.demux(self._stream))
         while True:
             try:
                 packet = next(packets, None)
-            except (self._av.FFmpegError, OSError, ValueError):
+            except errors:
                 # The container cannot be read on; the decoder may still hold frames.
                 self.num_skipped += 1
                 packet = None
+            if packet is not None and packet.size == 0:
+                # In the middle of a file it would tell the decoder that this is all.
+                continue
             try:
                 yield from self._stream.decode(packet)
-            except (self._av.FFmpegError, OSError, ValueError):
+            except errors:
                 self.num_skipped += 1
-            if packet is None or packet.size == 0:
+            if packet is None:
                 return
 
     def _to_rgb(self, frame: Any) -> npt.NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightly_marlin.data.store_format import INDEX_NAME, TRACKS_NAME
+from lightly_marlin.utils.console import one_line
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["VIDEO_SUFFIXES", "VideoFile", "find_videos"]
@@ -71,8 +72,17 @@ def find_videos(
         raise UsageError(
             f"The videos {videos} cannot be read: {error.strerror or error}."
         ) from error
-    files = [VideoFile(path, _source(path, root)) for path in paths]
-    return sorted(files, key=lambda file: file.source)
+    files: dict[str, VideoFile] = {}
+    for path in sorted(paths):
+        file = VideoFile(path, _source(path, root))
+        if files.setdefault(file.source, file) is not file:
+            # Bytes that are no Unicode, and a name that spells their escapes.
+            warnings.warn(
+                f"{one_line(str(path))} is left out: a store would mix it up with "
+                f"{one_line(str(files[file.source].path))}. Rename one of them.",
+                stacklevel=2,
+            )
+    return [files[source] for source in sorted(files)]
 
 
 def _list(videos: Path | str, exclude: Path | None) -> tuple[Path, list[Path]]:
@@ -94,6 +104,11 @@ def _list(videos: Path | str, exclude: Path | None) -> tuple[Path, list[Path]]:
         return root, paths
     if root.is_file():
         return root.parent, [root]
+    if root.exists():
+        raise UsageError(
+            f"{root} is neither a file nor a folder. Name a folder of videos, one "
+            "video or a glob pattern in quotes."
+        )
     if not glob.has_magic(str(videos)):
         raise UsageError(
             f"There is no file or folder {videos}. Name a folder of videos, one video "
@@ -144,9 +159,8 @@ def _walk(root: Path, stores: _Stores) -> list[Path]:
     def report(error: OSError) -> None:
         if Path(error.filename) == root:
             raise error
-        warnings.warn(
-            f"The folder {error.filename} is left out: {error.strerror}.", stacklevel=2
-        )
+        name = one_line(str(error.filename))
+        warnings.warn(f"The folder {name} is left out: {error.strerror}.", stacklevel=2)
 
     paths = []
     for folder, subfolders, names in os.walk(root, onerror=report):

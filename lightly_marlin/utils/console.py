@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable
 
 from rich.console import Console
@@ -19,7 +21,7 @@ from rich.text import Text
 
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["console", "progress", "run_recipe"]
+__all__ = ["console", "one_line", "progress", "run_recipe"]
 
 console = Console(stderr=False, highlight=False)
 
@@ -58,6 +60,18 @@ def progress() -> Progress:
     )
 
 
+def one_line(text: str) -> str:
+    """Returns text for a line of output: what is not printable becomes an escape.
+
+    File names may hold line breaks, commands to the terminal, and bytes that are no
+    text at all.
+    """
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1]
+        for character in text
+    )
+
+
 def run_recipe(main: Callable[[], int]) -> int:
     """Runs a recipe's main function and turns a user's mistakes into one line.
 
@@ -67,6 +81,10 @@ def run_recipe(main: Callable[[], int]) -> int:
     Returns:
         The exit status: that of `main`, 2 after a `UsageError`, 1 when interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal's encoding lacks must not end the work.
+            stream.reconfigure(errors="backslashreplace")
     errors = Console(stderr=True, highlight=False)
     try:
         return main()
@@ -84,4 +102,4 @@ def _own_words(error: UsageError) -> str:
     text = str(error)
     if "Original Traceback" in text:
         text = text.rsplit(f"{UsageError.__name__}: ", maxsplit=1)[-1]
-    return " ".join(text.split())
+    return one_line(" ".join(text.split()))

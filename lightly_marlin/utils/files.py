@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import tempfile
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["atomic_write", "write_json"]
+__all__ = ["atomic_write", "remove_leftovers", "write_json"]
 
 
 @contextmanager
@@ -41,6 +42,19 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path | str) -> None:
+    """Removes what killed processes left beside `path` when they were to write it.
+
+    To be called by its only writer; a file that another one is writing would go, too.
+
+    Args:
+        path: A file that `atomic_write` writes.
+    """
+    path = Path(path)
+    for leftover in path.parent.glob(f".{glob.escape(path.stem)}-*{path.suffix}"):
+        leftover.unlink(missing_ok=True)
 
 
 def write_json(path: Path | str, value: Any) -> None:

@@ -129,3 +129,24 @@ def test_find_videos_unreadable_folders(folder, monkeypatch):
     closed.append(str(folder))
     with pytest.raises(UsageError, match="cannot be read: Permission denied"):
         find_videos(folder)
+
+
+def test_find_videos_names_that_a_store_would_mix_up(folder):
+    (folder / "a" / "\\xff.mp4").touch()
+    (folder / "a" / "\udcff.mp4").touch()
+    with pytest.warns(UserWarning, match="is left out: a store would mix it up"):
+        assert sources(folder / "a") == ["\\xff.mp4", "b.MKV", "b/c.webm"]
+
+
+def test_find_videos_pipe(folder):
+    """In a folder it is found, to be reported; named alone it is a mistake."""
+    os.mkfifo(folder / "pipe.mp4")
+    assert "pipe.mp4" in sources(folder)
+    with pytest.raises(UsageError, match=r"pipe\.mp4 is neither a file nor a folder"):
+        find_videos(folder / "pipe.mp4")
+
+
+def test_find_videos_links_in_a_circle(folder):
+    (folder / "loop.mp4").symlink_to("loop.mp4")
+    (folder / "a" / "again").symlink_to(folder)
+    assert sources(folder) == ["a/b.MKV", "a/b/c.webm", "b.mp4", "loop.mp4"]

@@ -1,7 +1,11 @@
+import os
+import subprocess
+import sys
+
 import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from lightly_marlin.utils.console import run_recipe
+from lightly_marlin.utils.console import one_line, run_recipe
 from lightly_marlin.utils.errors import UsageError
 
 
@@ -45,3 +49,23 @@ class _Damaged(Dataset):
 def test_run_recipe__no_traceback_of_loader_processes(capsys):
     assert run_recipe(lambda: len(list(DataLoader(_Damaged(), num_workers=1)))) == 2
     assert capsys.readouterr().err == "error: the crop a.mov is damaged\n"
+
+
+def test_one_line__escapes_what_would_break_the_line_or_the_terminal():
+    assert one_line("a\nb\r\x1b[31m\udcff.mp4") == "a\\nb\\r\\x1b[31m\\udcff.mp4"
+    assert one_line("ж 脸 é.mp4") == "ж 脸 é.mp4"
+
+
+def test_run_recipe__names_that_the_terminal_cannot_show(capfd):
+    code = "import sys; from lightly_marlin.utils.console import *\n"
+    code += "from lightly_marlin.utils.errors import UsageError\n"
+    code += (
+        "def main():\n console.print('脸'); raise UsageError('no file 脸\\udcff\\n')\n"
+    )
+    code += "sys.exit(run_recipe(main))"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=False)
+    shown = capfd.readouterr()
+    assert done.returncode == 2
+    assert shown.out == "\\u8138\n"
+    assert shown.err == "error: no file \\u8138\\udcff\n"

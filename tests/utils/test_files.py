@@ -3,7 +3,7 @@ import stat
 
 import pytest
 
-from lightly_marlin.utils.files import atomic_write, write_json
+from lightly_marlin.utils.files import atomic_write, remove_leftovers, write_json
 
 
 def test_atomic_write__replaces_when_done(tmp_path):
@@ -45,3 +45,12 @@ def test_write_json__keeps_unicode(tmp_path):
     write_json(tmp_path / "a.json", {"source": "gesicht ü.mp4"})
     assert "ü" in (tmp_path / "a.json").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "a.json").read_text()) == {"source": "gesicht ü.mp4"}
+
+
+def test_remove_leftovers__removes_nothing_else(tmp_path):
+    names = ["a.json", ".a-x1.json", ".b-x1.json", ".a-x1.txt", "a-x1.json"]
+    for name in names:
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path / "a.json")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == set(names) - {".a-x1.json"}
