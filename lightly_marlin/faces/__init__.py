@@ -11,6 +11,11 @@ from lightly_marlin.faces.dlib_models import (
     DlibTracker,
 )
 from lightly_marlin.faces.finder import FaceFinder, find_faces
+from lightly_marlin.faces.label_remap import (
+    CELEBAMASK_HQ,
+    CELEBAMASK_HQ_DATASET,
+    mirrored,
+)
 from lightly_marlin.faces.landmark_regions import regions_from_landmarks
 from lightly_marlin.faces.parser import FaceParser, LandmarkParser
 from lightly_marlin.faces.torchscript_parser import TorchScriptParser
@@ -18,6 +23,8 @@ from lightly_marlin.faces.track import FaceTrack, main_track
 from lightly_marlin.regions import RegionCells
 
 __all__ = [
+    "CELEBAMASK_HQ",
+    "CELEBAMASK_HQ_DATASET",
     "Detection",
     "DlibDetector",
     "DlibLandmarks",
@@ -32,5 +39,6 @@ __all__ = [
     "find_faces",
     "landmarks_to_crop",
     "main_track",
+    "mirrored",
     "regions_from_landmarks",
 ]
