@@ -9,7 +9,6 @@ from lightly_marlin.data import track_filter as module
 from lightly_marlin.training.settings import PretrainSettings
 from lightly_marlin.utils.errors import UsageError
 
-
 COLUMNS = {
     "track_id": ["a", "b", "c", "d"],
     "face_width": [30.0, 64.0, 100.0, 200.0],
