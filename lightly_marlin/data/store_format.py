@@ -39,6 +39,7 @@ __all__ = [
     "REPORT_NAME",
     "TRACKS_NAME",
     "VERSION_KEY",
+    "VIDEO_NAME",
     "TrackRow",
     "VideoRecord",
     "index_schema",

@@ -96,8 +96,10 @@ class TrackFilter:
 
     def mask(self, store: FaceStore) -> npt.NDArray[np.bool_]:
         """Returns a bool array with one entry per track: it meets all limits."""
-        kept = list(self.keeps(store).values())
-        return np.logical_and.reduce([np.ones(len(store), dtype=bool), *kept])
+        mask = np.ones(len(store), dtype=bool)
+        for kept in self.keeps(store).values():
+            mask &= kept
+        return mask
 
     def select(self, store: FaceStore) -> list[str]:
         """Returns the names of the tracks that meet all limits.

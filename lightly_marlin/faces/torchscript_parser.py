@@ -134,7 +134,7 @@ class TorchScriptParser:
         output = self._network(images.float() / 255)
         classes = self._to_classes(output, len(crops))
         table = np.array(self._remap, dtype=np.uint8)
-        return table[classes.to(torch.uint8).cpu().numpy()]
+        return np.take(table, classes.to(torch.uint8).cpu().numpy())
 
     def _to_classes(self, output: Tensor, count: int) -> Tensor:
         """Returns the network's classes (n, size, size) of its logits or classes."""

@@ -121,14 +121,14 @@ def overlay_lines(
         if color not in layers:
             layers[color] = Image.new("L", size, 0)
             masks[color] = ImageDraw.Draw(layers[color])
-    for corners, color, width in lines:
-        points = [tuple(corner) for corner in (corners * scale).tolist()]
-        masks[color].line(points, fill=255, width=round(width * scale), joint="curve")
+    for line, color, width in lines:
+        corners = [(x, y) for x, y in (line * scale).tolist()]
+        masks[color].line(corners, fill=255, width=round(width * scale), joint="curve")
     for points, color, diameter in dots:
         radius = diameter * scale / 2
         for x, y in (points * scale).tolist():
-            corners = (x - radius, y - radius, x + radius, y + radius)
-            masks[color].ellipse(corners, fill=255)
+            around = (x - radius, y - radius, x + radius, y + radius)
+            masks[color].ellipse(around, fill=255)
     for color, layer in layers.items():
         mask = layer.resize(picture.size, Image.Resampling.BOX)
         result.paste(color, (0, 0), mask)
