@@ -267,7 +267,7 @@ def mark_faces(video: Video, index: int, frame: np.ndarray, fps: float) -> Sheet
         place = index - track.start_frame
         if 0 <= place < track.num_frames:
             number, person = numbers(track)
-            text = f"{number}·p{person}"
+            text = f"{number} / p{person}"
             box = track.boxes[place] * scale
             points = (track.source_landmarks[place] + 0.5) * scale - 0.5
             marks.append(FaceMark(text, person, box, points))

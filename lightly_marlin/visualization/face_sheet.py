@@ -188,18 +188,15 @@ def _draw_frame(frame: SheetFrame, size: tuple[int, int]) -> Image.Image:
     height, width = frame.frame.shape[:2]
     picture = Image.fromarray(frame.frame).resize(size, Image.Resampling.LANCZOS)
     scale = np.array([size[0] / width, size[1] / height])
-    lines, dots = [], []
+    lines = []
     for mark in frame.marks:
         color = PERSON_COLORS[mark.person % len(PERSON_COLORS)]
         x0, y0, x1, y1 = mark.box
         corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]])
         lines.append((corners * scale, color, 1.5))
         points = (mark.landmarks + 0.5) * scale
-        # Dots would hide a small face.
-        if (x1 - x0) * scale[0] > 110:
-            dots.append((points, color, 2.2))
         lines += [(part, color, 0.8) for part in _contours(points)]
-    picture = overlay_lines(picture, lines, dots)
+    picture = overlay_lines(picture, lines)
     draw = ImageDraw.Draw(picture)
     for mark in frame.marks:
         corner = mark.box[:2] * scale
