@@ -74,6 +74,30 @@ def test_track_cells_are_exact(store):
     assert track.boxes.shape == (40, 4)
 
 
+def test_landmarks_return_to_the_source(store):
+    """`FakeFinder` puts them on a ring of 0.3 sides about the middle of the box."""
+    track = store[0]
+    middles = (track.boxes[:, :2] + track.boxes[:, 2:]) / 2
+    np.testing.assert_allclose(track.source_landmarks.mean(axis=1), middles, atol=0.01)
+    radius = np.linalg.norm(track.source_landmarks - middles[:, None], axis=-1)
+    np.testing.assert_allclose(radius, 0.3 * 60, atol=0.01)
+
+
+def test_records_are_those_of_the_videos(store):
+    records = store.records()
+    assert [record.source for record in records] == [
+        "a.mp4",
+        "deep/a.mp4",
+        "empty.mp4",
+        "no face.mkv",
+        "short.mp4",
+        "text.mp4",
+    ]
+    assert records[0].rows[0] == store[0].row
+    (store.path / "tracks" / video_id("a.mp4") / "video.json").write_text("{")
+    assert len(store.records()) == 5
+
+
 def test_read_video_some_frames(store):
     track = store[0]
     some = track.read_video([0, 5, 39])

@@ -1,6 +1,7 @@
 """Recipes as modules, and a store small enough to train on in a test."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ def _load_recipe(name):
         f"recipe_{name}", RECIPES / f"{name}.py"
     )
     module = importlib.util.module_from_spec(spec)
+    # Data classes look their module up while it is executed.
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
