@@ -8,6 +8,7 @@ Features:
     - One generator forward per step for the reconstruction and the adversarial loss.
     - float32 and bf16-mixed; one device or several (DDP).
     - `--resume` continues as if the training had never stopped.
+    - `--min-face 64 --max-yaw 45` and the like choose tracks by their quality.
     - Settings come from recipes/configs/MODEL.yaml, then --config, then options.
 
 The run folder holds metrics.csv, validation.csv, checkpoints/last.ckpt, model/ (for
@@ -40,6 +41,8 @@ from lightly_marlin.data import (
     FaceClips,
     FaceStore,
     ResumableClipSampler,
+    TrackFilter,
+    add_filter_options,
     demo_store,
     split_tracks,
 )
@@ -122,6 +125,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="default: 0")
     for name in ("log", "save", "validate"):
         parser.add_argument(f"--{name}-every", type=int, help="steps")
+    add_filter_options(parser)
     return parser.parse_args(arguments)
 
 
@@ -264,7 +268,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pl.seed_everything(settings.seed, workers=True, verbose=False)
 
     store = open_store(settings)
-    training, held_out = split_tracks(store, settings.held_out, seed=settings.seed)
+    tracks = select_tracks(store, settings)
+    training, held_out = split_tracks(
+        store, settings.held_out, seed=settings.seed, tracks=tracks
+    )
     clips = FaceClips(
         store, stride=settings.stride, tracks=training, seed=settings.seed
     )
@@ -369,6 +376,15 @@ def open_store(settings: PretrainSettings) -> FaceStore:
     return demo_store(
         path, num_clips=settings.demo_clips, num_frames=settings.demo_frames
     )
+
+
+def select_tracks(store: FaceStore, settings: PretrainSettings) -> list[str]:
+    """Returns the tracks that are within the limits; says how many where there are."""
+    track_filter = TrackFilter.from_options(vars(settings))
+    tracks = track_filter.select(store)
+    if track_filter.limits():
+        console.print(f"{len(tracks)} of {len(store)} tracks are within the limits.")
+    return tracks
 
 
 def validation_clips(

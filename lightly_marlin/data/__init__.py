@@ -9,6 +9,7 @@ from lightly_marlin.data.face_store import FaceStore, Track
 from lightly_marlin.data.prepare_folder import PreparationSummary, prepare_videos
 from lightly_marlin.data.splits import split_tracks
 from lightly_marlin.data.store_format import TrackRow, VideoRecord
+from lightly_marlin.data.track_filter import TrackFilter, add_filter_options
 from lightly_marlin.data.video import VideoError, VideoReader, iter_frames, write_video
 from lightly_marlin.data.video_files import VideoFile, find_videos
 from lightly_marlin.data.youtube_faces import YouTubeFaces
@@ -20,12 +21,14 @@ __all__ = [
     "PreparationSummary",
     "ResumableClipSampler",
     "Track",
+    "TrackFilter",
     "TrackRow",
     "VideoError",
     "VideoFile",
     "VideoReader",
     "VideoRecord",
     "YouTubeFaces",
+    "add_filter_options",
     "demo_store",
     "find_videos",
     "iter_frames",

@@ -29,6 +29,9 @@ __all__ = ["demo_store"]
 _MARK = "demo.json"
 _NAMES = {_MARK, LOCK_NAME, INDEX_NAME, REPORT_NAME, TRACKS_NAME}
 
+# A video's folder, also one that a killed run left unfinished.
+_OWN_FOLDER = re.compile(r"(\.unfinished-)?demo_\d+_[0-9a-f]{12}(-.*)?")
+
 # To be raised when `demo_clips` makes other clips of the same arguments, so that stores
 # of the earlier ones are made anew.
 _CLIPS_VERSION = 1
@@ -146,5 +149,6 @@ def _may_go(path: Path) -> bool:
         return True
     if _read_mark(path) is None or not names <= _NAMES:
         return False
-    sources = FaceStore(path).column("source")
-    return all(re.fullmatch(r"demo_\d+\.mp4", source) for source in sources)
+    # By the folders, which are named alike in every version of the format.
+    videos = (path / TRACKS_NAME).iterdir() if TRACKS_NAME in names else ()
+    return all(_OWN_FOLDER.fullmatch(video.name) for video in videos)

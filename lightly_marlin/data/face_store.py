@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,11 @@ from lightly_marlin.data.store_format import (
     CROP_SIZE,
     FORMAT_VERSION,
     INDEX_NAME,
+    TRACKS_NAME,
     VERSION_KEY,
+    VIDEO_NAME,
     TrackRow,
+    VideoRecord,
     track_arrays,
 )
 from lightly_marlin.regions import RegionCells
@@ -90,6 +94,14 @@ class Track:
     def boxes(self) -> npt.NDArray[np.float32]:
         """Crop boxes x0, y0, x1, y1 in source pixels: float32 array (num_frames, 4)."""
         return self._rows("boxes", range(self.num_frames))
+
+    @property
+    def source_landmarks(self) -> npt.NDArray[np.float32]:
+        """Landmarks (x, y) in source pixels: float32 array (num_frames, 68, 2)."""
+        corners = self.boxes.astype(np.float64)[:, None]
+        scale = (corners[..., 2:] - corners[..., :2]) / CROP_SIZE
+        points = (self.landmarks + 0.5) * scale + corners[..., :2] - 0.5
+        return points.astype(np.float32)
 
     def read_video(self, frames: Sequence[int]) -> npt.NDArray[np.uint8]:
         """Reads some crops.
@@ -172,6 +184,22 @@ class FaceStore:
 
     def __repr__(self) -> str:
         return f"FaceStore({str(self.path)!r}, {len(self)} tracks)"
+
+    def records(self) -> list[VideoRecord]:
+        """Reads what became of each video that was prepared, by the files' truth.
+
+        Returns:
+            The records in the order of their source; those whose file is missing or
+            damaged are left out.
+        """
+        records = []
+        for path in (self.path / TRACKS_NAME).glob(f"[!.]*/{VIDEO_NAME}"):
+            try:
+                value = json.loads(path.read_text(encoding="utf-8"))
+                records.append(VideoRecord.from_json(value))
+            except (OSError, ValueError):
+                continue
+        return sorted(records, key=lambda record: record.source)
 
     def column(self, name: str) -> list[Any]:
         """Returns one column of the index.

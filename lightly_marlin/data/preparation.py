@@ -20,6 +20,7 @@ from lightly_marlin.data.store_format import (
     Status,
     TrackRow,
     VideoRecord,
+    person_id,
     video_id,
 )
 from lightly_marlin.data.track_writer import CropParser, TrackWriter
@@ -30,6 +31,7 @@ from lightly_marlin.data.worker_pool import report_progress
 if TYPE_CHECKING:
     from lightly_marlin.faces import FaceParser, FaceTrack
     from lightly_marlin.faces.finder import DetectorName
+    from lightly_marlin.faces.track_quality import Appearance
 
 __all__ = ["MIN_FRAMES", "PreparationOptions", "prepare_video"]
 
@@ -87,7 +89,7 @@ def prepare_video(
         found = _find_faces(video.path, options)
         num_frames = found.num_frames
         tracks = _select(video.path, found, options)
-        _write_tracks(video.path, folder, tracks, found, options)
+        looks = _write_tracks(video.path, folder, tracks, found, options)
     except _NoFaceError as error:
         return _without_tracks(video, "no_face", error.reason, num_frames)
     except VideoError as error:
@@ -100,7 +102,7 @@ def prepare_video(
         reason=_damage(found),
         num_frames=num_frames,
         rows=tuple(
-            _index_row(video.source, number, track, found)
+            _index_row(video.source, number, track, found, looks[number])
             for number, track in enumerate(tracks)
         ),
     )
@@ -165,12 +167,17 @@ def _write_tracks(
     tracks: list[FaceTrack],
     found: _Found,
     options: PreparationOptions,
-) -> None:
-    """Reads the video again and writes the crops of all tracks as they come by."""
+) -> dict[int, Appearance]:
+    """Reads the video again and writes the crops of all tracks as they come by.
+
+    Returns:
+        What the crops of each track look like, by its number.
+    """
     from lightly_marlin.faces import crop_face, landmarks_to_crop
 
     waiting = list(enumerate(tracks))
-    active: list[tuple[FaceTrack, TrackWriter]] = []
+    active: list[tuple[int, FaceTrack, TrackWriter]] = []
+    looks: dict[int, Appearance] = {}
     first, stop = tracks[0].start_frame, max(track.end_frame for track in tracks)
     with VideoReader(path) as reader, contextlib.ExitStack() as unfinished:
         for index, frame in enumerate(reader.frames(first, stop), start=first):
@@ -187,17 +194,18 @@ def _write_tracks(
                     _crop_parser(options.parser),
                 )
                 unfinished.callback(writer.abandon)
-                active.append((track, writer))
-            for track, writer in active:
+                active.append((number, track, writer))
+            for number, track, writer in active:
                 row = index - track.start_frame
                 box, angle = track.boxes[row], float(track.angles[row])
                 writer.write(crop_face(frame, box, CROP_SIZE, angle))
                 report_progress()
                 if track.end_frame == index + 1:
-                    writer.close()
-            active = [pair for pair in active if pair[0].end_frame > index + 1]
+                    looks[number] = writer.close()
+            active = [entry for entry in active if entry[1].end_frame > index + 1]
     if waiting or active:
         raise VideoError(path, "it changed while it was read")
+    return looks
 
 
 def _crop_parser(parser: FaceParser | None) -> CropParser:
@@ -221,7 +229,11 @@ def _crop_parser(parser: FaceParser | None) -> CropParser:
     )
 
 
-def _index_row(source: str, number: int, track: FaceTrack, found: _Found) -> TrackRow:
+def _index_row(
+    source: str, number: int, track: FaceTrack, found: _Found, look: Appearance
+) -> TrackRow:
+    from lightly_marlin.faces.track_quality import measure_geometry, seen_share
+
     name = video_id(source)
     return TrackRow(
         track_id=f"{name}_{number:03d}",
@@ -232,9 +244,14 @@ def _index_row(source: str, number: int, track: FaceTrack, found: _Found) -> Tra
         width=found.size[0],
         height=found.size[1],
         score=float(track.score),
-        coverage=float(np.mean(track.detected)),
+        coverage=seen_share(track.detected),
         face_size=float(np.median(track.boxes[:, 2] - track.boxes[:, 0])),
         video=f"{TRACKS_NAME}/{name}/{_video_name(number)}",
+        person_id=person_id(name, 0),
+        detected_share=seen_share(track.detected),
+        landmark_confidence=None,
+        **vars(measure_geometry(track.landmarks, track.boxes)),
+        **vars(look),
     )
 
 

@@ -127,9 +127,7 @@ def prepare_videos(
         num_workers = _num_cores()
     if num_workers >= 1:
         _check_pickles(parser)
-    options = PreparationOptions(
-        all_faces, min_face, parser, detector, align_eyes
-    )
+    options = PreparationOptions(all_faces, min_face, parser, detector, align_eyes)
     files = find_videos(videos, exclude=store)
     with StoreWriter(store) as writer:
         todo = _unfinished(files, writer, options)

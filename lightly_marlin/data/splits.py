@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 
 from lightly_marlin.data.face_store import FaceStore
 
@@ -10,7 +11,11 @@ __all__ = ["split_tracks"]
 
 
 def split_tracks(
-    store: FaceStore, held_out: float = 0.1, *, seed: int = 0
+    store: FaceStore,
+    held_out: float = 0.1,
+    *,
+    seed: int = 0,
+    tracks: Collection[str] | None = None,
 ) -> tuple[list[str], list[str]]:
     """Splits the tracks of a store by video, so that no video is on both sides.
 
@@ -23,6 +28,7 @@ def split_tracks(
             Share of the videos to hold out, in [0, 1). At least one is held out if the
             share is positive and there are two or more.
         seed: Seed of the split.
+        tracks: Names of the tracks to split, see `TrackFilter`; None for all.
 
     Returns:
         Names of the training tracks and of the held-out tracks, each in the order of
@@ -33,8 +39,12 @@ def split_tracks(
     """
     if not 0 <= held_out < 1:
         raise ValueError(f"Invalid held_out {held_out}: must be in [0, 1).")
-    sources = store.column("source")
-    videos = sorted(set(sources), key=lambda source: _rank(source, seed))
+    pairs = list(zip(store.column("track_id"), store.column("source"), strict=True))
+    if tracks is not None:
+        wanted = set(tracks)
+        pairs = [(name, source) for name, source in pairs if name in wanted]
+    sources = {source for _, source in pairs}
+    videos = sorted(sources, key=lambda source: _rank(source, seed))
     count = round(held_out * len(videos))
     if held_out > 0:
         count = max(count, 1)
@@ -42,7 +52,7 @@ def split_tracks(
     chosen = set(videos[:count])
     train: list[str] = []
     test: list[str] = []
-    for name, source in zip(store.column("track_id"), sources, strict=True):
+    for name, source in pairs:
         (test if source in chosen else train).append(name)
     return train, test
 

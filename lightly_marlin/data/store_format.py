@@ -39,14 +39,16 @@ __all__ = [
     "REPORT_NAME",
     "TRACKS_NAME",
     "VERSION_KEY",
+    "VIDEO_NAME",
     "TrackRow",
     "VideoRecord",
     "index_schema",
+    "person_id",
     "track_arrays",
     "video_id",
 ]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 VERSION_KEY = b"lightly_marlin.face_store_version"
 """Where the Parquet schema of the index says which version the store has."""
 
@@ -77,9 +79,24 @@ class TrackRow:
         width: Width of the source in pixels, after rotation.
         height: Height of the source in pixels, after rotation.
         score: Detector's confidence in the face; higher is surer.
-        coverage: Share of the frames in which the face was detected, in [0, 1].
+        coverage:
+            Share of the frames in which the face was seen, by a detector or by what
+            follows it, in [0, 1]; in the others it was interpolated.
         face_size: Median side of the crop box in source pixels.
         video: Crops, a path relative to the store.
+        person_id: The same for all tracks of one person within a video.
+        detected_share: Share of the frames in which a detector saw the face, in [0, 1].
+        landmark_confidence:
+            Mean confidence of the landmarks in [0, 1]; None if it was not measured.
+        face_width: Median side of the face's own box in source pixels, without padding.
+        sharpness: Detail over contrast in the crop, see `faces.track_quality`.
+        brightness: Median luma of the face in [0, 255].
+        contrast: Median standard deviation of that luma, in grey levels.
+        yaw: Median yaw in degrees, positive towards the right of the image.
+        pitch: Median pitch in degrees, positive upwards.
+        roll: Median roll in degrees, positive clockwise.
+        max_abs_yaw: Largest absolute yaw in degrees.
+        box_jitter: Restlessness of the crop box in units of the face's width.
     """
 
     track_id: str
@@ -93,6 +110,18 @@ class TrackRow:
     coverage: float
     face_size: float
     video: str
+    person_id: str
+    detected_share: float
+    landmark_confidence: float | None
+    face_width: float
+    sharpness: float
+    brightness: float
+    contrast: float
+    yaw: float
+    pitch: float
+    roll: float
+    max_abs_yaw: float
+    box_jitter: float
 
     def array_path(self, name: str) -> str:
         """Returns the path of one of the track's arrays, relative to the store."""
@@ -174,6 +203,16 @@ def video_id(source: str) -> str:
     return f"{slug}_{digest}"
 
 
+def person_id(video: str, person: int) -> str:
+    """Returns the name of a person: that of the video and a number within it.
+
+    Args:
+        video: The video's id.
+        person: Number of the person within the video, from 0.
+    """
+    return f"{video}_p{person:02d}"
+
+
 def track_arrays(num_frames: int) -> dict[str, tuple[npt.DTypeLike, tuple[int, ...]]]:
     """Returns dtype and shape of every array of a track, by name."""
     return {
@@ -188,8 +227,8 @@ def index_schema() -> Any:
     """Returns the Arrow schema of the index, with the version in its metadata."""
     pa = require("pyarrow", "A face store")
     types = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
-    fields = [
-        pa.field(column.name, types[str(column.type)], nullable=False)
-        for column in dataclasses.fields(TrackRow)
-    ]
+    fields = []
+    for column in dataclasses.fields(TrackRow):
+        kind, _, optional = str(column.type).partition(" | ")
+        fields.append(pa.field(column.name, types[kind], nullable=bool(optional)))
     return pa.schema(fields, metadata={VERSION_KEY: str(FORMAT_VERSION).encode()})

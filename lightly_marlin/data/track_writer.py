@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ import torch
 from lightly_marlin.data.crop_video import CropVideoWriter
 from lightly_marlin.data.store_format import CROP_SIZE, track_arrays
 from lightly_marlin.regions import RegionCells
+
+if TYPE_CHECKING:
+    from lightly_marlin.faces.track_quality import Appearance
 
 __all__ = ["CropParser", "TrackWriter"]
 
@@ -28,7 +31,7 @@ crop pixels; returns LaPa labels (n, 224, 224), -1 all over a frame without a fa
 
 
 class TrackWriter:
-    """Takes the crops of a track one by one and writes crops and regions.
+    """Takes the crops of a track one by one, measures them, writes them and regions.
 
     Nothing but one chunk of frames is held in memory, however long the track is.
     """
@@ -50,12 +53,15 @@ class TrackWriter:
             fps: Frame rate in frames per second.
             parser: Parses the crops into regions.
         """
+        from lightly_marlin.faces.track_quality import AppearanceMeter
+
         self._path = video
         self._landmarks = landmarks
         self._parser = parser
         self._arrays = track_arrays(len(boxes))
         self._crops: list[npt.NDArray[np.uint8]] = []
         self._num_parsed = 0
+        self._meter = AppearanceMeter()
         self._video = CropVideoWriter(video, CROP_SIZE, fps)
         self._save("landmarks", landmarks)
         self._save("boxes", boxes)
@@ -68,8 +74,11 @@ class TrackWriter:
         if len(self._crops) == _CHUNK:
             self._parse()
 
-    def close(self) -> None:
+    def close(self) -> Appearance:
         """Finishes the files.
+
+        Returns:
+            What the crops looked like.
 
         Raises:
             RuntimeError: If fewer or more crops were written than the track has frames.
@@ -82,6 +91,7 @@ class TrackWriter:
                 f"Wrote {self._num_parsed} of the {expected} frames of {self._path}."
             )
         self._save("frames", self._video.close())
+        return self._meter.finish()
 
     def abandon(self) -> None:
         """Closes the files as they are; does nothing after `close`."""
@@ -94,6 +104,7 @@ class TrackWriter:
             return
         crops = np.stack(self._crops)
         first, last = self._num_parsed, self._num_parsed + len(crops)
+        self._meter.update(crops, self._landmarks[first:last])
         labels = self._parser(crops, self._landmarks[first:last])
         if labels.shape != crops.shape[:3]:
             raise ValueError(

@@ -12,6 +12,11 @@ from lightly_marlin.faces.dlib_models import (
 )
 from lightly_marlin.faces.dlib_networks import DlibCnnDetector, DlibEmbedder
 from lightly_marlin.faces.finder import DETECTORS, FaceFinder, find_faces
+from lightly_marlin.faces.label_remap import (
+    CELEBAMASK_HQ,
+    CELEBAMASK_HQ_DATASET,
+    mirrored,
+)
 from lightly_marlin.faces.landmark_regions import regions_from_landmarks
 from lightly_marlin.faces.parser import FaceParser, LandmarkParser
 from lightly_marlin.faces.torchscript_parser import TorchScriptParser
@@ -19,6 +24,8 @@ from lightly_marlin.faces.track import FaceTrack, main_track
 from lightly_marlin.regions import RegionCells
 
 __all__ = [
+    "CELEBAMASK_HQ",
+    "CELEBAMASK_HQ_DATASET",
     "DETECTORS",
     "Detection",
     "DlibCnnDetector",
@@ -36,5 +43,6 @@ __all__ = [
     "find_faces",
     "landmarks_to_crop",
     "main_track",
+    "mirrored",
     "regions_from_landmarks",
 ]

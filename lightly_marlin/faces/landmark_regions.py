@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from lightly_marlin.faces.head_pose import head_poses
 from lightly_marlin.faces.track import NUM_LANDMARKS
 from lightly_marlin.regions import Label
 
@@ -28,6 +29,14 @@ _Points = NDArray[np.float64]
 _FOREHEAD = 0.40
 _HAIR_ABOVE = 0.30
 _HAIR_BESIDE = 0.13
+
+# The hairline lies behind the brows and the crown far behind them, likewise in shares:
+# where a head turns, both move towards the side that is seen. On that side the back of
+# the head comes into view; on the other the hair is gone at this angle.
+_FOREHEAD_BEHIND = 0.12
+_CROWN_BEHIND = 0.35
+_HEAD_BEHIND = 0.45
+_HAIR_HIDDEN = np.deg2rad(35.0)
 
 # How far the hair goes on below the line of the ears, as an angle of its arc.
 _HAIR_DROP = np.deg2rad(12.0)
@@ -69,27 +78,28 @@ def regions_from_landmarks(
     if height <= 0 or width <= 0:
         raise ValueError(f"Invalid size {height}x{width}: must be at least 1x1 pixel.")
     regions = np.empty((len(points), height, width), dtype=np.uint8)
-    for region, face in zip(regions, points, strict=True):
-        region[:] = _draw_face(face, height, width)
+    yaws = np.deg2rad(head_poses(points)[:, 0]).tolist()
+    for region, face, yaw in zip(regions, points, yaws, strict=True):
+        region[:] = _draw_face(face, yaw, height, width)
     return regions
 
 
-def _draw_face(face: _Points, height: int, width: int) -> NDArray[np.uint8]:
+def _draw_face(face: _Points, yaw: float, height: int, width: int) -> NDArray[np.uint8]:
     """Draws one face (68, 2), the parts that lie in front last."""
     image = Image.new("L", (width, height), int(Label.BACKGROUND))
     draw = ImageDraw.Draw(image)
     far = _FAR * max(height, width)
-    for label, polygon in _polygons(face):
+    for label, polygon in _polygons(face, yaw):
         corners = np.clip(polygon, -far, far)
         draw.polygon([tuple(corner) for corner in corners.tolist()], fill=int(label))
     return np.asarray(image)
 
 
-def _polygons(face: _Points) -> Iterator[tuple[Label, _Points]]:
+def _polygons(face: _Points, yaw: float) -> Iterator[tuple[Label, _Points]]:
     """Yields the labels of a face (68, 2) and their outlines (n, 2), back to front."""
     jaw = face[0:17]
-    yield Label.HAIR, _hair(face)
-    yield Label.SKIN, np.concatenate([jaw, _arc(face, 0.0, 0.0, 0.0)])
+    yield Label.HAIR, _hair(face, yaw)
+    yield Label.SKIN, np.concatenate([jaw, _forehead(face, yaw)])
     yield Label.LEFT_EYEBROW, _brow(face, face[17:22])
     yield Label.RIGHT_EYEBROW, _brow(face, face[22:27])
     yield Label.LEFT_EYE, face[36:42]
@@ -106,29 +116,49 @@ def _up(face: _Points) -> _Points:
     return up
 
 
-def _arc(face: _Points, above: float, beside: float, drop: float) -> _Points:
+def _arc(
+    face: _Points,
+    above: float,
+    beside: tuple[float, float],
+    lean: float,
+    drop: float,
+) -> _Points:
     """Returns half an ellipse over the face, from its right end to its left end.
 
     Args:
         face: The landmarks.
         above: How far it rises above the forehead, as a share of chin to brows.
-        beside: How far it reaches beyond the ends of the jaw, likewise.
+        beside: How far it reaches beyond the left and right end of the jaw, likewise.
+        lean: How far its top moves to the right, likewise.
         drop: How far it goes on below the ends of the jaw, in radians.
     """
     up = _up(face)
     middle = (face[0] + face[16]) / 2
-    top = face[17:27].mean(axis=0) + (_FOREHEAD + above) * up - middle
     across = (face[16] - face[0]) / 2
-    length = max(float(np.linalg.norm(across)), 1e-6)
-    across = across * (1 + beside * float(np.linalg.norm(up)) / length)
+    unit = across / max(float(np.linalg.norm(across)), 1e-6)
+    share = float(np.linalg.norm(up)) * unit
+    top = face[17:27].mean(axis=0) + (_FOREHEAD + above) * up - middle + lean * share
     angles = np.linspace(-drop, np.pi + drop, 24)[:, None]
-    arc: _Points = middle + np.cos(angles) * across + np.sin(angles) * top
+    cosines = np.cos(angles)
+    sides = across + np.where(cosines > 0, beside[1], beside[0]) * share
+    arc: _Points = middle + cosines * sides + np.sin(angles) * top
     return arc
 
 
-def _hair(face: _Points) -> _Points:
+def _forehead(face: _Points, yaw: float) -> _Points:
+    """Returns the upper outline of the skin."""
+    return _arc(face, 0.0, (0.0, 0.0), -_FOREHEAD_BEHIND * np.sin(yaw), 0.0)
+
+
+def _hair(face: _Points, yaw: float) -> _Points:
     """Returns the outline of the hair; the skin is drawn over its inner part."""
-    return _arc(face, _HAIR_ABOVE, _HAIR_BESIDE, _HAIR_DROP)
+    turn = abs(np.sin(yaw))
+    seen = _HAIR_BESIDE + _HEAD_BEHIND * turn
+    hidden = _HAIR_BESIDE * max(0.0, 1 - abs(yaw) / _HAIR_HIDDEN)
+    # A face that turns to the right of the image shows the left of its head.
+    beside = (seen, hidden) if yaw > 0 else (hidden, seen)
+    lean = -_CROWN_BEHIND * np.sin(yaw)
+    return _arc(face, _HAIR_ABOVE, beside, lean, _HAIR_DROP)
 
 
 def _brow(face: _Points, brow: _Points) -> _Points:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from lightly_marlin.faces.crop import crop_face
+from lightly_marlin.faces.label_remap import check_remap
 from lightly_marlin.faces.parser import check_parser_input
-from lightly_marlin.regions import NUM_LABELS
+from lightly_marlin.regions import Label
 
 __all__ = ["TorchScriptParser"]
 
@@ -24,12 +25,14 @@ class TorchScriptParser:
 
     The network takes float32 RGB in [0, 1] with shape (T, 3, size, size) and returns
     logits (T, 11, h, w) or integer labels (T, h, w), in the order of LaPa's labels, at
-    any resolution. Loading runs no code but TorchScript: nothing is unpickled. A parser
-    can be pickled; the copy loads the file again.
+    any resolution; `remap` takes networks with other classes. Loading runs no code but
+    TorchScript: nothing is unpickled. A parser can be pickled; the copy loads the file
+    again.
 
     Example:
         >>> parser = TorchScriptParser("lapa.torchscript", size=448)
         >>> regions = parser(frames, boxes)
+        >>> parser = TorchScriptParser("bisenet.pt", size=512, remap=CELEBAMASK_HQ)
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class TorchScriptParser:
         size: int = 224,
         batch_size: int = 16,
         device: torch.device | str = "cpu",
+        remap: Sequence[int] | None = None,
     ) -> None:
         """Loads the network.
 
@@ -47,14 +51,20 @@ class TorchScriptParser:
             size: Side of the network's input in pixels.
             batch_size: Crops per call of the network.
             device: Where it runs.
+            remap:
+                LaPa label of each class of the network, in the order of its classes,
+                such as `CELEBAMASK_HQ`; None for LaPa's own.
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If it holds no TorchScript network, or an option is below 1.
+            ValueError:
+                If it holds no TorchScript network, an option is below 1, or `remap`
+                names anything but LaPa labels.
         """
         for name, value in (("size", size), ("batch_size", batch_size)):
             if value < 1:
                 raise ValueError(f"Invalid {name} {value}: must be at least 1.")
+        table = check_remap(tuple(Label) if remap is None else remap)
         if not Path(path).is_file():
             raise FileNotFoundError(f"No TorchScript network at {path}.")
         try:
@@ -71,12 +81,15 @@ class TorchScriptParser:
         self._size = size
         self._batch_size = batch_size
         self._device = torch.device(device)
+        self._remap = table
         status = Path(path).stat()
         self._fingerprint = f"{status.st_size} {status.st_mtime_ns} {size}"
+        if remap is not None:
+            self._fingerprint += f" {','.join(map(str, table))}"
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the file's size and time, and the size of the input."""
+        """Changes with the file's size and time, the size of the input, and `remap`."""
         return self._fingerprint
 
     def __reduce__(
@@ -87,6 +100,7 @@ class TorchScriptParser:
             size=self._size,
             batch_size=self._batch_size,
             device=self._device,
+            remap=None if self._remap == tuple(Label) else self._remap,
         )
         return load, (self._path,)
 
@@ -118,15 +132,17 @@ class TorchScriptParser:
         """Returns labels (n, size, size) of crops (n, size, size, 3)."""
         images = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2)
         output = self._network(images.float() / 255)
-        labels = self._to_labels(output, len(crops))
-        return np.asarray(labels.to(torch.uint8).cpu().numpy())
+        classes = self._to_classes(output, len(crops))
+        table = np.array(self._remap, dtype=np.uint8)
+        return np.take(table, classes.to(torch.uint8).cpu().numpy())
 
-    def _to_labels(self, output: Tensor, count: int) -> Tensor:
-        """Returns integer labels (n, size, size) of logits or labels."""
+    def _to_classes(self, output: Tensor, count: int) -> Tensor:
+        """Returns the network's classes (n, size, size) of its logits or classes."""
+        num_classes = len(self._remap)
         size = (self._size, self._size)
         if not isinstance(output, Tensor) or len(output) != count:
             raise self._bad_output(output)
-        if output.ndim == 4 and output.shape[1] == NUM_LABELS:
+        if output.ndim == 4 and output.shape[1] == num_classes:
             if output.shape[-2:] != size:
                 output = functional.interpolate(
                     output, size=size, mode="bilinear", align_corners=False
@@ -135,10 +151,10 @@ class TorchScriptParser:
         if output.ndim != 3 or output.is_floating_point():
             raise self._bad_output(output)
         low, high = (int(value) for value in output.aminmax())
-        if low < 0 or high >= NUM_LABELS:
+        if low < 0 or high >= num_classes:
             raise ValueError(
-                f"Invalid labels in [{low}, {high}] from {self._path}: LaPa labels are "
-                f"in [0, {NUM_LABELS - 1}]."
+                f"Invalid labels in [{low}, {high}] from {self._path}: those of its "
+                f"{num_classes} classes are in [0, {num_classes - 1}]."
             )
         if output.shape[-2:] != size:
             output = functional.interpolate(
@@ -154,7 +170,7 @@ class TorchScriptParser:
         )
         return ValueError(
             f"Invalid output of {self._path}, {found}: must be logits with shape "
-            f"(T, {NUM_LABELS}, h, w) or integer labels with shape (T, h, w)."
+            f"(T, {len(self._remap)}, h, w) or integer labels with shape (T, h, w)."
         )
 
 

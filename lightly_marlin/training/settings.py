@@ -65,6 +65,17 @@ class PretrainSettings:
     # Data. The released code draws from a fixed split; here it is made by seed.
     stride: int = 2
     held_out: float = 0.1
+    # Limits on the quality of tracks, see `lightly_marlin.data.TrackFilter`.
+    min_face: float | None = None
+    min_frames: int | None = None
+    min_coverage: float | None = None
+    min_confidence: float | None = None
+    min_sharpness: float | None = None
+    min_brightness: float | None = None
+    max_brightness: float | None = None
+    min_contrast: float | None = None
+    max_yaw: float | None = None
+    max_jitter: float | None = None
     demo_clips: int = 24
     demo_frames: int = 64
     # Machine and reports.
@@ -140,6 +151,16 @@ _NOT_NEGATIVE = (
     "min_learning_rate",
     "discriminator_rate",
     "weight_decay",
+    "min_face",
+    "min_frames",
+    "min_coverage",
+    "min_confidence",
+    "min_sharpness",
+    "min_brightness",
+    "max_brightness",
+    "min_contrast",
+    "max_yaw",
+    "max_jitter",
     "workers",
     "seed",
 )

@@ -1,6 +1,34 @@
-"""Pictures of masks and reconstructions, for people to look at."""
+"""Pictures of masks, reconstructions, faces and stores, for people to look at."""
 
+from lightly_marlin.visualization.example_sheet import (
+    Example,
+    ExampleRow,
+    example_sheet,
+)
+from lightly_marlin.visualization.face_sheet import (
+    FaceCrop,
+    FaceMark,
+    SheetFrame,
+    SheetTrack,
+    face_sheet,
+)
+from lightly_marlin.visualization.histogram_sheet import histogram_sheet
 from lightly_marlin.visualization.mask_overlay import mask_overlay
 from lightly_marlin.visualization.reconstruction import reconstruction_sheet
+from lightly_marlin.visualization.region_paint import paint_cells, paint_labels
 
-__all__ = ["mask_overlay", "reconstruction_sheet"]
+__all__ = [
+    "Example",
+    "ExampleRow",
+    "FaceCrop",
+    "FaceMark",
+    "SheetFrame",
+    "SheetTrack",
+    "example_sheet",
+    "face_sheet",
+    "histogram_sheet",
+    "mask_overlay",
+    "paint_cells",
+    "paint_labels",
+    "reconstruction_sheet",
+]

@@ -8,7 +8,7 @@ from torch import Tensor
 from lightly_marlin.regions import CELL_SIZE, NUM_LABELS, Label
 from lightly_marlin.transforms import indices_to_mask
 
-__all__ = ["REGION_COLORS", "mask_overlay"]
+__all__ = ["REGION_COLORS", "cell_colors", "front_labels", "mask_overlay"]
 
 REGION_COLORS: dict[Label, tuple[float, float, float]] = {
     Label.BACKGROUND: (0.35, 0.35, 0.38),
@@ -77,19 +77,39 @@ def mask_overlay(
         background = torch.tensor(REGION_COLORS[Label.BACKGROUND], device=clips.device)
         paint = background.view(1, 3, 1, 1, 1).expand_as(clips)
     else:
-        paint = _paint_cells(cells).to(clips.device)
+        paint = cell_colors(cells).to(clips.device)
     painted = clips * (1 - strength) + paint * strength
     return torch.where(masked, painted, clips)
 
 
-def _paint_cells(cells: Tensor) -> Tensor:
-    """Returns float32 colours (B, 3, T, H, W) of cells (B, T, H / 8, W / 8)."""
-    label = cells.new_zeros(cells.shape, dtype=torch.int64)
-    for region in _PAINT_ORDER:
-        occurs = cells.bitwise_right_shift(int(region)).bitwise_and(1).bool()
-        label = torch.where(occurs, int(region), label)
+def cell_colors(cells: Tensor) -> Tensor:
+    """Returns the colours of region cells, the rarest label of a cell in front.
+
+    Args:
+        cells: int32 bit masks with shape (B, T, H / 8, W / 8).
+
+    Returns:
+        float32 tensor (B, 3, T, H, W), RGB in [0, 1].
+    """
+    label = front_labels(cells)
     colors = [REGION_COLORS[Label(index)] for index in range(NUM_LABELS)]
     paint = torch.tensor(colors, device=cells.device)[label].permute(0, 4, 1, 2, 3)
     for dim in (3, 4):
         paint = paint.repeat_interleave(CELL_SIZE, dim)
     return paint
+
+
+def front_labels(cells: Tensor) -> Tensor:
+    """Returns the label that stands for each cell: the last of its in paint order.
+
+    Args:
+        cells: int32 bit masks of any shape.
+
+    Returns:
+        int64 labels in [0, 10] of the same shape.
+    """
+    label = cells.new_zeros(cells.shape, dtype=torch.int64)
+    for region in _PAINT_ORDER:
+        occurs = cells.bitwise_right_shift(int(region)).bitwise_and(1).bool()
+        label = torch.where(occurs, int(region), label)
+    return label

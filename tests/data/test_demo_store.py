@@ -1,11 +1,12 @@
+import json
 import os
 import shutil
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from lightly_marlin.data import FaceClips, demo_store
+from lightly_marlin.data.store_format import INDEX_NAME, VERSION_KEY
 from lightly_marlin.utils.errors import UsageError
 
 
@@ -55,16 +56,22 @@ def test_demo_store_with_more_in_it_stays(path, tmp_path):
     for name in ("file", "video"):
         shutil.copytree(path, tmp_path / name)
     (tmp_path / "file" / "notes.txt").touch()
-    index = tmp_path / "video" / "index.parquet"
-    rows = pq.read_table(index)
-    sources = pa.array(["demo_00.mp4", "holiday.mp4"])
-    place = rows.column_names.index("source")
-    field = rows.schema.field("source")
-    pq.write_table(rows.set_column(place, field, sources), index)
+    (tmp_path / "video" / "tracks" / "holiday_0123456789ab").mkdir()
     for name in ("file", "video"):
         with pytest.raises(UsageError, match="holds more than a demo store"):
             demo_store(tmp_path / name, num_clips=1, num_frames=20)
         assert (tmp_path / name / "index.parquet").exists()
+
+
+def test_demo_store_of_an_earlier_version_is_made_anew(path, tmp_path):
+    """It lies in a user's cache; the index of another version cannot be read."""
+    old = tmp_path / "old"
+    shutil.copytree(path, old)
+    mark = json.loads((old / "demo.json").read_text())
+    (old / "demo.json").write_text(json.dumps({**mark, "version": 1}))
+    table = pq.read_table(old / "index.parquet").select(["track_id"])
+    pq.write_table(table.replace_schema_metadata({VERSION_KEY: b"1"}), old / INDEX_NAME)
+    assert len(demo_store(old, num_clips=1, num_frames=20)) == 1
 
 
 def test_demo_store_too_short(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lightly_marlin.data import FaceStore, prepare_videos, video
-from lightly_marlin.data.store_format import VERSION_KEY
+from lightly_marlin.data.store_format import VERSION_KEY, video_id
 from lightly_marlin.faces import crop_face, regions_from_landmarks
 from lightly_marlin.regions import RegionCells
 from lightly_marlin.utils.errors import UsageError
@@ -33,6 +33,23 @@ def test_face_store_index(store):
     assert (row.width, row.height, row.fps, row.coverage) == (128, 96, 25.0, 0.25)
 
 
+def test_face_store_index_says_how_good_a_track_is(store, videos):
+    row = store[0].row
+    assert row.person_id == f"{video_id('a.mp4')}_p00"
+    assert row.detected_share == row.coverage == 0.25
+    assert row.landmark_confidence is None
+    assert row.face_size == pytest.approx(60)
+    # The ring of landmarks has a radius of 0.3 crop sides, a face box is 2.79 of them.
+    assert row.face_width == pytest.approx(2.79 * 0.3 * 60, rel=1e-3)
+    assert row.box_jitter == pytest.approx(0, abs=1e-5)
+    faces = [frame[24:72, 40:88] for frame in video.iter_frames(videos / "a.mp4")]
+    luma = np.mean(faces, axis=(0, 1, 2)) @ (0.299, 0.587, 0.114)
+    assert row.brightness == pytest.approx(luma, abs=8)
+    assert row.contrast > 5
+    # A smooth gradient, enlarged almost four times, has hardly any detail.
+    assert row.sharpness < 0.06
+
+
 def test_track_frames_are_the_crops(store, videos):
     track = store[0]
     frames = list(video.iter_frames(videos / track.source))
@@ -55,6 +72,30 @@ def test_track_cells_are_exact(store):
     assert torch.equal(track.cells.bits, expected)
     assert track.landmarks.shape == (40, 68, 2)
     assert track.boxes.shape == (40, 4)
+
+
+def test_landmarks_return_to_the_source(store):
+    """`FakeFinder` puts them on a ring of 0.3 sides about the middle of the box."""
+    track = store[0]
+    middles = (track.boxes[:, :2] + track.boxes[:, 2:]) / 2
+    np.testing.assert_allclose(track.source_landmarks.mean(axis=1), middles, atol=0.01)
+    radius = np.linalg.norm(track.source_landmarks - middles[:, None], axis=-1)
+    np.testing.assert_allclose(radius, 0.3 * 60, atol=0.01)
+
+
+def test_records_are_those_of_the_videos(store):
+    records = store.records()
+    assert [record.source for record in records] == [
+        "a.mp4",
+        "deep/a.mp4",
+        "empty.mp4",
+        "no face.mkv",
+        "short.mp4",
+        "text.mp4",
+    ]
+    assert records[0].rows[0] == store[0].row
+    (store.path / "tracks" / video_id("a.mp4") / "video.json").write_text("{")
+    assert len(store.records()) == 5
 
 
 def test_read_video_some_frames(store):
@@ -112,7 +153,7 @@ def test_face_store_other_version(store):
     index = store.path / "index.parquet"
     table = pq.read_table(index).replace_schema_metadata({VERSION_KEY: b"99"})
     pq.write_table(table, index)
-    with pytest.raises(UsageError, match="of version 99; this release reads version 1"):
+    with pytest.raises(UsageError, match="of version 99; this release reads version 2"):
         FaceStore(store.path)
 
 

@@ -40,6 +40,16 @@ def test_split_tracks_seed():
     assert len(splits) > 3
 
 
+def test_split_tracks_of_chosen_tracks():
+    """At least one of the chosen videos is held out, and nothing else is there."""
+    store = Store(SOURCES)
+    chosen = store.column("track_id")[:4]
+    train, held_out = split_tracks(store, 0.1, tracks=chosen)
+    assert len(held_out) == 1
+    assert sorted(train + held_out) == sorted(chosen)
+    assert split_tracks(store, tracks=store.column("track_id")) == split_tracks(store)
+
+
 @pytest.mark.parametrize(
     ("share", "videos", "expected"),
     [(0.0, 10, 0), (0.01, 10, 1), (0.99, 10, 9), (0.5, 1, 0), (0.5, 0, 0)],

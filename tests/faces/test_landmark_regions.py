@@ -95,3 +95,59 @@ def test_no_frames_give_no_maps():
 def test_invalid_input_is_named(landmarks, height, text):
     with pytest.raises(ValueError, match=text):
         regions_from_landmarks(landmarks, height, 8)
+
+
+def _turned(landmarks, degrees):
+    """The face, laid on half an ellipsoid with a nose, turned to the image's right."""
+    x, y = (landmarks - 112).T
+    depth = -60 * np.sqrt(np.clip(1 - np.square(x / 62) - np.square(y / 120), 0, None))
+    depth[27:36] -= np.array([4, 10, 16, 22, 8, 9, 10, 9, 8])
+    angle = np.deg2rad(degrees)
+    return np.stack([x * np.cos(angle) - depth * np.sin(angle), y], -1) + 112
+
+
+def _hair_beside(region, landmarks, row):
+    """Columns of hair to the left and to the right of the jaw's ends in a row."""
+    columns = np.nonzero(region[row] == Label.HAIR)[0]
+    left, right = landmarks[[0, 16], 0]
+    return (columns < left).sum(), (columns > right).sum()
+
+
+@pytest.mark.parametrize("degrees", [40, -40])
+def test_a_turned_head_has_hair_on_the_side_that_is_seen(frontal_landmarks, degrees):
+    turned = _turned(frontal_landmarks, degrees)
+    maps = regions_from_landmarks(np.stack([frontal_landmarks, turned]), 224, 300)
+    left, right = _hair_beside(maps[0], frontal_landmarks, 95)
+    assert abs(left - right) <= 1
+    assert left > 5
+    sides = _hair_beside(maps[1], turned, 95)
+    seen, hidden = sides if degrees > 0 else sides[::-1]
+    assert seen > 2 * left
+    assert hidden <= 2
+
+
+def test_regions_change_steadily_as_a_head_turns(frontal_landmarks):
+    faces = np.stack([_turned(frontal_landmarks, angle) for angle in range(-45, 46)])
+    regions = regions_from_landmarks(faces, 224, 224)
+    changed = (regions[1:] != regions[:-1]).mean(axis=(1, 2))
+    assert changed.max() < 0.03
+
+
+def test_a_mirrored_face_has_the_mirrored_map(frontal_landmarks):
+    order = np.arange(68)
+    parts = (range(17), range(17, 27), range(31, 36), (36, 39, 42, 45))
+    for part in parts:
+        order[list(part)] = list(part)[::-1]
+    for left, right in ((37, 44), (38, 43), (40, 47), (41, 46)):
+        order[[left, right]] = right, left
+    for lips in ((48, 54), (49, 53), (50, 52), (55, 59), (56, 58), (60, 64)):
+        order[list(lips)] = lips[::-1]
+    for lips in ((61, 63), (65, 67)):
+        order[list(lips)] = lips[::-1]
+    face = _turned(frontal_landmarks, 30)
+    mirrored = (face[order] - (112, 0)) * (-1, 1) + (111, 0)
+    one, two = regions_from_landmarks(np.stack([face, mirrored]), 224, 224)
+    swap = np.arange(11)
+    swap[[2, 3, 4, 5]] = 3, 2, 5, 4
+    # An edge that runs through the middle of a pixel may fall on either side.
+    assert (swap[two[:, ::-1]] == one).mean() > 0.98

@@ -5,19 +5,25 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightly_marlin.faces import TorchScriptParser
+from lightly_marlin.faces import (
+    CELEBAMASK_HQ,
+    CELEBAMASK_HQ_DATASET,
+    TorchScriptParser,
+)
 
 
 class _Brightness(nn.Module):
     """Labels a pixel by its red value in tenths; as logits or as labels."""
 
-    def __init__(self, channels: int, step: int = 1):
+    def __init__(self, channels: int, step: int = 1, levels: int = 10):
         super().__init__()
+        self.levels = levels
         self.channels = channels
         self.step = step
 
     def forward(self, images: Tensor) -> Tensor:
-        labels = (images[:, 0, :: self.step, :: self.step] * 10).round().long()
+        labels = images[:, 0, :: self.step, :: self.step] * self.levels
+        labels = labels.round().long()
         if self.channels == 0:
             return labels
         ladder = torch.arange(self.channels).view(1, -1, 1, 1)
@@ -90,6 +96,30 @@ def test_another_number_of_classes_is_rejected(tmp_path, frames):
     path = _save(tmp_path, _Brightness(19))
     with pytest.raises(ValueError, match=r"shape \(5, 19, 32, 32\).*\(T, 11, h, w\)"):
         TorchScriptParser(path, size=32)(frames, WHOLE)
+
+
+@pytest.mark.parametrize("channels", [0, 19])
+@pytest.mark.parametrize("table", [CELEBAMASK_HQ, CELEBAMASK_HQ_DATASET])
+def test_other_classes_become_lapa_labels(tmp_path, channels, table):
+    classes = np.random.default_rng(0).integers(0, 19, (5, 32, 32, 1))
+    frames = np.repeat((classes * 255 / 18).round(), 3, axis=-1).astype(np.uint8)
+    path = _save(tmp_path, _Brightness(channels, levels=18))
+    parser = TorchScriptParser(path, size=32, remap=table)
+    expected = np.array([int(label) for label in table])[classes[..., 0]]
+    np.testing.assert_array_equal(parser(frames, WHOLE), expected)
+    copy = pickle.loads(pickle.dumps(parser))
+    np.testing.assert_array_equal(copy(frames, WHOLE), expected)
+    assert copy.fingerprint == parser.fingerprint
+    assert parser.fingerprint != TorchScriptParser(path, size=32).fingerprint
+
+
+def test_the_number_of_classes_follows_from_the_remap(tmp_path, frames):
+    path = _save(tmp_path, _Brightness(11))
+    with pytest.raises(ValueError, match=r"\(T, 19, h, w\)"):
+        TorchScriptParser(path, size=32, remap=CELEBAMASK_HQ)(frames, WHOLE)
+    for remap in ((), (0, 11), (-1,)):
+        with pytest.raises(ValueError, match="Invalid remap"):
+            TorchScriptParser(path, size=32, remap=remap)
 
 
 def test_a_label_beyond_lapa_is_rejected(tmp_path, frames):

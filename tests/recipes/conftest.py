@@ -1,6 +1,7 @@
 """Recipes as modules, and a store small enough to train on in a test."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,27 @@ from lightly_marlin.utils.console import run_recipe
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 
-def load_recipe(name):
+def _load_recipe(name):
     spec = importlib.util.spec_from_file_location(
         f"recipe_{name}", RECIPES / f"{name}.py"
     )
     module = importlib.util.module_from_spec(spec)
+    # Data classes look their module up while it is executed.
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture(scope="session")
+def load_recipe():
+    """Imports a recipe by its name."""
+    return _load_recipe
+
+
+@pytest.fixture(scope="session")
 def pretrain_marlin():
     """The recipe's main function as the shell sees it: arguments in, status out."""
-    module = load_recipe("pretrain_marlin")
+    module = _load_recipe("pretrain_marlin")
 
     def run(*arguments):
         return run_recipe(lambda: module.main([str(x) for x in arguments]))

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from lightly_marlin.data import FaceStore
 from lightly_marlin.models import Marlin
 from lightly_marlin.training import BatchMasking
 from lightly_marlin.training.callbacks import METRICS_COLUMNS
@@ -142,6 +143,21 @@ def test_pretrain_marlin__options(tiny_store, tmp_path, pretrain_marlin, run_fol
     assert "precision: bf16-mixed" in text
 
 
+def test_pretrain_marlin__limits(tiny_store, tmp_path, pretrain_marlin, capsys):
+    """The limits come from a file and the command line, and stay with the run."""
+    widths = sorted(FaceStore(tiny_store).column("face_width"))
+    config = tmp_path / "config.yaml"
+    config.write_text(f"min_face: {widths[1]}\nheld_out: 0")
+    options = ("--store", tiny_store, *TINY, "--config", config, "--max-yaw", 80)
+    out = ("--out", tmp_path / "run", "--max-steps")
+    assert pretrain_marlin(*options, *out, 1) == 0
+    assert "2 of 3 tracks are within the limits" in capsys.readouterr().out
+    text = (tmp_path / "run" / "config.yaml").read_text()
+    assert "max_yaw: 80.0" in text
+    assert pretrain_marlin("--resume", *out, 2) == 0
+    assert "2 of 3 tracks are within the limits" in capsys.readouterr().out
+
+
 def test_pretrain_marlin__without_discriminator(tiny_store, tmp_path, pretrain_marlin):
     options = ("--adversarial-weight", 0, "--max-steps", 1, "--out", tmp_path / "run")
     assert pretrain_marlin("--store", tiny_store, *TINY, *options) == 0
@@ -191,6 +207,7 @@ def test_pretrain_marlin__two_processes_equal_one(
         (("--weights", "nowhere.pt"), "nowhere.pt"),
         (("--config", "nowhere.yaml"), "nowhere.yaml cannot be read"),
         (("--devices", "64"), "64 devices"),
+        (("--min-face", "5000"), "Of 3 tracks, min_face 5000 removes 3"),
         (("--max-steps", "many"), "invalid int value: 'many'"),
         (("--colour", "red"), "unrecognized arguments: --colour red"),
     ],

@@ -61,6 +61,8 @@ def test_configs__are_valid(name):
         ("batch_size: .inf", "invalid batch_size"),
         ("beta1: 1.5", r"Invalid beta1 1\.5"),
         ("seed: 5000000000", "Invalid seed 5000000000"),
+        ("min_face: -1", "Invalid min_face -1.0: must be 0 or more"),
+        ("max_yaw: far", r"invalid max_yaw \('far'\): must be float"),
         ("precision: fp8", r"Invalid precision \(fp8\)"),
     ],
 )

@@ -1,0 +1,378 @@
+"""Draws what was found in videos: a contact sheet per video, as PNG or GIF.
+
+    python recipes/visualize_faces.py VIDEOS_OR_STORE OUT
+    python recipes/visualize_faces.py store sheets --format gif
+
+A sheet shows source frames with crop boxes, track and person numbers and landmarks;
+below, for each track, the crops with landmarks, with the facial regions painted, and
+with the region cells that a training reads.
+
+Features:
+- A face store is drawn as it is. Its original videos are looked for where they were
+  when they were prepared; where one is gone or has changed, the crops are shown alone.
+- Raw videos (a folder, a file or a glob pattern in quotes) are prepared first, every
+  face of them, into a store that is deleted afterwards.
+- OUT mirrors the folders of the videos, and a video's suffix is part of its sheet's
+  name, so that two videos never share one.
+- A video without a track gets a sheet with its frames and the reason.
+- PNG shows moments side by side; GIF plays them.
+
+Exit status: 0 done; 2 bad arguments, or nothing to draw, or OUT cannot be written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from lightly_marlin.data import (
+    FaceStore,
+    Track,
+    VideoError,
+    VideoReader,
+    VideoRecord,
+    find_videos,
+    prepare_videos,
+)
+from lightly_marlin.data.store_format import CROP_SIZE, INDEX_NAME, video_id
+from lightly_marlin.faces import regions_from_landmarks
+from lightly_marlin.utils.arguments import RecipeParser
+from lightly_marlin.utils.console import console, progress, run_recipe
+from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.files import atomic_write
+from lightly_marlin.visualization import (
+    FaceCrop,
+    FaceMark,
+    SheetFrame,
+    SheetTrack,
+    face_sheet,
+)
+
+_DEFAULT_FRAMES = {"png": 6, "gif": 24}
+_GIF_COLUMNS = 3
+# Beyond this side a source frame is shrunk when it is read: a sheet shows it smaller.
+_MAX_SIDE = 1600
+_MAX_NAME_BYTES = 200
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video with its tracks and where it is, None if it cannot be read."""
+
+    record: VideoRecord
+    tracks: list[Track]
+    path: Path | None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draws the sheets.
+
+    Args:
+        arguments: Command line without the program; None for that of the process.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UsageError: If the input or an option cannot be used, or OUT not be written.
+    """
+    options = parse_arguments(arguments)
+    with open_videos(options) as videos, progress() as bar:
+        for video in bar.track(videos, description="sheets"):
+            path = sheet_path(options.out, video.record.source, options.format)
+            pictures = draw(video, options)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                save(pictures, path, video)
+            except OSError as error:
+                raise UsageError(
+                    f"The sheet {path} cannot be written: {error.strerror or error}."
+                ) from error
+    text = f"{len(videos)} sheets are in {options.out}"
+    console.print(text, markup=False, soft_wrap=True)
+    return 0
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = RecipeParser(
+        description="Draw a contact sheet of the faces of each video."
+    )
+    parser.add_argument(
+        "input",
+        metavar="VIDEOS_OR_STORE",
+        help="face store, or folder, file, or glob pattern of videos",
+    )
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder of the sheets")
+    parser.add_argument(
+        "--format", choices=list(_DEFAULT_FRAMES), default="png", help="default: png"
+    )
+    parser.add_argument(
+        "--frames",
+        type=positive_integer,
+        metavar="N",
+        help="moments to show (default: 6 in a PNG, 24 in a GIF)",
+    )
+    parser.add_argument(
+        "--max-tracks",
+        type=positive_integer,
+        default=6,
+        metavar="N",
+        help="tracks to show of a video, the largest first (default: 6)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=positive_integer,
+        metavar="N",
+        help="worker processes that prepare raw videos (default: one per core)",
+    )
+    options = parser.parse_args(arguments)
+    options.frames = options.frames or _DEFAULT_FRAMES[options.format]
+    return options
+
+
+def positive_integer(text: str) -> int:
+    """Returns the number that a command line option holds."""
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text}")
+    return value
+
+
+@contextlib.contextmanager
+def open_videos(options: argparse.Namespace) -> Iterator[list[Video]]:
+    """Yields the videos of the store, or of a temporary one made of raw videos."""
+    if (Path(options.input) / INDEX_NAME).exists():
+        store = FaceStore(options.input)
+        records = store.records()
+        if not records:
+            raise UsageError(f"The store {store.path} holds no video to draw.")
+        yield collect(store, records, {})
+        return
+    paths = {file.source: file.path for file in find_videos(options.input)}
+    with tempfile.TemporaryDirectory(prefix="faces-") as folder:
+        prepare_videos(
+            options.input, folder, num_workers=options.workers, all_faces=True
+        )
+        store = FaceStore(folder)
+        yield collect(store, store.records(), paths)
+
+
+def collect(
+    store: FaceStore, records: list[VideoRecord], paths: dict[str, Path]
+) -> list[Video]:
+    """Joins the records with their tracks, largest first, and their files."""
+    videos = []
+    for record in records:
+        tracks = [Track(row, store.path) for row in record.rows]
+        tracks.sort(key=lambda track: -(track.row.face_size**2) * track.num_frames)
+        path = paths.get(record.source) or find_source(record)
+        videos.append(Video(record, tracks, path))
+    return videos
+
+
+def find_source(record: VideoRecord) -> Path | None:
+    """Returns where a video lies, or None if it is gone or another one by now."""
+    try:
+        size = os.stat(record.path).st_size
+    except (OSError, ValueError):
+        return None
+    return Path(record.path) if size == record.fingerprint.get("size") else None
+
+
+def sheet_path(out: Path, source: str, suffix: str) -> Path:
+    """Returns where a sheet goes: as the video, below OUT."""
+    parts = [part for part in PurePosixPath(source).parts if part not in ("/", "..")]
+    name = f"{parts[-1]}.{suffix}"
+    if len(os.fsencode(name)) > _MAX_NAME_BYTES:
+        name = f"{video_id(source)}.{suffix}"
+    return out.joinpath(*parts[:-1], name)
+
+
+def draw(video: Video, options: argparse.Namespace) -> list[Image.Image]:
+    """Returns the sheet of a video, or the pictures of its animation."""
+    shown = video.tracks[: options.max_tracks]
+    moments = spread(video.record.num_frames, options.frames)
+    if not video.path and options.format == "gif" and shown:
+        # Without the video, its largest track is played.
+        first, length = shown[0].start_frame, shown[0].num_frames
+        moments = [first + place for place in spread(length, options.frames)]
+    frames, note = read_frames(video, moments)
+    notes = [note] if note else []
+    if video.record.reason:
+        notes.append(sentence(video.record.reason))
+    if len(shown) < len(video.tracks):
+        notes.append(f"{len(video.tracks) - len(shown)} more tracks are not shown.")
+    title = (video.record.source, describe_video(video, frames))
+    if options.format == "png":
+        tracks = [draw_track(video, track, options.frames) for track in shown]
+        size = max(options.frames, 3)
+        return [face_sheet(*title, frames, tracks, notes=notes, num_columns=size)]
+    pictures = []
+    for number, moment in enumerate(moments or [0]):
+        tracks = [draw_track_at(video, track, moment) for track in shown]
+        frame = frames[number : number + 1]
+        sheet = face_sheet(*title, frame, tracks, notes=notes, num_columns=_GIF_COLUMNS)
+        pictures.append(sheet)
+    return pictures
+
+
+def spread(length: int, count: int) -> list[int]:
+    """Returns up to `count` different indices in [0, length), evenly spread."""
+    count = min(length, count)
+    return [int((index + 0.5) * length / count) for index in range(count)]
+
+
+def sentence(text: str) -> str:
+    """Returns a reason as a sentence."""
+    return text[:1].upper() + text[1:] + "."
+
+
+def read_frames(
+    video: Video, moments: list[int]
+) -> tuple[list[SheetFrame], str | None]:
+    """Reads source frames with the faces in them; says why where it cannot."""
+    if not moments:
+        return [], None
+    if video.path is None:
+        return [], f"The video is not at {video.record.path} any more: crops only."
+    wanted = set(moments)
+    frames = []
+    try:
+        with VideoReader(video.path) as reader:
+            for index, frame in enumerate(reader.frames(0, moments[-1] + 1)):
+                if index in wanted:
+                    frames.append(mark_faces(video, index, frame, reader.fps))
+    except VideoError as error:
+        return [], sentence(error.reason)
+    return frames, None
+
+
+def mark_faces(video: Video, index: int, frame: np.ndarray, fps: float) -> SheetFrame:
+    """Returns a source frame with the tracks that have a face in it."""
+    scale = min(1.0, _MAX_SIDE / max(frame.shape[:2]))
+    size = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
+    picture = Image.fromarray(frame).resize(size, Image.Resampling.BOX)
+    marks = []
+    for track in video.tracks:
+        place = index - track.start_frame
+        if 0 <= place < track.num_frames:
+            number, person = numbers(track)
+            text = f"{number} / p{person}"
+            box = track.boxes[place] * scale
+            points = (track.source_landmarks[place] + 0.5) * scale - 0.5
+            marks.append(FaceMark(text, person, box, points))
+    caption = f"frame {index} · {index / fps:.2f} s"
+    return SheetFrame(np.asarray(picture), caption, marks)
+
+
+def numbers(track: Track) -> tuple[int, int]:
+    """Returns the numbers of a track and of its person within the video."""
+    number = int(track.track_id.rsplit("_", 1)[1])
+    return number, int(track.row.person_id.rsplit("_p", 1)[1])
+
+
+def describe_video(video: Video, frames: Sequence[SheetFrame]) -> str:
+    """Returns size, length, status and number of tracks."""
+    parts = []
+    if video.tracks:
+        row = video.tracks[0].row
+        seconds = video.record.num_frames / row.fps
+        parts += [f"{row.width}x{row.height}", f"{row.fps:.4g} frames/s"]
+        parts.append(f"{seconds:.1f} s")
+    elif frames:
+        height, width = frames[0].frame.shape[:2]
+        parts.append(f"{width}x{height}")
+    parts.append(f"{video.record.num_frames} frames")
+    parts.append(video.record.status.replace("_", " "))
+    people = {track.row.person_id for track in video.tracks}
+    parts.append(f"tracks: {len(video.tracks)}, people: {len(people)}")
+    return " · ".join(parts)
+
+
+def draw_track(video: Video, track: Track, count: int) -> SheetTrack:
+    """Returns a track with crops at even distances."""
+    crops = read_crops(video, track, spread(track.num_frames, count))
+    return as_sheet_track(track, crops)
+
+
+def draw_track_at(video: Video, track: Track, moment: int) -> SheetTrack:
+    """Returns a track with its crop of one source frame, if it has any."""
+    place = moment - track.start_frame
+    inside = 0 <= place < track.num_frames
+    crops = read_crops(video, track, [place]) if inside else [None]
+    return as_sheet_track(track, crops)
+
+
+def as_sheet_track(track: Track, crops: Sequence[FaceCrop | None]) -> SheetTrack:
+    """Joins crops with the track's name and qualities."""
+    row = track.row
+    number, person = numbers(track)
+    last = row.start_frame + row.num_frames - 1
+    details = [
+        f"frames {row.start_frame} to {last}",
+        f"face {row.face_width:.0f} px",
+        f"coverage {100 * row.coverage:.0f} %",
+        f"sharpness {row.sharpness:.2f}",
+        f"luma {row.brightness:.0f}",
+        f"yaw {row.yaw:.0f}°",
+        f"jitter {row.box_jitter:.4f}",
+    ]
+    name = f"track {number} · person {person}"
+    return SheetTrack(name, person, " · ".join(details), crops)
+
+
+def read_crops(video: Video, track: Track, frames: list[int]) -> list[FaceCrop]:
+    """Reads some crops of a track with what is known of them."""
+    pixels = track.read_video(frames).transpose(1, 2, 3, 0)
+    cells = track.read_cells(frames).bits.numpy()
+    landmarks = track.landmarks[frames]
+    # Full regions are not stored; those from landmarks can be drawn again.
+    redrawn = video.record.fingerprint.get("parser") is None
+    labels = regions_from_landmarks(landmarks, CROP_SIZE, CROP_SIZE)
+    return [
+        FaceCrop(
+            crop=np.ascontiguousarray(pixels[index]),
+            landmarks=landmarks[index],
+            cells=cells[index],
+            labels=labels[index] if redrawn else None,
+            caption=f"frame {track.start_frame + frame}",
+        )
+        for index, frame in enumerate(frames)
+    ]
+
+
+def save(pictures: list[Image.Image], path: Path, video: Video) -> None:
+    """Writes one picture as PNG, several as an endless GIF at the video's pace."""
+    with atomic_write(path) as temporary:
+        if path.suffix == ".png":
+            pictures[0].save(temporary)
+            return
+        fps = video.tracks[0].fps if video.tracks else 25.0
+        pause = 1000 * video.record.num_frames / fps / len(pictures)
+        # One palette for all, or colours would flicker.
+        first = pictures[len(pictures) // 2].quantize(256)
+        colored = [
+            picture.quantize(palette=first, dither=Image.Dither.FLOYDSTEINBERG)
+            for picture in pictures
+        ]
+        colored[0].save(
+            temporary,
+            save_all=True,
+            append_images=colored[1:],
+            duration=int(np.clip(pause, 60, 500)),
+            loop=0,
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(run_recipe(main))
