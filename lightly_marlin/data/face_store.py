@@ -96,12 +96,20 @@ class Track:
         return self._rows("boxes", range(self.num_frames))
 
     @property
+    def angles(self) -> npt.NDArray[np.float32]:
+        """Radians, clockwise, by which the boxes are turned: float32 (num_frames,)."""
+        return self._rows("angles", range(self.num_frames))
+
+    @property
     def source_landmarks(self) -> npt.NDArray[np.float32]:
         """Landmarks (x, y) in source pixels: float32 array (num_frames, 68, 2)."""
         corners = self.boxes.astype(np.float64)[:, None]
         scale = (corners[..., 2:] - corners[..., :2]) / CROP_SIZE
-        points = (self.landmarks + 0.5) * scale + corners[..., :2] - 0.5
-        return points.astype(np.float32)
+        x, y = np.moveaxis((self.landmarks + 0.5 - CROP_SIZE / 2) * scale, -1, 0)
+        cos, sin = (function(self.angles)[:, None] for function in (np.cos, np.sin))
+        turned = np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
+        middle = (corners[..., :2] + corners[..., 2:]) / 2
+        return (turned + middle - 0.5).astype(np.float32)
 
     def read_video(self, frames: Sequence[int]) -> npt.NDArray[np.uint8]:
         """Reads some crops.

@@ -190,6 +190,7 @@ def _write_tracks(
                     folder / _video_name(number),
                     landmarks,
                     track.boxes,
+                    track.angles,
                     found.fps,
                     _crop_parser(options.parser),
                 )
@@ -232,7 +233,7 @@ def _crop_parser(parser: FaceParser | None) -> CropParser:
 def _index_row(
     source: str, number: int, track: FaceTrack, found: _Found, look: Appearance
 ) -> TrackRow:
-    from lightly_marlin.faces.track_quality import measure_geometry, seen_share
+    from lightly_marlin.faces.track_quality import mean_confidence, measure_geometry
 
     name = video_id(source)
     return TrackRow(
@@ -244,12 +245,12 @@ def _index_row(
         width=found.size[0],
         height=found.size[1],
         score=float(track.score),
-        coverage=seen_share(track.detected),
+        coverage=float(np.mean(track.seen)),
         face_size=float(np.median(track.boxes[:, 2] - track.boxes[:, 0])),
         video=f"{TRACKS_NAME}/{name}/{_video_name(number)}",
-        person_id=person_id(name, 0),
-        detected_share=seen_share(track.detected),
-        landmark_confidence=None,
+        person_id=person_id(name, track.person),
+        detected_share=float(np.mean(track.detected)),
+        landmark_confidence=mean_confidence(track.confidence),
         **vars(measure_geometry(track.landmarks, track.boxes)),
         **vars(look),
     )

@@ -9,6 +9,7 @@ tracks/<video id>/track_000.frames.npy     int64 (n, 2): offset and size of each
 tracks/<video id>/track_000.cells.npy      uint16 (n, 28, 28): region bit masks
 tracks/<video id>/track_000.landmarks.npy  float32 (n, 68, 2): x, y in crop pixels
 tracks/<video id>/track_000.boxes.npy      float32 (n, 4): x0, y0, x1, y1 in the source
+tracks/<video id>/track_000.angles.npy     float32 (n,): the boxes are turned, radians
 ```
 
 The `video.json` files are the truth; the index and the report are rebuilt from them, so
@@ -80,8 +81,8 @@ class TrackRow:
         height: Height of the source in pixels, after rotation.
         score: Detector's confidence in the face; higher is surer.
         coverage:
-            Share of the frames in which the face was seen, by a detector or by what
-            follows it, in [0, 1]; in the others it was interpolated.
+            Share of the frames, in [0, 1], in which a detector saw the face or did so a
+            few frames from there; in the others it was only followed or interpolated.
         face_size: Median side of the crop box in source pixels.
         video: Crops, a path relative to the store.
         person_id: The same for all tracks of one person within a video.
@@ -220,6 +221,7 @@ def track_arrays(num_frames: int) -> dict[str, tuple[npt.DTypeLike, tuple[int, .
         "cells": (np.uint16, (num_frames, CELLS_PER_SIDE, CELLS_PER_SIDE)),
         "landmarks": (np.float32, (num_frames, NUM_LANDMARKS, 2)),
         "boxes": (np.float32, (num_frames, 4)),
+        "angles": (np.float32, (num_frames,)),
     }
 
 

@@ -41,6 +41,7 @@ class TrackWriter:
         video: Path,
         landmarks: npt.NDArray[np.float32],
         boxes: npt.NDArray[np.float32],
+        angles: npt.NDArray[np.float32],
         fps: float,
         parser: CropParser,
     ) -> None:
@@ -50,6 +51,7 @@ class TrackWriter:
             video: The crop video to write; the arrays go beside it.
             landmarks: float32 array with shape (n, 68, 2): x, y in crop pixels.
             boxes: float32 array with shape (n, 4) in source pixels.
+            angles: float32 array with shape (n,): the boxes are turned by, in radians.
             fps: Frame rate in frames per second.
             parser: Parses the crops into regions.
         """
@@ -65,6 +67,7 @@ class TrackWriter:
         self._video = CropVideoWriter(video, CROP_SIZE, fps)
         self._save("landmarks", landmarks)
         self._save("boxes", boxes)
+        self._save("angles", angles)
         self._cells = self._open_cells()
 
     def write(self, crop: npt.NDArray[np.uint8]) -> None:

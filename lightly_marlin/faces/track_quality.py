@@ -27,7 +27,6 @@ __all__ = [
     "box_jitter",
     "mean_confidence",
     "measure_geometry",
-    "seen_share",
 ]
 
 _MEASURE_EVERY = 4
@@ -176,25 +175,6 @@ def box_jitter(boxes: NDArray[np.floating], face_width: float) -> float:
         return 0.0
     lengths = np.linalg.norm(np.diff(centres, n=2, axis=0), axis=1)
     return float(lengths.mean()) / max(face_width, 1e-6)
-
-
-def seen_share(
-    detected: NDArray[np.bool_], followed: NDArray[np.bool_] | None = None
-) -> float:
-    """Returns the share of a track's frames in which the face was seen.
-
-    Args:
-        detected: bool array with shape (n,): a detector saw the face.
-        followed:
-            bool array with shape (n,): the face was found where it was expected, by its
-            landmarks or a tracker; None if that is not known.
-
-    Returns:
-        Share in [0, 1] of the frames that were one or the other; the rest was
-        interpolated between them.
-    """
-    seen = detected if followed is None else detected | followed
-    return float(np.mean(seen))
 
 
 def mean_confidence(confidence: NDArray[np.floating]) -> float | None:

@@ -61,3 +61,47 @@ def test_the_crop_does_not_jitter(real_videos):
     jitter = np.linalg.norm(np.diff(centres, 2, axis=0), axis=1).mean()
     # Detection in every frame jitters by 0.1 face widths in this clip.
     assert jitter / (track.size / 1.7) < 0.025
+
+
+def _crossing(real_videos, count):
+    """Two people who pass each other, the one before the other."""
+    people = [
+        list(_frames(real_videos / name, 0, count))
+        for name in ("talking_head_01.mp4", "talking_head_02.mp4")
+    ]
+    y, x = np.mgrid[:224, :224] - 112
+    head = (np.square(x / 88) + np.square(y / 108) < 1)[..., None]
+    for index in range(count):
+        frame = np.full((240, 560, 3), 90, np.uint8)
+        way = round(index / (count - 1) * 320)
+        # The second one is drawn last: she is nearer.
+        for pictures, left in zip(people, (way, 320 - way), strict=True):
+            place = frame[8:232, left + 8 : left + 232]
+            place[:] = np.where(head, pictures[index], place)
+        yield frame
+
+
+def test_two_people_who_cross_stay_two_people(real_videos):
+    tracks = find_faces(_crossing(real_videos, 90))
+    assert {track.person for track in tracks} == {0, 1}
+    for track in tracks:
+        # Each track goes one way: nobody turns round where they meet.
+        steps = np.diff(track.boxes[:, 0])
+        assert (steps > -1.5).all() or (steps < 1.5).all()
+    (nearer,) = {t.person for t in tracks if t.boxes[-1, 0] < t.boxes[0, 0]}
+    (farther,) = {t.person for t in tracks if t.boxes[-1, 0] > t.boxes[0, 0]}
+    assert nearer != farther
+    covered = {
+        person: sum(track.num_frames for track in tracks if track.person == person)
+        for person in (nearer, farther)
+    }
+    assert covered[nearer] >= 85
+    assert covered[farther] >= 55
+
+
+def test_a_face_that_leaves_and_comes_back_is_the_same_person(real_videos):
+    frames = list(_frames(real_videos / "talking_head_01.mp4", 0, 100))
+    other = list(_frames(real_videos / "talking_head_02.mp4", 0, 30))
+    wall = np.full_like(frames[0], 90)
+    tracks = find_faces(frames[:30] + [wall] * 15 + frames[60:90] + other)
+    assert [track.person for track in tracks] == [0, 0, 1]

@@ -11,7 +11,6 @@ from lightly_marlin.faces.track_quality import (
     box_jitter,
     mean_confidence,
     measure_geometry,
-    seen_share,
 )
 
 
@@ -107,13 +106,6 @@ def test_jitter_is_in_units_of_the_face():
     growing = np.arange(10.0)[:, None] ** 2 * (-1, -1, 1, 1)
     assert box_jitter(growing, 40) == 0
     assert box_jitter(shaking[:2], 40) == 0
-
-
-def test_seen_frames():
-    detected = np.array([True, False, False, False])
-    followed = np.array([True, True, False, True])
-    assert seen_share(detected) == 0.25
-    assert seen_share(detected, followed) == 0.75
 
 
 def test_confidence_counts_measured_frames():

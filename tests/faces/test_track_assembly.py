@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from lightly_marlin.faces.track_assembly import TrackAssembly
+from lightly_marlin.faces.trajectory import Trajectory
+
+
+class _NoEmbedder:
+    def __call__(self, portrait):
+        raise AssertionError("nothing to compare")
+
+
+@pytest.fixture
+def assembly():
+    return TrackAssembly(
+        _NoEmbedder(), min_frames=16, max_gap=5, check_every=4, align_eyes=False
+    )
+
+
+@pytest.fixture
+def make(frontal_landmarks):
+    def make(count, detected, spread=0.005, start=0):
+        points = np.tile(frontal_landmarks, (count, 1, 1)).astype(np.float32)
+        scores = np.full(count, np.nan, np.float32)
+        scores[list(detected)] = 1.0
+        spreads = np.where(np.isnan(scores), np.nan, spread).astype(np.float32)
+        return Trajectory(0, start, points, scores, spreads)
+
+    return make
+
+
+def test_what_makes_a_face(assembly, make):
+    assert len(assembly.faces([make(40, [0, 3, 6, 14, 22, 30, 38])])) == 1
+    # Seen twice, seen in the first frames only, and landmarks that fit nowhere.
+    assert assembly.faces([make(40, [0, 3])]) == []
+    assert assembly.faces([make(80, [0, 3, 6])]) == []
+    assert assembly.faces([make(40, [0, 3, 6, 14, 22, 30], spread=0.045)]) == []
+    # Three frames leave no time to be seen three times.
+    assert len(assembly.faces([make(3, [0, 2])])) == 1
+
+
+def test_tracks_carry_what_was_measured(assembly, make):
+    (face,) = assembly.faces([make(20, [0, 4, 8])])
+    (track,) = assembly.tracks([face], 224, 224)
+    assert track.seen.tolist() == [True] * 13 + [False] * 7
+    np.testing.assert_allclose(track.confidence[[0, 4, 8]], 0.9)
+    assert np.isnan(track.confidence).sum() == 17
+    assert (track.angles == 0).all()
+    assert track.score == 1.0
+
+
+def test_short_faces_are_no_tracks(assembly, make):
+    faces = assembly.faces([make(15, [0, 4, 8]), make(16, [0, 4, 8], start=99)])
+    assert len(faces) == 2
+    assert [t.start_frame for t in assembly.tracks(faces, 224, 224)] == [99]
+
+
+def test_eyes_are_levelled_when_asked(make, frontal_landmarks):
+    assembly = TrackAssembly(
+        _NoEmbedder(), min_frames=1, max_gap=0, check_every=4, align_eyes=True
+    )
+    face = make(20, range(0, 20, 4))
+    angle = 0.3
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    turned = ((face.landmarks - 112) @ turn + 112).astype(np.float32)
+    tilted = Trajectory(0, 0, turned, face.scores, face.spreads)
+    (track,) = assembly.tracks([tilted], 224, 224)
+    np.testing.assert_allclose(track.angles, angle, atol=1e-3)
