@@ -103,9 +103,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--detector",
         choices=DETECTORS,
         default="auto",
-        help="hog: dlib's fast detector of frontal faces; cnn: finds turned and covered "
-        "faces, too, a hundred times slower; auto: the first, and the second for a few "
-        "frames where the first sees nothing (default: auto)",
+        help="hog: dlib's fast detector of frontal faces; cnn: finds turned and "
+        "covered faces, too, a hundred times slower; auto: the first, and the second "
+        "for a few frames where the first sees nothing (default: auto)",
     )
     parser.add_argument(
         "--align-eyes",

@@ -49,6 +49,10 @@ _MIN_SIDE = 16.0
 _REFIT_SHIFT = 0.06
 _REFIT_ROLL = 0.1
 
+# A new face is fitted at these tilts, too, if its landmarks do not sit well upright.
+_ROLLS = (0.6, -0.6, 1.1, -1.1)
+_GOOD_SPREAD = 0.015
+
 # Every so many looks of the detector, the landmarks are fitted from other starts, too.
 _SPREAD_EVERY = 3
 
@@ -155,7 +159,7 @@ class FaceFollower:
         self._checked_box = detection.box
         self.portraits: list[Portrait] = []
         self.touches: list[int] = []
-        self.sightings = [self._fit(plane, detection.box, 0.0, detection.score)]
+        self.sightings = [self._first(plane, detection)]
         self._num_checks = 0
         self._examine(plane)
         self.num_unseen = 0
@@ -255,14 +259,35 @@ class FaceFollower:
             return True
         return index - last >= max(_PORTRAIT_EVERY, index // _PORTRAIT_RATE)
 
+    def _first(self, plane: NDArray[np.uint8], detection: Detection) -> Sighting:
+        """Fits landmarks to a face of unknown tilt: the best of several fits."""
+        best = self._measured(
+            plane, self._fit(plane, detection.box, 0.0, detection.score)
+        )
+        for roll in _ROLLS:
+            if (best.spread or 0.0) < _GOOD_SPREAD:
+                break
+            other = self._measured(
+                plane, self._fit(plane, detection.box, roll, detection.score)
+            )
+            best = min(best, other, key=lambda one: one.spread or 0.0)
+        return best
+
+    def _measured(self, plane: NDArray[np.uint8], sighting: Sighting) -> Sighting:
+        """Returns a sighting with its spread."""
+        chip = FaceChip.cut(plane, sighting.box, sighting.roll)
+        landmarks = chip.points_to_chip(sighting.landmarks + 0.5) - 0.5
+        spread = fit_spread(self._tools.landmarks, chip.image, landmarks)
+        return replace(sighting, spread=spread)
+
     def _examine(self, plane: NDArray[np.uint8]) -> None:
         """Measures how well the landmarks sit, and takes a portrait if one is due."""
         last = self.sightings[-1]
-        chip = FaceChip.cut(plane, last.box, last.roll)
-        landmarks = chip.points_to_chip(last.landmarks + 0.5) - 0.5
-        spread = fit_spread(self._tools.landmarks, chip.image, landmarks)
-        self.sightings[-1] = replace(last, spread=spread)
+        if last.spread is None:
+            self.sightings[-1] = last = self._measured(plane, last)
         if self._is_portrait_due():
+            chip = FaceChip.cut(plane, last.box, last.roll)
+            landmarks = chip.points_to_chip(last.landmarks + 0.5) - 0.5
             image = self._tools.embedder.portrait(chip.image, landmarks)
             self.portraits.append(Portrait(len(self.sightings) - 1, image))
 

@@ -7,6 +7,7 @@ while is followed anew. dlib's embedding of a few portraits decides both.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,9 +49,7 @@ class PeopleTeller:
             The pieces; each portrait and the next across a touch are of one person.
         """
         cuts = [0]
-        for before, after in zip(
-            trajectory.portraits, trajectory.portraits[1:], strict=False
-        ):
+        for before, after in pairwise(trajectory.portraits):
             touches = [
                 index
                 for index in trajectory.touches
@@ -61,7 +60,7 @@ class PeopleTeller:
         cuts.append(trajectory.num_frames)
         return [
             trajectory.part(first, last)
-            for first, last in zip(cuts, cuts[1:], strict=False)
+            for first, last in pairwise(cuts)
             if last > first
         ]
 

@@ -11,8 +11,8 @@ from lightly_marlin.faces.thumbnail import THUMBNAIL_SIZE
 
 __all__ = ["SearchRhythm"]
 
-# A cell counts as changed from this difference of grey levels on; camera noise, averaged
-# over a cell, stays below. The smallest faces that are searched for cover 4 cells.
+# A cell counts as changed from this difference of grey levels on; camera noise stays
+# below, averaged over a cell. The smallest faces that are searched for cover 4 cells.
 _CHANGED = 10.0
 _MIN_CHANGED_CELLS = 4
 

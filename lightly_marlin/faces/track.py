@@ -40,7 +40,7 @@ class FaceTrack:
             detector at all.
         score:
             Mean detection score over the detected frames. dlib's detector accepts faces
-            from 0 upwards; clear frontal faces score 1 to 3. Its CNN's scores are about 1.
+            from 0 upwards; clear frontal faces score 1 to 3, its CNN's are about 1.
         angles:
             float32 array with shape (n,): by how much the crop is turned, in radians,
             clockwise on the screen; smooth in time. By default 0: crops are upright.

@@ -91,7 +91,7 @@ class TrackAssembly:
         if face.seen(self._check_every).mean() < _MIN_SEEN_SHARE:
             return False
         spreads = face.spreads[~np.isnan(face.spreads)]
-        return len(spreads) == 0 or float(np.median(spreads)) <= _MAX_SPREAD
+        return len(spreads) == 0 or float(np.mean(spreads)) <= _MAX_SPREAD
 
     def _to_track(self, face: Trajectory, height: int, width: int) -> FaceTrack:
         detected = ~np.isnan(face.scores)

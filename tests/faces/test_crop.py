@@ -44,6 +44,50 @@ def test_a_pixel_lies_where_its_landmark_says():
     assert rows.mean() == pytest.approx(y, abs=0.5)
 
 
+@pytest.mark.parametrize("angle", [0.3, -1.2, 3.0])
+def test_a_turned_crop_shows_a_landmark_where_it_says(angle):
+    frame = np.zeros((200, 200, 3), np.uint8)
+    frame[83:85, 61:63] = 255
+    boxes = np.float32([[40, 50, 96, 106]])
+    landmark = np.tile(np.float32([61.5, 83.5]), (1, 68, 1))
+    angles = np.array([angle])
+    x, y = landmarks_to_crop(landmark, boxes, 224, angles)[0, 0]
+    weights = crop_face(frame, boxes[0], 224, angle)[..., 0].astype(float)
+    rows, columns = np.mgrid[:224, :224]
+    assert (weights * columns).sum() / weights.sum() == pytest.approx(x, abs=0.5)
+    assert (weights * rows).sum() / weights.sum() == pytest.approx(y, abs=0.5)
+
+
+def test_a_crop_turned_by_a_quarter_is_the_frame_turned_back(frame):
+    box = np.array([20, 10, 52, 42])
+    crop = crop_face(frame, box, 32, np.pi / 2)
+    np.testing.assert_allclose(crop, np.rot90(frame[10:42, 20:52]), atol=1)
+
+
+def test_a_turned_crop_repeats_edges_and_averages():
+    frame = np.full((64, 64, 3), 77, np.uint8)
+    assert (crop_face(frame, np.array([-40, -40, 30, 30]), 32, 0.5) == 77).all()
+    checkers = np.indices((256, 256)).sum(axis=0) % 2 * 200
+    board = np.repeat(checkers[..., None], 3, axis=-1).astype(np.uint8)
+    crop = crop_face(board, np.array([60, 60, 188, 188]), 16, 0.4)
+    assert np.abs(crop.astype(int) - 100).max() <= 12
+
+
+def test_eyes_are_levelled_and_the_box_moves_up_along_the_face(frontal_landmarks):
+    moved = _moving(frontal_landmarks, np.full((20, 2), 300))
+    upright, none = crop_boxes(moved, 900, 900)
+    assert (none == 0).all()
+    turn = np.array([[0.0, 1.0], [-1.0, 0.0]])
+    middle = np.array([450.0, 450.0])
+    boxes, angles = crop_boxes(
+        (moved + 0.5 - middle) @ turn + middle - 0.5, 900, 900, align_eyes=True
+    )
+    np.testing.assert_allclose(angles, np.pi / 2, atol=1e-3)
+    centres = [(b[:, :2] + b[:, 2:]) / 2 for b in (upright, boxes)]
+    expected = (centres[0] - middle) @ turn + middle
+    np.testing.assert_allclose(centres[1], expected, atol=0.6)
+
+
 @pytest.mark.parametrize("box", [(0, 0, 0, 5), (5, 5, 1, 9), (0, 0, np.nan, 1), (1, 2)])
 def test_no_box_no_crop(frame, box):
     with pytest.raises(ValueError, match="Invalid box"):

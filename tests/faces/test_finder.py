@@ -123,6 +123,27 @@ def test_large_frames_are_reduced_and_boxes_come_back_in_source_pixels(portrait)
     np.testing.assert_allclose(track.landmarks / 7, reference.landmarks, atol=4)
 
 
+def test_the_cnn_finds_a_face_that_the_fast_detector_does_not(portrait):
+    from PIL import Image
+
+    picture = Image.fromarray(portrait).convert("L")
+    tilted = np.array(picture.rotate(55, Image.Resampling.BILINEAR, center=(122, 122)))
+    tilted = np.ascontiguousarray(tilted[30:214, 30:214])
+    assert find_faces(_still(tilted, 20), detector="hog") == []
+    for detector in ("auto", "cnn"):
+        (track,) = find_faces(_still(tilted, 20), detector=detector)
+        assert track.num_frames == 20
+
+
+def test_small_faces_beside_the_main_one_are_not_searched_for(portrait):
+    small = np.full((240, 120, 3), 128, np.uint8)
+    small[60:180] = portrait[::2, ::2]
+    frames = _still(np.concatenate([portrait, np.full_like(small, 128)], axis=1), 20)
+    frames += _still(np.concatenate([portrait, small], axis=1), 40)
+    assert len(find_faces(frames)) == 2
+    assert len(find_faces(frames, main_only=True)) == 1
+
+
 def test_invalid_frames_and_options_are_named():
     with pytest.raises(ValueError, match="Invalid frame"):
         find_faces([np.zeros((4, 4), np.float32)])

@@ -40,7 +40,10 @@ def test_help_names_every_option(capsys):
     text = capsys.readouterr().out
     assert all(
         option in text
-        for option in ("VIDEOS", "STORE", "--workers", "--all-faces", "--min-face")
+        for option in (
+            *("VIDEOS", "STORE", "--workers", "--all-faces", "--min-face"),
+            *("--detector", "--align-eyes"),
+        )
     )
 
 
@@ -52,6 +55,7 @@ def test_help_names_every_option(capsys):
         (["empty/*.mp4", "store"], "matches the pattern"),
         (["text.mp4", "text.mp4/store"], "cannot be written"),
         (["text.mp4", "store", "--workers", "0"], "positive integer"),
+        (["text.mp4", "store", "--detector", "eye"], "invalid choice: 'eye'"),
         (["text.mp4"], "required: STORE"),
         (["", "store"], "path of the videos is empty"),
         (["text.mp4", ""], "path of the store is empty"),
