@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import pytest
 
-from lightly_marlin.data import VideoReader, write_video
+from lightly_marlin.data import write_video
 from lightly_marlin.data.demo import demo_clips
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "preprocess_faces.py"
@@ -22,7 +22,7 @@ needs_proc = pytest.mark.skipif(
 
 def make_long_video(path, minutes):
     """A portrait that talks, 480x360, 25 frames a second; nothing is encoded twice."""
-    (clip,) = demo_clips(1, 100, (360, 480))
+    (clip,) = demo_clips(1, 30, (360, 480))
     # There and back, so that there is no cut where the copies meet.
     write_video(path.with_name("short.mp4"), [*clip.frames, *clip.frames[::-1]])
     with av.open(str(path.with_name("short.mp4"))) as short:
@@ -84,11 +84,3 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
     assert peaks[60] < 1536
     # Landmarks and boxes of 90,000 frames, a few copies of them; no frames.
     assert peaks[60] - peaks[1] < 500
-
-
-def test_long_video_is_what_it_claims(tmp_path):
-    make_long_video(tmp_path / "a.mp4", 1)
-    with VideoReader(tmp_path / "a.mp4") as reader:
-        assert {plane.shape for plane in reader.planes()} == {(360, 480)}
-    assert (reader.num_frames, reader.num_skipped) == (1500, 0)
-    assert reader.fps == 25
