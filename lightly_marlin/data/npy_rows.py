@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["read_rows"]
+__all__ = ["HEADER_BYTES", "read_rows"]
 
-_HEADER_BYTES = 128
+HEADER_BYTES = 128
 """What NumPy writes before the data of any array of few dimensions."""
 
 
@@ -43,11 +43,11 @@ def read_rows(
     dtype = np.dtype(dtype)
     first, stop = (rows[0], rows[-1] + 1) if len(rows) else (0, 0)
     with open(path, "rb", buffering=0) as file:
-        found = _parse_header(file.read(_HEADER_BYTES))
+        found = _parse_header(file.read(HEADER_BYTES))
         if found != (dtype, shape):
             raise ValueError(f"it holds {found[0]} {found[1]}, not {dtype} {shape}")
         per_row = math.prod(shape[1:])
-        file.seek(_HEADER_BYTES + first * per_row * dtype.itemsize)
+        file.seek(HEADER_BYTES + first * per_row * dtype.itemsize)
         values = np.fromfile(file, dtype=dtype, count=(stop - first) * per_row)
     if values.size < (stop - first) * per_row:
         raise ValueError("it is cut off")
@@ -61,7 +61,11 @@ def _parse_header(header: bytes) -> tuple[np.dtype[Any], tuple[int, ...]]:
     file = io.BytesIO(header)
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("its format is not version 1.0 of NumPy's")
-    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
-    if fortran_order or file.tell() != _HEADER_BYTES:
+    try:
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
+    except Exception as error:
+        # A header is Python source: damage shows as whatever its parser raises.
+        raise ValueError("its header is damaged") from error
+    if fortran_order or file.tell() != HEADER_BYTES:
         raise ValueError("its layout is not what a face store writes")
     return dtype, shape

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import secrets
 import shutil
 import time
@@ -19,6 +18,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from lightly_marlin.data.face_store import FaceStore
+from lightly_marlin.data.store_checks import is_whole, read_record
 from lightly_marlin.data.store_format import (
     INDEX_NAME,
     LOCK_NAME,
@@ -70,8 +70,7 @@ class StoreWriter:
             self._lock = _lock(self.path / LOCK_NAME)
         try:
             with self.explained():
-                if (self.path / INDEX_NAME).exists():
-                    FaceStore(self.path)
+                self._check_version()
                 self._remove_unfinished()
                 self.records = self._read_records()
                 self.flush()
@@ -166,6 +165,17 @@ class StoreWriter:
         # by process id, which is the same for two machines or containers at times.
         return self._tracks / f"{_UNFINISHED_PREFIX}{name}-{secrets.token_hex(4)}"
 
+    def _check_version(self) -> None:
+        """Raises UsageError for a store of another version."""
+        if not (self.path / INDEX_NAME).exists():
+            return
+        try:
+            FaceStore(self.path)
+        except UsageError as error:
+            # An index that cannot be read at all is damaged, and is rebuilt below.
+            if error.__cause__ is None:
+                raise
+
     def _remove_unfinished(self) -> None:
         for folder in self._tracks.glob(f"{_UNFINISHED_PREFIX}*"):
             shutil.rmtree(folder, ignore_errors=True)
@@ -173,17 +183,13 @@ class StoreWriter:
             remove_leftovers(self.path / name)
 
     def _read_records(self) -> dict[str, VideoRecord]:
-        """Reads what finished earlier; a damaged record counts as not finished."""
+        """Reads what finished earlier; what is damaged counts as not finished."""
         records = {}
         for folder in self._tracks.iterdir():
             if folder.name.startswith(_UNFINISHED_PREFIX):
                 continue
-            try:
-                text = (folder / VIDEO_NAME).read_text(encoding="utf-8")
-                record = VideoRecord.from_json(json.loads(text))
-            except (FileNotFoundError, NotADirectoryError, ValueError):
-                continue
-            if folder.name == video_id(record.source):
+            record = read_record(folder)
+            if record is not None and is_whole(record, self.path):
                 records[record.source] = record
         return records
 

@@ -1,10 +1,14 @@
 """Preparation in worker processes, of which some die."""
 
+import contextlib
 import os
+import random
+import signal
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -115,3 +119,59 @@ def test_killed_run_is_finished_by_the_next(program, many_videos, tmp_path):
     assert {path: after[path] for path in before} == before
     assert len(FaceStore(store)) == 5
     assert not list(tracks.glob(".*"))
+
+
+def contents(store):
+    paths = [path for path in store.rglob("*") if path.is_file()]
+    return {str(path.relative_to(store)): path.read_bytes() for path in paths}
+
+
+def alive(session):
+    """Processes of a session that still run; those that nobody waited for are dead."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            if os.getsid(int(folder.name)) == session and state not in "ZX":
+                found.append(int(folder.name))
+    return found
+
+
+needs_proc = pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="/proc")
+
+
+@needs_proc
+def test_no_process_outlives_a_killed_run(program, many_videos, tmp_path):
+    run = subprocess.Popen([*program, "2"], start_new_session=True)
+    deadline = time.monotonic() + 60
+    while len(alive(run.pid)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    deadline = time.monotonic() + 20
+    while alive(run.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert alive(run.pid) == []
+
+
+@pytest.mark.slow
+def test_killed_with_all_workers_again_and_again(program, many_videos, tmp_path):
+    """SIGKILL to the whole process group, at moments spread over the run."""
+    store, whole = tmp_path / "store", tmp_path / "whole"
+    started = time.monotonic()
+    subprocess.run([*program[:3], str(whole), "2"], capture_output=True, check=True)
+    seconds = time.monotonic() - started
+    generator = random.Random(0)
+    for _ in range(8):
+        run = subprocess.Popen(
+            [*program, "2"], stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(generator.uniform(0.3, 1.0) * seconds)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        if (store / "index.parquet").exists():
+            for track in FaceStore(store):
+                assert track.frames.shape[0] == track.num_frames
+    subprocess.run([*program, "2"], capture_output=True, check=True)
+    assert contents(store) == contents(whole)
