@@ -56,6 +56,7 @@ from lightly_marlin.visualization import (
     SheetTrack,
     face_sheet,
 )
+from lightly_marlin.visualization.drawing import stack
 
 _DEFAULT_FRAMES = {"png": 6, "gif": 24}
 _GIF_COLUMNS = 3
@@ -328,7 +329,7 @@ def as_sheet_track(track: Track, crops: Sequence[FaceCrop | None]) -> SheetTrack
         f"jitter {row.box_jitter:.4f}",
     ]
     name = f"track {number} · person {person}"
-    return SheetTrack(name, person, " · ".join(details), crops)
+    return SheetTrack(name, person, details, crops)
 
 
 def read_crops(video: Video, track: Track, frames: list[int]) -> list[FaceCrop]:
@@ -359,10 +360,12 @@ def save(pictures: list[Image.Image], path: Path, video: Video) -> None:
             return
         fps = video.tracks[0].fps if video.tracks else 25.0
         pause = 1000 * video.record.num_frames / fps / len(pictures)
-        # One palette for all, or colours would flicker.
-        first = pictures[len(pictures) // 2].quantize(256)
+        # One palette for all, or colours would flicker; an octree, which keeps rare
+        # colours such as that of eyes; no dithering, which shimmers and doubles the file.
+        some = stack(pictures[:: max(1, len(pictures) // 4)])
+        palette = some.quantize(256, Image.Quantize.FASTOCTREE)
         colored = [
-            picture.quantize(palette=first, dither=Image.Dither.FLOYDSTEINBERG)
+            picture.quantize(palette=palette, dither=Image.Dither.NONE)
             for picture in pictures
         ]
         colored[0].save(
