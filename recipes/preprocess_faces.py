@@ -28,7 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lightly_marlin.data import PreparationSummary, prepare_videos
-from lightly_marlin.utils.arguments import RecipeParser
+from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
 
@@ -96,14 +96,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="about the smallest face to look for, in source pixels (default: 40)",
     )
     return parser.parse_args(arguments)
-
-
-def positive_integer(text: str) -> int:
-    """Returns the number that a command line option holds."""
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text}")
-    return value
 
 
 def show_failures(summary: PreparationSummary) -> None:

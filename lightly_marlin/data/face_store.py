@@ -88,20 +88,12 @@ class Track:
     @property
     def landmarks(self) -> npt.NDArray[np.float32]:
         """Landmarks (x, y) in crop pixels: float32 array (num_frames, 68, 2)."""
-        return self._rows("landmarks", range(self.num_frames))
+        return self.read_landmarks(range(self.num_frames))
 
     @property
     def boxes(self) -> npt.NDArray[np.float32]:
         """Crop boxes x0, y0, x1, y1 in source pixels: float32 array (num_frames, 4)."""
-        return self._rows("boxes", range(self.num_frames))
-
-    @property
-    def source_landmarks(self) -> npt.NDArray[np.float32]:
-        """Landmarks (x, y) in source pixels: float32 array (num_frames, 68, 2)."""
-        corners = self.boxes.astype(np.float64)[:, None]
-        scale = (corners[..., 2:] - corners[..., :2]) / CROP_SIZE
-        points = (self.landmarks + 0.5) * scale + corners[..., :2] - 0.5
-        return points.astype(np.float32)
+        return self.read_boxes(range(self.num_frames))
 
     def read_video(self, frames: Sequence[int]) -> npt.NDArray[np.uint8]:
         """Reads some crops.
@@ -132,6 +124,43 @@ class Track:
         """
         bits = self._rows("cells", frames).astype(np.int32)
         return RegionCells(torch.from_numpy(bits))
+
+    def read_boxes(self, frames: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Reads the crop boxes of some frames.
+
+        Args:
+            frames: Indices in [0, num_frames), ascending.
+
+        Returns:
+            float32 array with shape (len(frames), 4): x0, y0, x1, y1 in source pixels.
+
+        Raises:
+            UsageError: If the file is missing or damaged.
+        """
+        return self._rows("boxes", frames)
+
+    def read_landmarks(
+        self, frames: Sequence[int], *, in_source: bool = False
+    ) -> npt.NDArray[np.float32]:
+        """Reads the landmarks of some frames.
+
+        Args:
+            frames: Indices in [0, num_frames), ascending.
+            in_source: Give them in source pixels, not in crop pixels.
+
+        Returns:
+            float32 array with shape (len(frames), 68, 2): x, y.
+
+        Raises:
+            UsageError: If a file is missing or damaged.
+        """
+        landmarks = self._rows("landmarks", frames)
+        if not in_source:
+            return landmarks
+        corners = self.read_boxes(frames).astype(np.float64)[:, None]
+        scale = (corners[..., 2:] - corners[..., :2]) / CROP_SIZE
+        points = (landmarks + 0.5) * scale + corners[..., :2] - 0.5
+        return np.asarray(points, dtype=np.float32)
 
     def _rows(self, name: str, frames: Sequence[int]) -> npt.NDArray[Any]:
         """Reads the entries of some frames from one of the track's arrays."""
