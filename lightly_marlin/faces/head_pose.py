@@ -65,8 +65,8 @@ def head_poses(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:
     - pitch > 0: up;
     - roll > 0: clockwise in the image (the top of the head towards its right).
 
-    Landmarks of a 2-D model shy away from profiles, so that large angles come out too
-    small: of a full profile expect 45 to 70 degrees. Zero pitch is that of a generic
+    The landmarks shy away from profiles, so that large angles come out too small: a
+    head close to profile measures about 50 degrees. Zero pitch is that of a generic
     face; persons differ by some 10 degrees.
 
     Args:
