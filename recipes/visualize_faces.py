@@ -320,7 +320,7 @@ def as_sheet_track(track: Track, crops: Sequence[FaceCrop | None]) -> SheetTrack
         f"coverage {100 * row.coverage:.0f} %",
         f"sharpness {row.sharpness:.2f}",
         f"luma {row.brightness:.0f}",
-        f"yaw {row.yaw:.0f}°",
+        f"yaw {round(row.yaw)}°",
         f"jitter {row.box_jitter:.4f}",
     ]
     name = f"track {number} · person {person}"
