@@ -29,7 +29,7 @@ from rich.text import Text
 
 from lightly_marlin.data import PreparationSummary, prepare_videos
 from lightly_marlin.faces import DETECTORS
-from lightly_marlin.utils.arguments import RecipeParser
+from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, one_line, run_recipe
 from lightly_marlin.utils.errors import UsageError
 
@@ -113,14 +113,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="turn the crops so that the eyes lie on a level",
     )
     return parser.parse_args(arguments)
-
-
-def positive_integer(text: str) -> int:
-    """Returns the number that a command line option holds."""
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text}")
-    return value
 
 
 def show_failures(summary: PreparationSummary) -> None:

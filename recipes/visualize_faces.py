@@ -45,7 +45,7 @@ from lightly_marlin.data import (
 )
 from lightly_marlin.data.store_format import CROP_SIZE, INDEX_NAME, video_id
 from lightly_marlin.faces import regions_from_landmarks
-from lightly_marlin.utils.arguments import RecipeParser
+from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, progress, run_recipe
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
@@ -55,6 +55,7 @@ from lightly_marlin.visualization import (
     SheetFrame,
     SheetTrack,
     face_sheet,
+    write_gif,
 )
 
 _DEFAULT_FRAMES = {"png": 6, "gif": 24}
@@ -138,14 +139,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     options.frames = options.frames or _DEFAULT_FRAMES[options.format]
     return options
-
-
-def positive_integer(text: str) -> int:
-    """Returns the number that a command line option holds."""
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text}")
-    return value
 
 
 @contextlib.contextmanager
@@ -254,6 +247,8 @@ def read_frames(
                     frames.append(mark_faces(video, index, frame, reader.fps))
     except VideoError as error:
         return [], sentence(error.reason)
+    if len(frames) < len(moments):
+        return [], f"The video {video.path} has become shorter: crops only."
     return frames, None
 
 
@@ -268,8 +263,9 @@ def mark_faces(video: Video, index: int, frame: np.ndarray, fps: float) -> Sheet
         if 0 <= place < track.num_frames:
             number, person = numbers(track)
             text = f"{number} / p{person}"
-            box = track.boxes[place] * scale
-            points = (track.source_landmarks[place] + 0.5) * scale - 0.5
+            box = track.read_boxes([place])[0] * scale
+            points = track.read_landmarks([place], in_source=True)[0]
+            points = (points + 0.5) * scale - 0.5
             marks.append(FaceMark(text, person, box, points))
     caption = f"frame {index} · {index / fps:.2f} s"
     return SheetFrame(np.asarray(picture), caption, marks)
@@ -324,18 +320,18 @@ def as_sheet_track(track: Track, crops: Sequence[FaceCrop | None]) -> SheetTrack
         f"coverage {100 * row.coverage:.0f} %",
         f"sharpness {row.sharpness:.2f}",
         f"luma {row.brightness:.0f}",
-        f"yaw {row.yaw:.0f}°",
+        f"yaw {round(row.yaw)}°",
         f"jitter {row.box_jitter:.4f}",
     ]
     name = f"track {number} · person {person}"
-    return SheetTrack(name, person, " · ".join(details), crops)
+    return SheetTrack(name, person, details, crops)
 
 
 def read_crops(video: Video, track: Track, frames: list[int]) -> list[FaceCrop]:
     """Reads some crops of a track with what is known of them."""
     pixels = track.read_video(frames).transpose(1, 2, 3, 0)
     cells = track.read_cells(frames).bits.numpy()
-    landmarks = track.landmarks[frames]
+    landmarks = track.read_landmarks(frames)
     # Full regions are not stored; those from landmarks can be drawn again.
     redrawn = video.record.fingerprint.get("parser") is None
     labels = regions_from_landmarks(landmarks, CROP_SIZE, CROP_SIZE)
@@ -352,26 +348,13 @@ def read_crops(video: Video, track: Track, frames: list[int]) -> list[FaceCrop]:
 
 
 def save(pictures: list[Image.Image], path: Path, video: Video) -> None:
-    """Writes one picture as PNG, several as an endless GIF at the video's pace."""
+    """Writes one picture as PNG, several as a GIF that takes as long as the video."""
     with atomic_write(path) as temporary:
         if path.suffix == ".png":
             pictures[0].save(temporary)
-            return
-        fps = video.tracks[0].fps if video.tracks else 25.0
-        pause = 1000 * video.record.num_frames / fps / len(pictures)
-        # One palette for all, or colours would flicker.
-        first = pictures[len(pictures) // 2].quantize(256)
-        colored = [
-            picture.quantize(palette=first, dither=Image.Dither.FLOYDSTEINBERG)
-            for picture in pictures
-        ]
-        colored[0].save(
-            temporary,
-            save_all=True,
-            append_images=colored[1:],
-            duration=int(np.clip(pause, 60, 500)),
-            loop=0,
-        )
+        else:
+            fps = video.tracks[0].fps if video.tracks else 25.0
+            write_gif(temporary, pictures, video.record.num_frames / fps)
 
 
 if __name__ == "__main__":

@@ -88,28 +88,17 @@ class Track:
     @property
     def landmarks(self) -> npt.NDArray[np.float32]:
         """Landmarks (x, y) in crop pixels: float32 array (num_frames, 68, 2)."""
-        return self._rows("landmarks", range(self.num_frames))
+        return self.read_landmarks(range(self.num_frames))
 
     @property
     def boxes(self) -> npt.NDArray[np.float32]:
         """Crop boxes x0, y0, x1, y1 in source pixels: float32 array (num_frames, 4)."""
-        return self._rows("boxes", range(self.num_frames))
+        return self.read_boxes(range(self.num_frames))
 
     @property
     def angles(self) -> npt.NDArray[np.float32]:
         """Radians, clockwise, by which the boxes are turned: float32 (num_frames,)."""
         return self._rows("angles", range(self.num_frames))
-
-    @property
-    def source_landmarks(self) -> npt.NDArray[np.float32]:
-        """Landmarks (x, y) in source pixels: float32 array (num_frames, 68, 2)."""
-        corners = self.boxes.astype(np.float64)[:, None]
-        scale = (corners[..., 2:] - corners[..., :2]) / CROP_SIZE
-        x, y = np.moveaxis((self.landmarks + 0.5 - CROP_SIZE / 2) * scale, -1, 0)
-        cos, sin = (function(self.angles)[:, None] for function in (np.cos, np.sin))
-        turned = np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
-        middle = (corners[..., :2] + corners[..., 2:]) / 2
-        return (turned + middle - 0.5).astype(np.float32)
 
     def read_video(self, frames: Sequence[int]) -> npt.NDArray[np.uint8]:
         """Reads some crops.
@@ -140,6 +129,47 @@ class Track:
         """
         bits = self._rows("cells", frames).astype(np.int32)
         return RegionCells(torch.from_numpy(bits))
+
+    def read_boxes(self, frames: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Reads the crop boxes of some frames.
+
+        Args:
+            frames: Indices in [0, num_frames), ascending.
+
+        Returns:
+            float32 array with shape (len(frames), 4): x0, y0, x1, y1 in source pixels.
+
+        Raises:
+            UsageError: If the file is missing or damaged.
+        """
+        return self._rows("boxes", frames)
+
+    def read_landmarks(
+        self, frames: Sequence[int], *, in_source: bool = False
+    ) -> npt.NDArray[np.float32]:
+        """Reads the landmarks of some frames.
+
+        Args:
+            frames: Indices in [0, num_frames), ascending.
+            in_source: Give them in source pixels, not in crop pixels.
+
+        Returns:
+            float32 array with shape (len(frames), 68, 2): x, y.
+
+        Raises:
+            UsageError: If a file is missing or damaged.
+        """
+        landmarks = self._rows("landmarks", frames)
+        if not in_source:
+            return landmarks
+        from lightly_marlin.faces.crop import landmarks_to_source
+
+        return landmarks_to_source(
+            landmarks,
+            self.read_boxes(frames),
+            CROP_SIZE,
+            self._rows("angles", frames),
+        )
 
     def _rows(self, name: str, frames: Sequence[int]) -> npt.NDArray[Any]:
         """Reads the entries of some frames from one of the track's arrays."""

@@ -11,7 +11,13 @@ from lightly_marlin.faces.chip import face_roll
 from lightly_marlin.faces.luma import check_frame
 from lightly_marlin.faces.smoothing import smooth_gaussian
 
-__all__ = ["CROP_PADDING", "crop_boxes", "crop_face", "landmarks_to_crop"]
+__all__ = [
+    "CROP_PADDING",
+    "crop_boxes",
+    "crop_face",
+    "landmarks_to_crop",
+    "landmarks_to_source",
+]
 
 CROP_PADDING = 1.7
 """Side of the crop over the side of the detector's box: forehead, chin and hair fit."""
@@ -226,7 +232,41 @@ def landmarks_to_crop(
     scale = size / (corners[:, None, 2:] - corners[:, None, :2])
     offsets = points + 0.5 - centres
     if angles is not None:
-        cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
-        x, y = offsets[..., 0], offsets[..., 1]
-        offsets = np.stack([cos * x + sin * y, cos * y - sin * x], axis=-1)
+        offsets = _turned(offsets, -np.asarray(angles, dtype=np.float64))
     return (offsets * scale + size / 2 - 0.5).astype(np.float32)
+
+
+def landmarks_to_source(
+    landmarks: NDArray[np.floating],
+    boxes: NDArray[np.floating],
+    size: int = 224,
+    angles: NDArray[np.floating] | None = None,
+) -> NDArray[np.float32]:
+    """Inverts `landmarks_to_crop`.
+
+    Args:
+        landmarks: Array with shape (n, 68, 2): x, y in crop pixels.
+        boxes: Array with shape (n, 4): the crop boxes in source pixels.
+        size: Side of the crops in pixels.
+        angles: Array with shape (n,): by how much the boxes are turned, in radians;
+            None for upright ones.
+
+    Returns:
+        float32 array with shape (n, 68, 2): x, y in source pixels.
+    """
+    corners = np.asarray(boxes, dtype=np.float64)[:, None]
+    offsets = np.asarray(landmarks, dtype=np.float64) + 0.5 - size / 2
+    offsets = offsets * (corners[..., 2:] - corners[..., :2]) / size
+    if angles is not None:
+        offsets = _turned(offsets, np.asarray(angles, dtype=np.float64))
+    centres = (corners[..., :2] + corners[..., 2:]) / 2
+    return (offsets + centres - 0.5).astype(np.float32)
+
+
+def _turned(
+    offsets: NDArray[np.float64], angles: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Turns offsets (n, k, 2) by angles (n,), clockwise on the screen."""
+    cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
+    x, y = offsets[..., 0], offsets[..., 1]
+    return np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)

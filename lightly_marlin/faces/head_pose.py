@@ -1,9 +1,12 @@
 """Where a head points, from its 68 landmarks.
 
-A rigid set of 3-D points, one for each landmark that moves little with expression, is
-fitted to the landmarks under scaled orthographic projection: the best affine map comes
-from one matrix product, the rotation is the nearest one to it. All frames are solved
-together; there is no iteration.
+A rigid set of 3-D points is fitted to the landmarks under scaled orthographic
+projection: the best affine map comes from one matrix product, the rotation is the
+nearest one to it. All frames are solved together; there is no iteration.
+
+The points are those of nose and corners of the eyes. Brows, mouth and chin move with
+expression, and a smile would read as a nod; the jaw's landmarks slide along the outline
+of the face as it turns.
 
 The points are our own: widths and heights follow published means of adult faces [0],
 moved to where the landmarks are annotated; depths are estimates from the same
@@ -34,9 +37,8 @@ _HALF_FACE: dict[int, tuple[float, float, float]] = {
     33: (0.0, 0.0, 0.0),  # base of the nose
     36: (-45.0, -41.0, 26.0),  # outer corners of the eyes
     39: (-16.5, -40.0, 15.0),  # inner corners of the eyes
-    48: (-26.0, 24.0, 10.0),  # corners of the mouth
 }
-_MIRRORED = {31: 35, 36: 45, 39: 42, 48: 54}
+_MIRRORED = {31: 35, 36: 45, 39: 42}
 
 
 def _model() -> tuple[list[int], NDArray[np.float64]]:
@@ -65,9 +67,9 @@ def head_poses(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:
     - pitch > 0: up;
     - roll > 0: clockwise in the image (the top of the head towards its right).
 
-    Landmarks of a 2-D model shy away from profiles, so that large angles come out too
-    small: of a full profile expect 45 to 70 degrees. Zero pitch is that of a generic
-    face; persons differ by some 10 degrees.
+    The landmarks shy away from profiles, so that large angles come out too small: a
+    head half turned to profile measures 30 to 40 degrees, one close to it some 45. Zero
+    pitch is that of a generic face; persons differ by some 10 degrees.
 
     Args:
         landmarks:

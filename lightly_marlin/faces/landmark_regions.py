@@ -36,7 +36,7 @@ _HAIR_BESIDE = 0.13
 _FOREHEAD_BEHIND = 0.12
 _CROWN_BEHIND = 0.35
 _HEAD_BEHIND = 0.45
-_HAIR_HIDDEN = np.deg2rad(35.0)
+_HAIR_HIDDEN = np.deg2rad(30.0)
 
 # How far the hair goes on below the line of the ears, as an angle of its arc.
 _HAIR_DROP = np.deg2rad(12.0)

@@ -1,13 +1,13 @@
-"""A command-line parser whose errors are one line, as all errors of recipes are."""
+"""Command lines of recipes, whose errors are one line, as all errors of recipes are."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import NoReturn
 
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["RecipeParser"]
+__all__ = ["RecipeParser", "positive_integer"]
 
 
 class RecipeParser(ArgumentParser):
@@ -16,3 +16,15 @@ class RecipeParser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises UsageError with the message and a pointer to --help."""
         raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def positive_integer(text: str) -> int:
+    """Returns the number that an option holds; the `type` of an `argparse` option.
+
+    Raises:
+        ArgumentTypeError: If it is no integer of at least 1.
+    """
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise ArgumentTypeError(f"must be a positive integer, got {text}")
+    return value

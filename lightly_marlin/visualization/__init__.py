@@ -1,5 +1,6 @@
 """Pictures of masks, reconstructions, faces and stores, for people to look at."""
 
+from lightly_marlin.visualization.animation import write_gif
 from lightly_marlin.visualization.example_sheet import (
     Example,
     ExampleRow,
@@ -31,4 +32,5 @@ __all__ = [
     "paint_cells",
     "paint_labels",
     "reconstruction_sheet",
+    "write_gif",
 ]

@@ -106,11 +106,14 @@ class FaceCrop:
 
 @dataclass(frozen=True)
 class SheetTrack:
-    """A track: its name, person, details, and crops; None stands for an absent face."""
+    """A track: its name, person, details, and crops; None stands for an absent face.
+
+    Of the details, as many are shown as fit on the line.
+    """
 
     name: str
     person: int
-    details: str
+    details: Sequence[str]
     crops: Sequence[FaceCrop | None]
 
 
@@ -235,8 +238,10 @@ def _track(track: SheetTrack, width: int) -> Image.Image:
     draw.rounded_rectangle((0, 4, 14, 18), 3, fill=color)
     draw_text(draw, (24, 11), track.name, 16, INK, "lm")
     left = 24 + text_width(track.name, 16) + 14
-    details = fit_text(track.details, 13, width - left)
-    draw_text(draw, (left, 12), details, 13, SOFT, "lm")
+    details = list(track.details)
+    while text_width(" · ".join(details), 13) > width - left:
+        details.pop()
+    draw_text(draw, (left, 12), " · ".join(details), 13, SOFT, "lm")
     columns = [_crop_pictures(crop) for crop in track.crops]
     captions = ["" if crop is None else crop.caption for crop in track.crops]
     if len(columns) == 1:

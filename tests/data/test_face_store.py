@@ -77,10 +77,15 @@ def test_track_cells_are_exact(store):
 def test_landmarks_return_to_the_source(store):
     """`FakeFinder` puts them on a ring of 0.3 sides about the middle of the box."""
     track = store[0]
-    middles = (track.boxes[:, :2] + track.boxes[:, 2:]) / 2
-    np.testing.assert_allclose(track.source_landmarks.mean(axis=1), middles, atol=0.01)
-    radius = np.linalg.norm(track.source_landmarks - middles[:, None], axis=-1)
+    boxes = track.read_boxes([3, 30])
+    np.testing.assert_array_equal(boxes, track.boxes[[3, 30]])
+    points = track.read_landmarks([3, 30], in_source=True)
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    np.testing.assert_allclose(points.mean(axis=1), middles, atol=0.01)
+    radius = np.linalg.norm(points - middles[:, None], axis=-1)
     np.testing.assert_allclose(radius, 0.3 * 60, atol=0.01)
+    crop = track.read_landmarks([3, 30])
+    np.testing.assert_array_equal(crop, track.landmarks[[3, 30]])
 
 
 def test_records_are_those_of_the_videos(store):

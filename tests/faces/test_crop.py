@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from lightly_marlin.faces.crop import crop_boxes, crop_face, landmarks_to_crop
+from lightly_marlin.faces.crop import (
+    crop_boxes,
+    crop_face,
+    landmarks_to_crop,
+    landmarks_to_source,
+)
 
 
 @pytest.fixture
@@ -56,6 +61,15 @@ def test_a_turned_crop_shows_a_landmark_where_it_says(angle):
     rows, columns = np.mgrid[:224, :224]
     assert (weights * columns).sum() / weights.sum() == pytest.approx(x, abs=0.5)
     assert (weights * rows).sum() / weights.sum() == pytest.approx(y, abs=0.5)
+
+
+@pytest.mark.parametrize("angles", [None, np.array([0.4, -2.0])])
+def test_landmarks_come_back_to_the_source(angles, frontal_landmarks):
+    landmarks = np.stack([frontal_landmarks, frontal_landmarks + 30])
+    boxes = np.array([[10.0, 20, 200, 210], [-30.0, 40, 90, 160]])
+    moved = landmarks_to_crop(landmarks, boxes, 224, angles)
+    back = landmarks_to_source(moved, boxes, 224, angles)
+    np.testing.assert_allclose(back, landmarks, atol=1e-3)
 
 
 def test_a_crop_turned_by_a_quarter_is_the_frame_turned_back(frame):

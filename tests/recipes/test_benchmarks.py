@@ -78,3 +78,12 @@ def test_demo_training__picture_of_a_run(tmp_path):
     with Image.open(tmp_path / "demo.png") as picture:
         assert picture.size == (200, 400)
         assert picture.convert("RGB").getpixel((5, 5)) == (255, 0, 0)
+
+
+@pytest.mark.slow
+def test_faces_picture__runs(tmp_path):
+    """The README's picture: the sheet of one clip with one face in every frame."""
+    run("faces_picture", "--results", tmp_path)
+    with Image.open(tmp_path / "faces.png") as picture:
+        assert picture.width == 900
+        assert picture.height > 700

@@ -129,6 +129,25 @@ def test_visualize_faces__another_parser_keeps_cells_only(
     assert labels == [None, None]
 
 
+def test_visualize_faces__a_video_that_became_shorter(store, recipe):
+    opened = FaceStore(store)
+    video = recipe.collect(opened, opened.records(), {})[1]
+    frames, note = recipe.read_frames(video, [3, 19, 400])
+    assert frames == []
+    assert "has become shorter: crops only" in note
+    frames, note = recipe.read_frames(video, [3, 19])
+    assert [frame.caption for frame in frames] == [
+        "frame 3 · 0.12 s",
+        "frame 19 · 0.76 s",
+    ]
+    assert note is None
+    (mark,) = frames[0].marks
+    track = video.tracks[0]
+    np.testing.assert_allclose(mark.box, track.boxes[3])
+    inside = (mark.landmarks > mark.box[:2]) & (mark.landmarks < mark.box[2:])
+    assert inside.all()
+
+
 def test_visualize_faces__tracks_are_limited(store, recipe, tmp_path, visualize_faces):
     options = ("--max-tracks", 1, "--frames", 2)
     assert visualize_faces(store, tmp_path / "sheets", *options) == 0

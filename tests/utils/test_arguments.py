@@ -1,6 +1,8 @@
+from argparse import ArgumentTypeError
+
 import pytest
 
-from lightly_marlin.utils.arguments import RecipeParser
+from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.errors import UsageError
 
 
@@ -12,3 +14,10 @@ def test_recipe_parser__error_is_one_line():
     ):
         parser.parse_args(["--steps", "x"])
     assert parser.parse_args(["--steps", "3"]).steps == 3
+
+
+def test_positive_integer():
+    assert positive_integer("12") == 12
+    for text in ("0", "-1", "1.5", "", "many"):
+        with pytest.raises(ArgumentTypeError, match="must be a positive integer"):
+            positive_integer(text)

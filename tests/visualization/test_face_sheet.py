@@ -52,7 +52,7 @@ def test_wide_frames_take_two_rows():
 
 def test_three_pictures_per_crop():
     crops = [_crop(40), None, _crop(60, labels=False)]
-    track = SheetTrack("track 0", 0, "", crops)
+    track = SheetTrack("track 0", 0, [], crops)
     sheet = face_sheet("a", "", [], [track], num_columns=3)
     for level, rows in ((40, 3), (60, 2)):
         found = _where(sheet, (level,) * 3)
@@ -61,7 +61,9 @@ def test_three_pictures_per_crop():
 
 
 def test_a_single_crop_shows_them_side_by_side():
-    sheet = face_sheet("a", "", [], [SheetTrack("t", 0, "", [_crop(40)])])
+    sheet = face_sheet(
+        "a", "", [], [SheetTrack("t", 0, ["x" * 200, "y" * 200], [_crop(40)])]
+    )
     rows, columns = _where(sheet, (40, 40, 40))
     assert rows.max() - rows.min() == 223
     assert columns.max() - columns.min() == 3 * 224 + 2 * 8 - 1

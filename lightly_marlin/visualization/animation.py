@@ -1,0 +1,43 @@
+"""Moving pictures that play anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from lightly_marlin.visualization.drawing import stack
+
+__all__ = ["write_gif"]
+
+_PALETTE_FROM = 4
+_PAUSES = (60, 500)
+
+
+def write_gif(
+    path: Path | str, pictures: Sequence[Image.Image], seconds: float
+) -> None:
+    """Writes pictures as a GIF that plays for ever.
+
+    Args:
+        path: The file to write.
+        pictures: RGB images of one size, at least one.
+        seconds: How long one round takes; each picture stands for 60 to 500 ms, though.
+    """
+    # One palette for all, or colours would flicker; an octree keeps rare colours, such
+    # as that of eyes; dithering would shimmer and double the size of the file.
+    step = max(1, len(pictures) // _PALETTE_FROM)
+    palette = stack(pictures[::step]).quantize(256, Image.Quantize.FASTOCTREE)
+    colored = [
+        picture.quantize(palette=palette, dither=Image.Dither.NONE)
+        for picture in pictures
+    ]
+    pause = round(1000 * seconds / len(pictures))
+    colored[0].save(
+        path,
+        save_all=True,
+        append_images=colored[1:],
+        duration=min(max(pause, _PAUSES[0]), _PAUSES[1]),
+        loop=0,
+    )
