@@ -98,7 +98,7 @@ def test_mutated_stores(prepared, tmp_path):
 
 @pytest.mark.slow
 def test_many_mutated_stores(prepared, tmp_path):
-    for number in range(60, 600):
+    for number in range(60, 300):
         damage_and_repair(prepared, tmp_path, number)
 
 
