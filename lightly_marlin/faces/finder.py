@@ -15,10 +15,11 @@ from lightly_marlin.faces.cnn_rhythm import CnnRhythm
 from lightly_marlin.faces.dlib_models import Detection, DlibDetector, DlibLandmarks
 from lightly_marlin.faces.dlib_networks import DlibCnnDetector, DlibEmbedder
 from lightly_marlin.faces.face_search import search_with_cnn, search_with_hog
-from lightly_marlin.faces.follower import FaceFollower, FaceTools, Sighting
+from lightly_marlin.faces.follower import FaceFollower, FaceTools
 from lightly_marlin.faces.luma import luma_plane
 from lightly_marlin.faces.scene_cuts import SceneCuts
 from lightly_marlin.faces.search_rhythm import SearchRhythm
+from lightly_marlin.faces.sighting import Sighting
 from lightly_marlin.faces.track import FaceTrack
 from lightly_marlin.faces.track_assembly import TrackAssembly
 from lightly_marlin.faces.trajectory import Trajectory

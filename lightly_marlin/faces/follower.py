@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lightly_marlin.faces.boxes import box_inside, box_iou, box_side, face_boxes
-from lightly_marlin.faces.chip import CHIP_FACE, CHIP_SIZE, FaceChip, face_roll
+from lightly_marlin.faces.boxes import box_inside, box_iou, box_side
+from lightly_marlin.faces.chip import CHIP_FACE, FaceChip
 from lightly_marlin.faces.dlib_models import (
     Detection,
     DlibDetector,
@@ -16,10 +16,11 @@ from lightly_marlin.faces.dlib_models import (
     DlibTracker,
 )
 from lightly_marlin.faces.dlib_networks import DlibCnnDetector, DlibEmbedder
-from lightly_marlin.faces.landmark_fit import fit_spread
+from lightly_marlin.faces.face_fitter import FaceFitter
 from lightly_marlin.faces.luma import resize_plane
+from lightly_marlin.faces.sighting import Portrait, Sighting
 
-__all__ = ["FaceFollower", "FaceTools", "Portrait", "Sighting"]
+__all__ = ["FaceFollower", "FaceTools"]
 
 # The detector looks at the chip of the expected face, resized so that the face is this
 # large: its window is 80 pixels, and there is room for a face that is nearer.
@@ -44,14 +45,10 @@ _MIN_TRACKER_SCORE = 6.0
 _MIN_INSIDE = 0.6
 _MIN_SIDE = 16.0
 
-# Landmarks of a face that moved by more than this share of its side, or turned by more
-# than this angle, are fitted again.
-_REFIT_SHIFT = 0.06
-_REFIT_ROLL = 0.1
-
-# A new face is fitted at these tilts, too, if its landmarks do not sit well upright.
-_ROLLS = (0.6, -0.6, 1.1, -1.1)
-_GOOD_SPREAD = 0.015
+# Landmarks that lie elsewhere than the detection, or did not sit well at the last look,
+# are fitted to the detection as well, and the better ones stay.
+_AGREEING_IOU = 0.75
+_DOUBTFUL_SPREAD = 0.02
 
 # Every so many looks of the detector, the landmarks are fitted from other starts, too.
 _SPREAD_EVERY = 3
@@ -78,42 +75,6 @@ class FaceTools:
     embedder: DlibEmbedder = field(default_factory=DlibEmbedder)
     cnn: DlibCnnDetector | None = None
     cnn_only: bool = False
-
-
-@dataclass(frozen=True)
-class Sighting:
-    """A face in one frame.
-
-    Attributes:
-        box: float64 array with shape (4,): the detector's box in plane pixels.
-        landmarks: float32 array with shape (68, 2): x, y in plane pixels.
-        score: Detection score, or None if no detector saw the face in this frame.
-        spread: How far fits of the landmarks from other starts differ, as a share of
-            the face's side; None where it was not measured.
-    """
-
-    box: NDArray[np.float64]
-    landmarks: NDArray[np.float32]
-    score: float | None
-    spread: float | None = None
-
-    @property
-    def roll(self) -> float:
-        """Angle of the face in radians."""
-        return face_roll(self.landmarks)
-
-
-@dataclass(frozen=True)
-class Portrait:
-    """A face that was clearly seen.
-
-    Attributes:
-        index: Frames since the first one of the follower.
-        image: uint8 luma with shape (150, 150), upright.
-    """
-
-    index: int
-    image: NDArray[np.uint8]
 
 
 class FaceFollower:
@@ -152,6 +113,7 @@ class FaceFollower:
             max_unseen: Give up after so many frames without a detection.
         """
         self._tools = tools
+        self._fitter = FaceFitter(tools.landmarks)
         self._check_every = check_every
         self._max_unseen = max_unseen
         self._tracker: DlibTracker | None = None
@@ -159,8 +121,9 @@ class FaceFollower:
         self._checked_box = detection.box
         self.portraits: list[Portrait] = []
         self.touches: list[int] = []
-        self.sightings = [self._first(plane, detection)]
+        self.sightings = [self._fitter.fit_tilted(plane, detection)]
         self._num_checks = 0
+        self._last_spread = 0.0
         self._examine(plane)
         self.num_unseen = 0
         self.num_detected = 1
@@ -189,7 +152,7 @@ class FaceFollower:
             return self._step_tracker(self._tracker, plane)
         self._planes.append(plane)
         last = self.sightings[-1]
-        sighting = self._fit(plane, last.box, last.roll)
+        sighting = self._fitter.fit(plane, last.box, last.roll)
         self.sightings.append(sighting)
         drifted = not self._plausible(sighting.box, plane)
         if not drifted and not self._is_check_due(sighting.box):
@@ -208,13 +171,12 @@ class FaceFollower:
             detection: The face, in plane pixels.
         """
         last = self.sightings[-1]
-        if self._tracker is None and _iou(last.box, detection.box) > 0.6:
+        agrees = _iou(last.box, detection.box) > _AGREEING_IOU
+        if self._tracker is None and agrees and not self._is_doubtful:
             # The landmarks sit well; the detector's box is coarser than theirs.
             self.sightings[-1] = replace(last, score=detection.score)
         else:
-            self.sightings[-1] = self._fit(
-                plane, detection.box, last.roll, detection.score
-            )
+            self._fit_again(plane, detection)
         self.num_detected += last.score is None
         self._tracker = None
         self._planes = [plane]
@@ -243,11 +205,38 @@ class FaceFollower:
         """Notes that another face is near in the last frame."""
         self.touches.append(len(self.sightings) - 1)
 
+    @property
+    def _is_doubtful(self) -> bool:
+        """Whether the landmarks did not sit well when they were last measured."""
+        return self._last_spread > _DOUBTFUL_SPREAD
+
+    def _fit_again(self, plane: NDArray[np.uint8], detection: Detection) -> None:
+        """Fits the last landmarks to a detection, and those since the one before."""
+        roll = self.sightings[-1].roll
+        fitted = self._fitter.fit(plane, detection.box, roll, detection.score)
+        if self._tracker is not None:
+            self.sightings[-1] = fitted
+            return
+        self.sightings[-1] = self._fitter.better(
+            plane, replace(self.sightings[-1], score=detection.score), fitted
+        )
+        self._last_spread = self.sightings[-1].spread or 0.0
+        # On the way here, the face may have been lost without being missed.
+        count = len(self._planes) - 1
+        first, last = self.sightings[-1 - count].box, self.box
+        for step in range(1, count):
+            index = step - 1 - count
+            share = step / count
+            between = (1 - share) * first + share * last
+            sighting, plane = self.sightings[index], self._planes[step]
+            fitted = self._fitter.fit(plane, between, sighting.roll)
+            self.sightings[index] = self._fitter.better(plane, sighting, fitted)
+
     def _is_check_due(self, box: NDArray[np.float64]) -> bool:
         """Returns whether the detector is to look: after a time, or a movement."""
         shift = np.abs(box - self._checked_box).max() / box_side(box)
         patience = self._check_every
-        if self.num_detected < _CERTAIN_AFTER:
+        if self.num_detected < _CERTAIN_AFTER or self._is_doubtful:
             patience = min(patience, _FIRST_CHECKS_EVERY)
         return self.num_unseen >= patience or bool(shift > _CHECK_SHIFT)
 
@@ -259,60 +248,17 @@ class FaceFollower:
             return True
         return index - last >= max(_PORTRAIT_EVERY, index // _PORTRAIT_RATE)
 
-    def _first(self, plane: NDArray[np.uint8], detection: Detection) -> Sighting:
-        """Fits landmarks to a face of unknown tilt: the best of several fits."""
-        best = self._measured(
-            plane, self._fit(plane, detection.box, 0.0, detection.score)
-        )
-        for roll in _ROLLS:
-            if (best.spread or 0.0) < _GOOD_SPREAD:
-                break
-            other = self._measured(
-                plane, self._fit(plane, detection.box, roll, detection.score)
-            )
-            best = min(best, other, key=lambda one: one.spread or 0.0)
-        return best
-
-    def _measured(self, plane: NDArray[np.uint8], sighting: Sighting) -> Sighting:
-        """Returns a sighting with its spread."""
-        chip = FaceChip.cut(plane, sighting.box, sighting.roll)
-        landmarks = chip.points_to_chip(sighting.landmarks + 0.5) - 0.5
-        spread = fit_spread(self._tools.landmarks, chip.image, landmarks)
-        return replace(sighting, spread=spread)
-
     def _examine(self, plane: NDArray[np.uint8]) -> None:
         """Measures how well the landmarks sit, and takes a portrait if one is due."""
         last = self.sightings[-1]
         if last.spread is None:
-            self.sightings[-1] = last = self._measured(plane, last)
+            self.sightings[-1] = last = self._fitter.measured(plane, last)
+        self._last_spread = last.spread or 0.0
         if self._is_portrait_due():
             chip = FaceChip.cut(plane, last.box, last.roll)
             landmarks = chip.points_to_chip(last.landmarks + 0.5) - 0.5
             image = self._tools.embedder.portrait(chip.image, landmarks)
             self.portraits.append(Portrait(len(self.sightings) - 1, image))
-
-    def _fit(
-        self,
-        plane: NDArray[np.uint8],
-        box: NDArray[np.float64],
-        roll: float,
-        score: float | None = None,
-    ) -> Sighting:
-        """Fits landmarks in a box, twice if they say that the face is elsewhere."""
-        landmarks = self._landmarks(FaceChip.cut(plane, box, roll))
-        fitted, turned = face_boxes(landmarks[None])[0], face_roll(landmarks)
-        moved = np.abs(fitted - box).max() > _REFIT_SHIFT * box_side(box)
-        if moved or abs(turned - roll) > _REFIT_ROLL:
-            landmarks = self._landmarks(FaceChip.cut(plane, fitted, turned))
-            fitted = face_boxes(landmarks[None])[0]
-        return Sighting(fitted, landmarks, score)
-
-    def _landmarks(self, chip: FaceChip) -> NDArray[np.float32]:
-        """Returns the landmarks (68, 2) of a chip's face in plane pixels."""
-        edges = 0.5 * np.array([CHIP_SIZE - CHIP_FACE, CHIP_SIZE + CHIP_FACE])
-        box = edges[[0, 0, 1, 1]]
-        points = self._tools.landmarks(chip.image, box[None])[0]
-        return (chip.points_to_plane(points + 0.5) - 0.5).astype(np.float32)
 
     def _plausible(self, box: NDArray[np.float64], plane: NDArray[np.uint8]) -> bool:
         """Returns whether a face in `box` can be seen in the plane at all."""
@@ -362,7 +308,7 @@ class FaceFollower:
         if lost or self.num_unseen > self._max_unseen:
             return False
         roll = self.sightings[-1].roll
-        landmarks = self._landmarks(FaceChip.cut(plane, box, roll))
+        landmarks = self._fitter.landmarks(FaceChip.cut(plane, box, roll))
         self.sightings.append(Sighting(box, landmarks, None))
         detection = self._check(plane, box, roll)
         if detection is not None:

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from lightly_marlin.faces.follower import Portrait
+from lightly_marlin.faces.sighting import Portrait
 from lightly_marlin.faces.trajectory import Trajectory
 from lightly_marlin.utils.dependency import require
 

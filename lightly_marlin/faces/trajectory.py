@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightly_marlin.faces.boxes import box_iou, face_boxes
-from lightly_marlin.faces.follower import Portrait, Sighting
+from lightly_marlin.faces.sighting import Portrait, Sighting
 
 __all__ = ["Trajectory", "join_trajectories"]
 

@@ -23,7 +23,7 @@ def _frames(path, first, last):
     [
         ("talking_head_profile_01.mp4", 0, 40),
         ("expression_change_01.mp4", 100, 130),
-        ("occlusion_hand_sign_01.mkv", 0, 40),
+        ("occlusion_hand_sign_01.mkv", 0, 63),
     ],
 )
 def test_a_face_that_turns_or_is_covered_is_followed(real_videos, name, first, last):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from lightly_marlin.faces.follower import Portrait
 from lightly_marlin.faces.people import PeopleTeller
+from lightly_marlin.faces.sighting import Portrait
 from lightly_marlin.faces.trajectory import Trajectory
 
 

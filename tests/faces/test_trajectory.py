@@ -1,6 +1,6 @@
 import numpy as np
 
-from lightly_marlin.faces.follower import Sighting
+from lightly_marlin.faces.sighting import Sighting
 from lightly_marlin.faces.trajectory import Trajectory, join_trajectories
 
 
