@@ -197,6 +197,8 @@ def measure_speed(clips: list[Clip], folder: Path, rounds: int) -> list[dict[str
     paths = {clip.path.name: clip.path for clip in clips}
     for size_name, size in SIZES.items():
         for name in SPEED_CLIPS:
+            if name not in paths:
+                continue
             long, short = folder / f"long-{name}", folder / f"short-{name}"
             rescale(paths[name], size, long, 180)
             rescale(paths[name], size, short, 24)

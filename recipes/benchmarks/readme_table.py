@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,37 @@ def make_table(machine: str) -> str:
         f"{size['reference'] / 1000:.0f} kB a frame | "
         f"**1/{loader['size_ratio']:.0f}** |"
     )
+    lines += face_lines(read_result("faces", machine))
     return "\n".join(lines) + "\n\n" + make_caption(step["machine"])
+
+
+def face_lines(faces: dict[str, Any]) -> list[str]:
+    """Returns the rows on preparing faces."""
+    clips = faces["coverage"]
+    right = sum(clip["right"] for clip in clips)
+    lines = [
+        f"| real clips in which faces are found and followed as they must be | {right} "
+        f"of {len(clips)} | | |"
+    ]
+    ours = statistics.median(row["ours"] for row in faces["jitter"])
+    theirs = statistics.median(row["detector_every_frame"] for row in faces["jitter"])
+    lines.append(
+        f"| jitter of the crop, in face widths, median of {len(faces['jitter'])} clips "
+        f"| {ours:.4f} | {theirs:.4f}, the detector's box in every frame | "
+        f"**1/{theirs / ours:.0f}** |"
+    )
+    for size in sorted({row["size"] for row in faces["speed"]}, key=len):
+        ways = [row["ways"] for row in faces["speed"] if row["size"] == size]
+        mine, other = (
+            statistics.median(way[name]["median"] for way in ways)
+            for name in ("ours", "every_frame_enlarged")
+        )
+        lines.append(
+            f"| preparing faces, {size.replace('x', '×')}, one core, median of "
+            f"{len(ways)} clips | {mine:.0f} frames/s | {other:.1f} frames/s, "
+            f"searching every frame for faces as small | **{mine / other:.0f}×** |"
+        )
+    return lines
 
 
 def make_caption(machine: dict[str, Any]) -> str:

@@ -2,13 +2,19 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import skimage.data
 import torch
 from PIL import Image
+
+from lightly_marlin.data import write_video
+from lightly_marlin.utils.errors import UsageError
 
 BENCHMARKS = Path(__file__).parents[2] / "recipes" / "benchmarks"
 
@@ -17,6 +23,8 @@ def load(name, monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
+    # Dataclasses look up their module by its name.
+    monkeypatch.setitem(sys.modules, name, module)
     spec.loader.exec_module(module)
     return module
 
@@ -68,6 +76,78 @@ def test_loader__runs(tmp_path):
     result = read_result(tmp_path, "loader")
     assert result["speedup"] > 0
     assert result["size_ratio"] > 1
+
+
+TABLE = """
+| our name | repo | path | licence | shows | size | codec | det5 | rate25 | w | note |
+|---|---|---|---|---|---|---|---|---|---|---|
+| videos/wild_talking_01.mp4 | - | - | - | a face | - | - | - | 1.0 | - | - |
+| videos/no_face_animation_01.mp4 | - | - | - | no face | - | - | - | 0.0 | - | - |
+| images/one.jpg | - | - | - | a picture | - | - | - | 1.0 | - | - |
+"""
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """Two clips with the names of real ones, and their table."""
+    portrait = np.ascontiguousarray(skimage.data.astronaut()[:240, 100:340])
+    wall = np.full_like(portrait, 90)
+    data = tmp_path / "data"
+    (data / "videos").mkdir(parents=True)
+    write_video(data / "videos" / "wild_talking_01.mp4", [portrait] * 20)
+    write_video(data / "videos" / "no_face_animation_01.mp4", [wall] * 20)
+    (data / "SOURCES.md").write_text(TABLE)
+    return data
+
+
+def test_faces__judges_what_must_be_found(monkeypatch):
+    module = load("faces_clips", monkeypatch)
+    path = Path("videos")
+
+    def right(name, frames, main, every, rate=1.0):
+        clip = module.Clip(path / name, frames, rate)
+        return module.judge(clip, main, every)["right"]
+
+    whole = [(0, 100, "a")]
+    assert right("any.mp4", 100, whole, whole)
+    assert not right("any.mp4", 100, [(0, 98, "a")], whole)
+    assert right("any.mp4", 100, [], [], rate=0.5)
+    assert not right("no_face_animation_01.mp4", 95, [], whole)
+    cut = "face_then_no_face_01.mov"
+    assert right(cut, 169, [], [(2, 74, "a")])
+    assert not right(cut, 169, [], [(2, 76, "a")])
+    assert not right(cut, 169, [], [(0, 72, "a"), (90, 120, "b")])
+    pair = "multi_face_pair_01.mp4"
+    assert right(pair, 56, [], [(0, 56, "a"), (0, 56, "b")])
+    assert not right(pair, 56, [], [(0, 56, "a"), (0, 56, "a")])
+    assert right("short.mp4", 15, [], [])
+    assert not right("multi_face_crowd_01.mp4", 105, [], whole)
+
+
+def test_faces__runs(tmp_path, clips, monkeypatch):
+    module = load("faces", monkeypatch)
+    monkeypatch.setattr(module, "SIZES", {"240x240": (240, 240)})
+    affinity = os.sched_getaffinity(0)
+    options = ["--rounds", "2", "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", ["faces.py", str(clips), *options])
+    try:
+        assert module.main() == 0
+    finally:
+        os.sched_setaffinity(0, affinity)
+    result = read_result(tmp_path / "out", "faces")
+    assert [row["tracks"] for row in result["coverage"]] == [[[0, 20]], []]
+    assert result["jitter"][0]["ours"] < 0.01
+    assert result["speed"][0]["ways"]["ours"]["median"] > 0
+    assert result["workers"]["efficiency_of_two"] > 0
+
+
+def test_faces__needs_a_table_of_clips(tmp_path, monkeypatch):
+    module = load("faces_clips", monkeypatch)
+    with pytest.raises(UsageError, match=r"holds no SOURCES\.md"):
+        module.read_clips(tmp_path)
+    (tmp_path / "SOURCES.md").write_text(TABLE)
+    with pytest.raises(UsageError, match="names no clip that lies beside it"):
+        module.read_clips(tmp_path)
 
 
 def test_demo_training__picture_of_a_run(tmp_path):
