@@ -164,7 +164,7 @@ def test_motion_token_mask__follows_a_pan(dtype):
             followed += len({place + step for place in inside} & seen[far])
             total += len(inside)
     # Content that enters at the border is matched anywhere and may take a place.
-    assert followed > 0.98 * total
+    assert followed > 0.95 * total
 
 
 def test_motion_token_mask__counts_prefix_and_seed():
