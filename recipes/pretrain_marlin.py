@@ -42,7 +42,7 @@ from lightly_marlin.data import (
     FaceClips,
     FaceStore,
     ResumableClipSampler,
-    demo_store,
+    open_store,
     split_tracks,
 )
 from lightly_marlin.models import (
@@ -71,11 +71,10 @@ from lightly_marlin.training.settings import (
 from lightly_marlin.training.validation import Validation
 from lightly_marlin.transforms import MixtureSchedule
 from lightly_marlin.utils.arguments import RecipeParser
-from lightly_marlin.utils.console import console, run_recipe
+from lightly_marlin.utils.console import run_recipe
 from lightly_marlin.utils.errors import UsageError
 
 CONFIGS = Path(__file__).parent / "configs"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
 MAX_VALIDATION_CLIPS = 16
 
 
@@ -278,7 +277,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     quiet_lightning()
     pl.seed_everything(settings.seed, workers=True, verbose=False)
 
-    store = open_store(settings)
+    store = open_store(
+        settings.store,
+        demo_clips=settings.demo_clips,
+        demo_frames=settings.demo_frames,
+    )
     training, held_out = split_tracks(store, settings.held_out, seed=settings.seed)
     clips = FaceClips(
         store, stride=settings.stride, tracks=training, seed=settings.seed
@@ -382,18 +385,6 @@ def make_masking(
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-def open_store(settings: PretrainSettings) -> FaceStore:
-    """Opens the store, or makes that of the demo clips where it is kept for reuse."""
-    if settings.store is not None:
-        return FaceStore(settings.store)
-    name = f"demo-{settings.demo_clips}x{settings.demo_frames}"
-    path = CACHE / "lightly_marlin" / name
-    console.print(f"No --store: using the built-in demo clips in {path}")
-    return demo_store(
-        path, num_clips=settings.demo_clips, num_frames=settings.demo_frames
-    )
 
 
 def validation_clips(

@@ -132,7 +132,8 @@ class MaskMixture:
         self.transforms = tuple(transforms)
         self.schedule = shares
         self.generator = generator
-        self._step = torch.zeros((), dtype=torch.int64).share_memory_()
+        step = torch.zeros((), dtype=torch.int64)
+        self._step = step.share_memory_()  # type: ignore[no-untyped-call]
 
     def set_step(self, step: int) -> None:
         """Sets the step of the training, counted from 0, in all processes."""

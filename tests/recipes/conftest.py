@@ -11,7 +11,7 @@ from lightly_marlin.utils.console import run_recipe
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 
-def load_recipe(name):
+def load(name):
     spec = importlib.util.spec_from_file_location(
         f"recipe_{name}", RECIPES / f"{name}.py"
     )
@@ -21,9 +21,15 @@ def load_recipe(name):
 
 
 @pytest.fixture(scope="session")
+def load_recipe():
+    """Loads a recipe as a module, by its name."""
+    return load
+
+
+@pytest.fixture(scope="session")
 def pretrain_marlin():
     """The recipe's main function as the shell sees it: arguments in, status out."""
-    module = load_recipe("pretrain_marlin")
+    module = load("pretrain_marlin")
 
     def run(*arguments):
         return run_recipe(lambda: module.main([str(x) for x in arguments]))
