@@ -5,9 +5,10 @@
 
 `VideoMAEForPreTraining` takes any mask that hides as many tokens in every clip. Fasking
 gives int64 indices; `indices_to_mask` makes of them the boolean mask that Hugging Face
-means: True is masked. The model, its loss (pixels normalised per token) and its order
-of axes (B, T, C, H, W) are Hugging Face's own. Departs from VideoMAE in the mask and in
-its size: a small model, newly initialised; `VideoMAEConfig()` is base, and
+means: True is masked. The model, its loss and its order of axes (B, T, C, H, W) are
+Hugging Face's own. Departs from VideoMAE in the mask, in raw pixels as targets
+(`norm_pix_loss=False`), as MARLIN has them, and in its size: a small model, newly
+initialised; `VideoMAEConfig()` is base, and
 `VideoMAEForPreTraining.from_pretrained("MCG-NJU/videomae-base")` its weights. RUN/model
 is for `VideoMAEModel.from_pretrained`.
 
@@ -69,7 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     loader = clip_loader(clips, options.batch_size, seed=options.seed)
 
-    config = transformers.VideoMAEConfig(num_frames=NUM_FRAMES, **SMALL)
+    config = transformers.VideoMAEConfig(
+        num_frames=NUM_FRAMES, norm_pix_loss=False, **SMALL
+    )
     model = transformers.VideoMAEForPreTraining(config).to(device).train()
     num_tokens = model.videomae.embeddings.num_patches
     mean = torch.tensor(MEAN, device=device).view(1, 1, 3, 1, 1)

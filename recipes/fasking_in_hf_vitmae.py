@@ -21,6 +21,7 @@ import sys
 from collections.abc import Sequence
 
 import torch
+from lightly.models.utils import initialize_2d_sine_cosine_positional_embedding
 
 from lightly_marlin.data import FaceClips, clip_loader, open_store
 from lightly_marlin.training import LoopLog, parse_loop_options
@@ -66,7 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     loader = clip_loader(frames, options.batch_size, seed=options.seed)
 
     config = transformers.ViTMAEConfig(mask_ratio=MASK_RATIO, **SMALL)
-    model = transformers.ViTMAEForPreTraining(config).to(device).train()
+    model = transformers.ViTMAEForPreTraining(config)
+    # transformers fills these from checkpoints and leaves them zero in a new model.
+    for table in (
+        model.vit.embeddings.position_embeddings,
+        model.decoder.decoder_pos_embed,
+    ):
+        initialize_2d_sine_cosine_positional_embedding(table, num_prefix_tokens=1)
+    model.to(device).train()
     num_patches = model.vit.embeddings.patch_embeddings.num_patches
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate)
     for batch in log.steps(loader):

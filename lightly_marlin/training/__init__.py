@@ -2,7 +2,11 @@
 
 from lightly_marlin.training.baseline import mean_color_loss
 from lightly_marlin.training.loop_log import LoopLog
-from lightly_marlin.training.loop_options import LoopOptions, parse_loop_options
+from lightly_marlin.training.loop_options import (
+    LoopOptions,
+    loop_parser,
+    parse_loop_options,
+)
 from lightly_marlin.training.masking import MASKS, BatchMasking
 from lightly_marlin.training.pretrain_step import PretrainStep, StepLosses
 from lightly_marlin.training.schedule import WarmupCosine, scale_rate
@@ -15,6 +19,7 @@ __all__ = [
     "PretrainStep",
     "StepLosses",
     "WarmupCosine",
+    "loop_parser",
     "mean_color_loss",
     "parse_loop_options",
     "scale_rate",

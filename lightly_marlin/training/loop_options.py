@@ -11,7 +11,7 @@ from typing import Any
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["LoopOptions", "parse_loop_options", "positive_int"]
+__all__ = ["LoopOptions", "loop_parser", "parse_loop_options"]
 
 
 @dataclass(frozen=True)
@@ -19,21 +19,21 @@ class LoopOptions:
     """What a small training is told.
 
     Attributes:
-        store: Folder of a face store; None for the built-in demo clips.
         max_steps: Steps to train.
         batch_size: Clips or frames of a step.
         learning_rate: Learning rate.
         out: Folder for metrics and weights.
         seed: Seed of weights, order and masks.
+        store: Folder of a face store; None for the built-in demo clips.
         devices: Processes that train together.
     """
 
-    store: str | None
     max_steps: int
     batch_size: int
     learning_rate: float
     out: Path
     seed: int
+    store: str | None = None
     devices: int = 1
 
     def make_out(self) -> Path:
@@ -62,7 +62,7 @@ def parse_loop_options(
     out: str,
     devices: bool = False,
 ) -> LoopOptions:
-    """Parses the command line of a small training.
+    """Parses the command line of a small training on a face store.
 
     Args:
         description: What the recipe does, in a line.
@@ -79,6 +79,41 @@ def parse_loop_options(
     Raises:
         UsageError: If an option is unknown or out of range.
     """
+    parser = loop_parser(
+        description,
+        max_steps=max_steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        out=out,
+    )
+    parser.add_argument(
+        "--store", help="made by preprocess_faces.py; default: built-in demo clips"
+    )
+    if devices:
+        parser.add_argument(
+            "--devices",
+            type=_positive_int,
+            default=1,
+            help="processes that train together, default: 1",
+        )
+    return LoopOptions(**vars(parser.parse_args(arguments)))
+
+
+def loop_parser(
+    description: str, *, max_steps: int, batch_size: int, learning_rate: float, out: str
+) -> RecipeParser:
+    """Returns a parser of what every small training is told, to add options to.
+
+    Args:
+        description: What the recipe does, in a line.
+        max_steps: Default.
+        batch_size: Default.
+        learning_rate: Default.
+        out: Default folder.
+
+    Returns:
+        A parser whose result has the fields of `LoopOptions`.
+    """
     parser = RecipeParser(description=description)
 
     def add(name: str, kind: Callable[[str], Any], default: Any, text: str) -> None:
@@ -86,20 +121,15 @@ def parse_loop_options(
             name, type=kind, default=default, help=f"{text}, default: {default}"
         )
 
-    parser.add_argument(
-        "--store", help="made by preprocess_faces.py; default: built-in demo clips"
-    )
-    add("--max-steps", positive_int, max_steps, "steps to train")
-    add("--batch-size", positive_int, batch_size, "clips or frames of a step")
+    add("--max-steps", _positive_int, max_steps, "steps to train")
+    add("--batch-size", _positive_int, batch_size, "clips or frames of a step")
     add("--learning-rate", _rate, learning_rate, "of AdamW")
     add("--out", Path, Path(out), "folder for metrics and weights")
     add("--seed", _seed, 0, "of weights, order and masks")
-    if devices:
-        add("--devices", positive_int, 1, "processes that train together")
-    return LoopOptions(**vars(parser.parse_args(arguments)))
+    return parser
 
 
-def positive_int(text: str) -> int:
+def _positive_int(text: str) -> int:
     """Returns an integer of at least 1; raises ArgumentTypeError for anything else."""
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"must be a positive integer, got {text!r}")

@@ -142,7 +142,7 @@ def test_fasking_in_hf_videomae__loss_is_of_masked_pixels(run, monkeypatch):
     mean = torch.tensor((0.485, 0.456, 0.406)).view(3, 1, 1)
     grey_levels = (pixels * std + mean) * 255
     torch.testing.assert_close(grey_levels, grey_levels.round(), atol=1e-2, rtol=0)
-    assert transformers.VideoMAEModel.from_pretrained(out / "model").config.num_frames
+    transformers.VideoMAEModel.from_pretrained(out / "model")
 
 
 def test_kernels_in_lightly_loop__refuses_other_results(run, load_recipe, monkeypatch):
