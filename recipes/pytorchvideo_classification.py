@@ -33,7 +33,7 @@ from pytorchvideo.data.encoded_video import EncodedVideo
 from pytorchvideo.models.net import Net
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, SequentialSampler
+from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
 
 from lightly_marlin.models import create_marlin_encoder, list_models, load_weights
 from lightly_marlin.training import LoopLog, LoopOptions, loop_parser
@@ -95,13 +95,19 @@ def leave_out_broken(labelled: LabelledVideos) -> LabelledVideos:
     return good
 
 
-def make_loader(labelled: LabelledVideos, batch_size: int, **sampling: Any) -> Any:
-    """Returns a loader of clips (B, 3, 16, 224, 224) with label and video_index."""
+def make_loader(
+    labelled: LabelledVideos, batch_size: int, transform: MarlinTransform, clips: str
+) -> Any:
+    """Returns a loader of clips (B, 3, 16, H, W) with label and video_index.
+
+    With clips="random" one of each video, in random order; with "uniform" all that lie
+    side by side in each video, in order.
+    """
     dataset = LabeledVideoDataset(
         labelled,
-        make_clip_sampler(sampling["clips"], CLIP_SECONDS),
-        video_sampler=sampling["videos"],
-        transform=partial(first_view, MarlinTransform(pixel_range=255.0)),
+        make_clip_sampler(clips, CLIP_SECONDS),
+        video_sampler=RandomSampler if clips == "random" else SequentialSampler,
+        transform=partial(first_view, transform),
         decode_audio=False,
     )
     return DataLoader(dataset, batch_size=batch_size)
@@ -113,13 +119,14 @@ def first_view(transform: MarlinTransform, sample: dict[str, Any]) -> dict[str, 
 
 
 @torch.no_grad()
-def predict(model: nn.Module, labelled: LabelledVideos, device: torch.device) -> Any:
+def predict(
+    model: nn.Module, loader: Any, num_videos: int, device: torch.device
+) -> Any:
     """Returns mean class probabilities (videos, classes) over each video's clips."""
-    sampling = {"clips": "uniform", "videos": SequentialSampler}
     total: Any = 0.0
-    for batch in make_loader(labelled, 4, **sampling):
+    for batch in loader:
         scores = model(batch["video"].to(device)).softmax(dim=-1).cpu()
-        rows = F.one_hot(batch["video_index"], len(labelled)).float()
+        rows = F.one_hot(batch["video_index"], num_videos).float()
         total = total + rows.T @ scores
     return total / total.sum(dim=1, keepdim=True)
 
@@ -139,9 +146,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--model", default="marlin_vit_tiny", help=f"one of {', '.join(list_models())}"
     )
     parser.add_argument("--weights", help="of a pretrained model, default: random")
+    parser.add_argument(
+        "--input-size",
+        type=int,
+        default=224,
+        help="side of a clip in pixels, a multiple of 16, default: 224",
+    )
     given = vars(parser.parse_args(arguments))
-    labels, column, name, weights = map(
-        given.pop, ("labels", "column", "model", "weights")
+    labels, column, name, weights, size = map(
+        given.pop, ("labels", "column", "model", "weights", "input_size")
     )
     options = LoopOptions(**given)
     torch.manual_seed(options.seed)
@@ -149,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
     labelled, classes = read_labels(labels, column)
-    encoder = create_marlin_encoder(name)
+    encoder = create_marlin_encoder(name, img_size=size)
     head = nn.Linear(encoder.embed_dim, len(classes))
     model = Net(blocks=nn.ModuleList([encoder, head]))
     if weights is not None:
@@ -159,8 +172,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log = LoopLog(options)
     model.to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate)
-    sampling = {"clips": "random", "videos": torch.utils.data.RandomSampler}
-    for batch in log.steps(make_loader(labelled, options.batch_size, **sampling)):
+    transform = MarlinTransform(input_size=size, pixel_range=255.0)
+    training = make_loader(labelled, options.batch_size, transform, "random")
+    for batch in log.steps(training):
         scores = model(batch["video"].to(device))
         loss = F.cross_entropy(scores, batch["label"].to(device))
         optimizer.zero_grad()
@@ -168,7 +182,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         optimizer.step()
         log.loss(loss)
 
-    best = predict(model.eval(), labelled, device).argmax(dim=1).tolist()
+    whole = make_loader(labelled, options.batch_size, transform, "uniform")
+    scores = predict(model.eval(), whole, len(labelled), device)
+    best = scores.argmax(dim=1).tolist()
     right = sum(info["label"] == i for (_, info), i in zip(labelled, best, strict=True))
     with (options.out / "predictions.csv").open("w", newline="") as file:
         writer = csv.writer(file)

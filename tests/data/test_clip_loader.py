@@ -11,16 +11,16 @@ from lightly_marlin.utils.errors import UsageError
 def cache(tmp_path_factory):
     """A cache in which the demo store of open_store has been made."""
     folder = tmp_path_factory.mktemp("cache")
-    demo_store(folder / "lightly_marlin" / "demo-3x24", num_clips=3, num_frames=24)
+    demo_store(folder / "lightly_marlin" / "demo-2x16", num_clips=2, num_frames=16)
     return folder
 
 
 def test_open_store__demo_clips_are_kept_in_the_cache(cache, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    store = open_store(None, demo_clips=3, demo_frames=24)
-    assert len(store) == 3
+    store = open_store(None, demo_clips=2, demo_frames=16)
+    assert len(store) == 2
     assert "built-in demo clips" in capsys.readouterr().out
-    path = cache / "lightly_marlin" / "demo-3x24"
+    path = cache / "lightly_marlin" / "demo-2x16"
     assert open_store(path).column("track_id") == store.column("track_id")
 
 
@@ -30,21 +30,21 @@ def test_open_store__no_store(tmp_path):
 
 
 def test_clip_loader__single_frames_without_end(cache):
-    """Three tracks in batches of two: every batch is full, every track comes."""
-    store = open_store(cache / "lightly_marlin" / "demo-3x24")
+    """Two tracks in batches of three: every batch is full, every track comes."""
+    store = open_store(cache / "lightly_marlin" / "demo-2x16")
     frames = FaceClips(store, num_frames=1, stride=1)
-    batches = list(itertools.islice(clip_loader(frames, 2, seed=1), 6))
+    batches = list(itertools.islice(clip_loader(frames, 3, seed=1), 4))
     for batch in batches:
-        assert batch["video"].shape == (2, 3, 1, 224, 224)
+        assert batch["video"].shape == (3, 3, 1, 224, 224)
         assert batch["video"].dtype == torch.uint8
-        assert batch["regions"].shape == (2, 1, 28, 28)
+        assert batch["regions"].shape == (3, 1, 28, 28)
     names = [name for batch in batches for name in batch["track_id"]]
-    assert sorted(names) == sorted(4 * store.column("track_id"))
+    assert sorted(names) == sorted(6 * store.column("track_id"))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_clip_loader__same_seed_same_frames(cache, workers):
-    store = open_store(cache / "lightly_marlin" / "demo-3x24")
+    store = open_store(cache / "lightly_marlin" / "demo-2x16")
     frames = FaceClips(store, num_frames=1, stride=1)
     loaders = [
         clip_loader(frames, 2, seed=seed, num_workers=count)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from lightly_marlin.data import write_video
+from lightly_marlin.models import create_marlin
 from lightly_marlin.utils.console import run_recipe
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "pytorchvideo_classification.py"
@@ -47,8 +49,9 @@ def read(path):
 
 
 def test_learns_colours_and_names_broken_files(run, colours, tmp_path, capsys):
-    options = ("--column", "colour", "--max-steps", 8, "--batch-size", 4)
-    assert run(colours, *options, "--learning-rate", 1e-3, "--out", tmp_path / "x") == 0
+    options = ("--column", "colour", "--input-size", 32, "--learning-rate", 1e-3)
+    sizes = ("--max-steps", 10, "--batch-size", 4)
+    assert run(colours, *options, *sizes, "--out", tmp_path / "x") == 0
     predictions = read(tmp_path / "x" / "predictions.csv")
     assert [row["predicted"] for row in predictions] == ["blue", "red", "blue", "red"]
     losses = [float(row["loss"]) for row in read(tmp_path / "x" / "metrics.csv")]
@@ -60,14 +63,11 @@ def test_learns_colours_and_names_broken_files(run, colours, tmp_path, capsys):
 
 
 def test_weights_reach_the_encoder(run, colours, tmp_path, load_recipe):
-    """Net makes linear layers anew; what is saved comes from the weights that loaded."""
-    import torch
-
-    from lightly_marlin.models import create_marlin
-
+    """Net makes linear layers anew; what is saved comes from the weights."""
     create_marlin("marlin_vit_tiny").save_pretrained(tmp_path / "model")
     stored = create_marlin("marlin_vit_tiny", weights=tmp_path / "model").encoder
     options = ("--column", "colour", "--max-steps", 1, "--learning-rate", 0)
+    options += ("--batch-size", 1)
     weights = ("--weights", tmp_path / "model", "--out", tmp_path / "x")
     assert run(colours, *options, *weights) == 0
     saved = torch.load(tmp_path / "x" / "model.pt", weights_only=True)
@@ -83,6 +83,7 @@ def test_weights_reach_the_encoder(run, colours, tmp_path, load_recipe):
         (("one.csv",), "has 1 different values; 2 to 1000"),
         (("broken.csv",), "None of the 2 videos can be decoded"),
         (("labels.csv", "--model", "vit", "--column", "colour"), "vit"),
+        (("labels.csv", "--input-size", "60", "--column", "colour"), "60"),
         (("labels.csv", "--max-steps", "0"), "must be a positive integer"),
     ],
 )
@@ -113,6 +114,7 @@ def test_command_words_of_grid(real_data, tmp_path):
     )
     command = [sys.executable, "-c", watched, RECIPE, tmp_path / "labels.csv"]
     command += ["--column", "command", "--max-steps", 2, "--batch-size", 2]
+    command += ["--input-size", 64]
     command = [str(part) for part in [*command, "--out", tmp_path / "run"]]
     subprocess.run(command, check=True, timeout=300, cwd=tmp_path)
     predictions = read(tmp_path / "run" / "predictions.csv")
