@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Frames have no class token before their patches.
         loss = masked_reconstruction_loss(pred, video, idx_mask - 1, tubelet_size=1)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         log.loss(loss)
 

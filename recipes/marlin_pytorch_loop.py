@@ -78,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         critic.requires_grad_(False)
         fooling = adversarial.generator_loss(critic(pred))
         optimizer.zero_grad()
-        (loss + ADVERSARIAL_WEIGHT * fooling).backward()
+        total = loss + ADVERSARIAL_WEIGHT * fooling
+        total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         critic.requires_grad_(True)
         log.loss(loss)

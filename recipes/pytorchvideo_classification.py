@@ -115,7 +115,7 @@ def make_loader(
 
 def first_view(transform: MarlinTransform, sample: dict[str, Any]) -> dict[str, Any]:
     """Returns the one view of `MarlinTransform`'s list."""
-    return transform(sample)[0]
+    return dict(transform(sample)[0])
 
 
 @torch.no_grad()
@@ -178,7 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         scores = model(batch["video"].to(device))
         loss = F.cross_entropy(scores, batch["label"].to(device))
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         log.loss(loss)
 
