@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             critic(real), critic(pred.detach())
         )
         critic_optimizer.zero_grad()
-        critic_loss.backward()
+        critic_loss.backward()  # type: ignore[no-untyped-call]
         critic_optimizer.step()
 
         loss = reconstruction(pred, videos, idx_mask)
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fooling = adversarial.generator_loss(critic(pred))
         optimizer.zero_grad()
         total = loss + ADVERSARIAL_WEIGHT * fooling
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         optimizer.step()
         critic.requires_grad_(True)
         log.loss(loss)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -64,17 +65,20 @@ def choose_clip(store: str | None, track: str | None) -> FaceClip:
 def draw_masks(clip: FaceClip, mask_ratio: float, seed: int) -> dict[str, Tensor]:
     """Returns idx_mask (n_mask,) of each strategy, by its caption."""
     _, frames, height, width = clip["video"].shape
-    grid = (frames // TUBELET_SIZE, height // PATCH_SIZE, width // PATCH_SIZE)
-    sizes = {"patch_size": PATCH_SIZE, "tubelet_size": TUBELET_SIZE}
-    masks = {}
-    for name in MASKS:
-        masking = BatchMasking(name, mask_ratio, grid=grid, seed=seed, **sizes)
-        masks[name] = masking(*_batch(clip))[1][0]
-    half = BatchMasking(
-        "fasking", mask_ratio, grid=grid, seed=seed, decode_ratio=0.5, **sizes
+    masking = partial(
+        BatchMasking,
+        mask_ratio=mask_ratio,
+        grid=(frames // TUBELET_SIZE, height // PATCH_SIZE, width // PATCH_SIZE),
+        patch_size=PATCH_SIZE,
+        tubelet_size=TUBELET_SIZE,
+        seed=seed,
     )
-    masks["fasking, decoded half"] = half(*_batch(clip))[1][0]
-    return masks
+    strategies = {name: masking(name) for name in MASKS}
+    strategies["fasking, decoded half"] = masking("fasking", decode_ratio=0.5)
+    return {
+        caption: strategy(*_batch(clip))[1][0]
+        for caption, strategy in strategies.items()
+    }
 
 
 def _batch(clip: FaceClip) -> tuple[Tensor, int, int, Tensor]:
