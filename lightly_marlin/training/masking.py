@@ -23,7 +23,7 @@ from lightly_marlin.transforms import (
 from lightly_marlin.transforms.fasking import FaskingMode, FaskingOrder
 from lightly_marlin.transforms.token_selection import num_visible
 
-__all__ = ["MASKS", "BatchMasking", "split_mask_name"]
+__all__ = ["MASKS", "MASK_NAMES", "BatchMasking", "split_mask_name"]
 
 _GRID_MASKS = {
     "tube": tube_token_mask,
@@ -32,6 +32,9 @@ _GRID_MASKS = {
 }
 
 MASKS = ("fasking", *_GRID_MASKS, "crfrp", "motion")
+
+MASK_NAMES = f"{', '.join(MASKS)}, and mixtures of two such as fasking+tube"
+"""All names of masks, for people."""
 
 
 def split_mask_name(name: str) -> tuple[str, ...]:
@@ -45,10 +48,7 @@ def split_mask_name(name: str) -> tuple[str, ...]:
     """
     names = tuple(name.split("+"))
     if len(names) > 2 or len(set(names)) < len(names) or not set(names) <= set(MASKS):
-        raise ValueError(
-            f"Invalid mask ({name!r}). Supported values are {', '.join(MASKS)}, and "
-            "mixtures of two of them such as fasking+tube."
-        )
+        raise ValueError(f"Invalid mask ({name!r}). Supported values are {MASK_NAMES}.")
     return names
 
 

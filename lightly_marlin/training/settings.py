@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from lightly_marlin.models import list_models
-from lightly_marlin.training.masking import split_mask_name
+from lightly_marlin.training.masking import MASK_NAMES, split_mask_name
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
 
@@ -92,7 +92,9 @@ class PretrainSettings:
         try:
             split_mask_name(self.mask)
         except ValueError as error:
-            raise UsageError(str(error)) from error
+            raise UsageError(
+                f"Invalid mask ({self.mask}). Supported values are {MASK_NAMES}."
+            ) from error
         _check_choice("mask_mode", self.mask_mode, ("tubelet", "tube"))
         _check_choice(
             "mask_order",

@@ -66,7 +66,7 @@ def test_batch_masking__unknown_name():
     with pytest.raises(ValueError, match=r"Invalid mask \('x'\).*fasking, tube, frame"):
         masking("x")
     for name in ("fasking+x", "fasking+fasking", "fasking+tube+frame", "+"):
-        with pytest.raises(ValueError, match="mixtures of two of them"):
+        with pytest.raises(ValueError, match="mixtures of two such"):
             masking(name)
 
 
