@@ -4,7 +4,9 @@
     python recipes/pretrain_marlin.py --store STORE --model marlin_vit_base --out run
 
 Features:
-    - Fasking, tube, frame and random masks, drawn on the device from region cells.
+    - Fasking, CRFR-P, tube, frame, random and motion-guided masks, drawn on the device;
+      mixtures of two with a schedule (`--mask fasking+tube`); `--decode-ratio 0.5`
+      decodes half of the masked tokens, by running cells.
     - One generator forward per step for the reconstruction and the adversarial loss.
     - float32 and bf16-mixed; one device or several (DDP).
     - `--resume` continues as if the training had never stopped.
@@ -43,7 +45,7 @@ from lightly_marlin.data import (
     ResumableClipSampler,
     TrackFilter,
     add_filter_options,
-    demo_store,
+    open_store,
     split_tracks,
 )
 from lightly_marlin.models import (
@@ -70,12 +72,12 @@ from lightly_marlin.training.settings import (
     write_settings,
 )
 from lightly_marlin.training.validation import Validation
+from lightly_marlin.transforms import MixtureSchedule
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
 
 CONFIGS = Path(__file__).parent / "configs"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
 MAX_VALIDATION_CLIPS = 16
 
 
@@ -103,7 +105,17 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--base-learning-rate", type=float, help="highest rate, for 256 clips a step"
     )
-    parser.add_argument("--mask", help=f"one of {', '.join(MASKS)}")
+    parser.add_argument("--mask", help=f"one of {', '.join(MASKS)}, or two: A+B")
+    parser.add_argument(
+        "--mask-share", type=float, help="of A in a mixture A+B, default: 0.5"
+    )
+    parser.add_argument(
+        "--mask-share-end", type=float, help="share of A after --mask-share-steps"
+    )
+    parser.add_argument("--mask-share-steps", type=int, help="steps between the two")
+    parser.add_argument(
+        "--decode-ratio", type=float, help="share of masked tokens to decode, default 1"
+    )
     parser.add_argument("--mask-ratio", type=float, help="in (0, 1), default: 0.9")
     parser.add_argument("--mask-mode", help="of Fasking: tubelet (default) or tube")
     parser.add_argument(
@@ -172,7 +184,7 @@ class MarlinPretraining(pl.LightningModule):
             if settings.adversarial_weight > 0
             else None
         )
-        self.masking = make_masking(settings, self.model.config)
+        self.masking = make_masking(settings, config, settings.decode_ratio)
 
     def configure_optimizers(self) -> list[Optimizer]:
         """Returns the optimizers of the model and of the discriminator."""
@@ -232,7 +244,9 @@ class MarlinPretraining(pl.LightningModule):
         for optimizer, factor in zip(self.trainer.optimizers, factors, strict=False):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
-        idx_keep, idx_mask = self.masking(batch["regions"], step, self.global_rank)
+        idx_keep, idx_mask = self.masking(
+            batch["regions"], step, self.global_rank, batch["video"]
+        )
         seed = self.settings.seed + step * self.settings.devices + self.global_rank
         noise = torch.Generator(self.device).manual_seed(seed)
         losses = self.pretrain_step(batch["video"], idx_keep, idx_mask, noise)
@@ -267,7 +281,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     quiet_lightning()
     pl.seed_everything(settings.seed, workers=True, verbose=False)
 
-    store = open_store(settings)
+    store = open_store(
+        settings.store,
+        demo_clips=settings.demo_clips,
+        demo_frames=settings.demo_frames,
+    )
     tracks = select_tracks(store, settings)
     training, held_out = split_tracks(
         store, settings.held_out, seed=settings.seed, tracks=tracks
@@ -301,7 +319,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 folder,
                 module.model,
                 validation_clips(store, held_out or training, settings.stride),
-                module.masking,
+                make_masking(settings, module.model.config),
                 batch_size=settings.batch_size,
                 every=settings.validate_every,
             ),
@@ -349,8 +367,16 @@ def make_schedule(settings: PretrainSettings, num_clips: int) -> WarmupCosine:
     )
 
 
-def make_masking(settings: PretrainSettings, config: MarlinConfig) -> BatchMasking:
+def make_masking(
+    settings: PretrainSettings, config: MarlinConfig, decode_ratio: float = 1.0
+) -> BatchMasking:
     """Returns the masking strategy for a model's token grid."""
+    end = settings.mask_share_end
+    schedule = MixtureSchedule(
+        (settings.mask_share, 1 - settings.mask_share),
+        None if end is None else (end, 1 - end),
+        settings.mask_share_steps,
+    )
     try:
         return BatchMasking(
             settings.mask,
@@ -360,22 +386,12 @@ def make_masking(settings: PretrainSettings, config: MarlinConfig) -> BatchMaski
             tubelet_size=config.tubelet_size,
             mode=settings.mask_mode,
             order=settings.mask_order,
+            schedule=schedule,
+            decode_ratio=decode_ratio,
             seed=settings.seed,
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-def open_store(settings: PretrainSettings) -> FaceStore:
-    """Opens the store, or makes that of the demo clips where it is kept for reuse."""
-    if settings.store is not None:
-        return FaceStore(settings.store)
-    name = f"demo-{settings.demo_clips}x{settings.demo_frames}"
-    path = CACHE / "lightly_marlin" / name
-    console.print(f"No --store: using the built-in demo clips in {path}")
-    return demo_store(
-        path, num_clips=settings.demo_clips, num_frames=settings.demo_frames
-    )
 
 
 def select_tracks(store: FaceStore, settings: PretrainSettings) -> list[str]:

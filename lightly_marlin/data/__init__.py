@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lightly_marlin.data.clip_loader import clip_loader, open_store
 from lightly_marlin.data.clip_sampler import ResumableClipSampler
 from lightly_marlin.data.demo_store import demo_store
 from lightly_marlin.data.face_clips import FaceClip, FaceClips
@@ -29,9 +30,11 @@ __all__ = [
     "VideoRecord",
     "YouTubeFaces",
     "add_filter_options",
+    "clip_loader",
     "demo_store",
     "find_videos",
     "iter_frames",
+    "open_store",
     "prepare_videos",
     "split_tracks",
     "write_video",

@@ -1,6 +1,12 @@
 """Pretraining: the step, its masks and schedule, and what a run leaves behind."""
 
 from lightly_marlin.training.baseline import mean_color_loss
+from lightly_marlin.training.loop_log import LoopLog
+from lightly_marlin.training.loop_options import (
+    LoopOptions,
+    loop_parser,
+    parse_loop_options,
+)
 from lightly_marlin.training.masking import MASKS, BatchMasking
 from lightly_marlin.training.pretrain_step import PretrainStep, StepLosses
 from lightly_marlin.training.schedule import WarmupCosine, scale_rate
@@ -8,9 +14,13 @@ from lightly_marlin.training.schedule import WarmupCosine, scale_rate
 __all__ = [
     "MASKS",
     "BatchMasking",
+    "LoopLog",
+    "LoopOptions",
     "PretrainStep",
     "StepLosses",
     "WarmupCosine",
+    "loop_parser",
     "mean_color_loss",
+    "parse_loop_options",
     "scale_rate",
 ]

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from lightly_marlin.models import list_models
-from lightly_marlin.training.masking import MASKS
+from lightly_marlin.training.masking import MASK_NAMES, split_mask_name
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
 
@@ -44,6 +44,12 @@ class PretrainSettings:
     mask_order: Literal["components_masked_first", "components_visible_first"] = (
         "components_masked_first"
     )
+    # Of a mixture such as fasking+tube: the first one's share at first and at last.
+    mask_share: float = 0.5
+    mask_share_end: float | None = None
+    mask_share_steps: int = 1
+    # Share of the masked tokens that are decoded in training, by running cells.
+    decode_ratio: float = 1.0
     # Losses.
     adversarial_weight: float = 0.01
     gradient_penalty_weight: float = 0.0
@@ -94,7 +100,12 @@ class PretrainSettings:
             UsageError: If a value is not supported.
         """
         _check_choice("model", self.model, list_models())
-        _check_choice("mask", self.mask, MASKS)
+        try:
+            split_mask_name(self.mask)
+        except ValueError as error:
+            raise UsageError(
+                f"Invalid mask ({self.mask}). Supported values are {MASK_NAMES}."
+            ) from error
         _check_choice("mask_mode", self.mask_mode, ("tubelet", "tube"))
         _check_choice(
             "mask_order",
@@ -106,6 +117,17 @@ class PretrainSettings:
             raise UsageError(
                 f"Invalid mask_ratio {self.mask_ratio}. Supported values are in "
                 "(0, 1), both ends excluded."
+            )
+        for name in ("mask_share", "mask_share_end"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise UsageError(
+                    f"Invalid {name} {value}. Supported values are in [0, 1]."
+                )
+        if not 0 < self.decode_ratio <= 1:
+            raise UsageError(
+                f"Invalid decode_ratio {self.decode_ratio}. Supported values are in "
+                "(0, 1]."
             )
         if not 0 <= self.held_out < 1:
             raise UsageError(
@@ -134,6 +156,7 @@ _POSITIVE = (
     "epochs",
     "max_steps",
     "schedule_steps",
+    "mask_share_steps",
     "stride",
     "demo_clips",
     "demo_frames",

@@ -35,7 +35,7 @@ class Validation(Callback):
         folder: Folder of the run.
         model: The model to validate.
         clips: Data set with "video" and "regions", the same clips at every pass.
-        masking: Draws the masks.
+        masking: Draws the masks; that of a mixture with the shares it begins with.
         batch_size: Clips of one forward.
         every: Steps between two validations; the last step is always validated.
     """
@@ -87,7 +87,7 @@ class Validation(Callback):
         for number, batch in enumerate(self.loader):
             videos, cells = batch["video"].to(device), batch["regions"].to(device)
             idx_mask, pred, loss = reconstruct_clips(
-                self.model, videos, *self.masking(cells, number)
+                self.model, videos, *self.masking(cells, number, videos=videos)
             )
             losses.append(float(loss))
             baselines.append(float(_mean_color_loss(self.model, videos, idx_mask)))

@@ -19,7 +19,6 @@ from lightly_marlin.regions import (
     NUM_LABELS,
     Label,
     RegionCells,
-    labels_to_patches,
 )
 from lightly_marlin.transforms.token_selection import (
     draw_uniform,
@@ -28,6 +27,7 @@ from lightly_marlin.transforms.token_selection import (
     select_tokens,
     split_tokens,
 )
+from lightly_marlin.transforms.tubelet_regions import tubelet_bits
 
 __all__ = ["FaskingMode", "FaskingOrder", "fasking_token_mask"]
 
@@ -93,7 +93,7 @@ def fasking_token_mask(
     """
     _check_option("mode", mode, get_args(FaskingMode))
     _check_option("order", order, get_args(FaskingOrder))
-    bits = _tubelet_bits(regions, patch_size, tubelet_size)
+    bits = tubelet_bits(regions, patch_size, tubelet_size)
     batch, num_tubelets, tokens_per_tubelet = bits.shape
     num_keep = num_visible(num_tubelets * tokens_per_tubelet, mask_ratio)
 
@@ -114,27 +114,6 @@ def _check_option(name: str, value: str, options: tuple[str, ...]) -> None:
         raise ValueError(
             f"Invalid {name} ({value!r}). Supported values are {', '.join(options)}."
         )
-
-
-def _tubelet_bits(
-    regions: Tensor | RegionCells, patch_size: int, tubelet_size: int
-) -> Tensor:
-    """Returns int32 label bits (B, t, h * w) of the first frame of every tubelet."""
-    frames = regions.bits if isinstance(regions, RegionCells) else regions
-    if frames.ndim != 4:
-        raise ValueError(
-            f"Invalid shape of regions {tuple(frames.shape)}. Supported are labels "
-            "(B, T, H, W) and RegionCells with bits (B, T, H / 8, W / 8)."
-        )
-    if tubelet_size <= 0 or frames.shape[1] % tubelet_size:
-        raise ValueError(
-            f"Invalid tubelet_size {tubelet_size}: must divide the number of frames "
-            f"{frames.shape[1]}."
-        )
-    first = frames[:, ::tubelet_size]
-    if isinstance(regions, RegionCells):
-        return RegionCells(first).to_patches(patch_size).flatten(2)
-    return labels_to_patches(first, patch_size).flatten(2)
 
 
 def _first_parsed_tubelet(bits: Tensor) -> Tensor:

@@ -9,19 +9,29 @@ import torch
 from torch import Generator, Tensor
 
 from lightly_marlin.regions import CELL_SIZE, RegionCells
+from lightly_marlin.transforms.crfrp import crfrp_token_mask
 from lightly_marlin.transforms.fasking import (
     FaskingMode,
     FaskingOrder,
     fasking_token_mask,
 )
 from lightly_marlin.transforms.grid_masks import (
-    GridSize,
     frame_token_mask,
     random_tubelet_mask,
     tube_token_mask,
 )
+from lightly_marlin.transforms.motion_mask import motion_token_mask
+from lightly_marlin.transforms.running_cell import running_cell_decoder_mask
 
-__all__ = ["Fasking", "FrameMask", "RandomTubeletMask", "TubeMask"]
+__all__ = [
+    "Crfrp",
+    "Fasking",
+    "FrameMask",
+    "MotionMask",
+    "RandomTubeletMask",
+    "RunningCellMask",
+    "TubeMask",
+]
 
 Sample = Mapping[str, Any]
 
@@ -86,10 +96,16 @@ class Fasking:
         return {**sample, "idx_keep": idx_keep[0], "idx_mask": idx_mask[0]}
 
 
-class _GridMask:
-    """Adds a mask that depends on nothing but the size of the sample's "video"."""
+class _SizedMask:
+    """The options that masks have in common.
 
-    _token_mask: Callable[..., tuple[Tensor, Tensor]]
+    Args:
+        mask_ratio: Share of tokens to mask, in (0, 1).
+        patch_size: Side of a patch in pixels.
+        tubelet_size: Frames per tubelet; 1 for images.
+        num_prefix_tokens: Class tokens of the model.
+        generator: Source of randomness; None for torch's global one.
+    """
 
     def __init__(
         self,
@@ -106,6 +122,61 @@ class _GridMask:
         self.num_prefix_tokens = num_prefix_tokens
         self.generator = generator
 
+
+class Crfrp(_SizedMask):
+    """Adds a CRFR-P mask to a sample; see `crfrp_token_mask`.
+
+    The sample needs "regions" as `Fasking` does.
+    """
+
+    def __call__(self, sample: Sample) -> dict[str, Any]:
+        """Returns the sample with "idx_keep" (n_keep,) and "idx_mask" (n_mask,).
+
+        Args:
+            sample: Mapping with "regions" and, optionally, "video".
+
+        Raises:
+            ValueError: If "regions" is missing or out of shape.
+        """
+        idx_keep, idx_mask = crfrp_token_mask(
+            _batch_of_one(sample),
+            self.mask_ratio,
+            patch_size=self.patch_size,
+            tubelet_size=self.tubelet_size,
+            num_prefix_tokens=self.num_prefix_tokens,
+            generator=self.generator,
+        )
+        return {**sample, "idx_keep": idx_keep[0], "idx_mask": idx_mask[0]}
+
+
+class MotionMask(_SizedMask):
+    """Adds a mask that follows motion to a sample; see `motion_token_mask`."""
+
+    def __call__(self, sample: Sample) -> dict[str, Any]:
+        """Returns the sample with "idx_keep" (n_keep,) and "idx_mask" (n_mask,).
+
+        Args:
+            sample: Mapping with "video" of shape (C, T, H, W).
+
+        Raises:
+            ValueError: If "video" is missing or out of shape or dtype.
+        """
+        idx_keep, idx_mask = motion_token_mask(
+            _video(sample).unsqueeze(0),
+            self.mask_ratio,
+            patch_size=self.patch_size,
+            tubelet_size=self.tubelet_size,
+            num_prefix_tokens=self.num_prefix_tokens,
+            generator=self.generator,
+        )
+        return {**sample, "idx_keep": idx_keep[0], "idx_mask": idx_mask[0]}
+
+
+class _GridMask(_SizedMask):
+    """Adds a mask that depends on nothing but the size of the sample's "video"."""
+
+    _token_mask: Callable[..., tuple[Tensor, Tensor]]
+
     def __call__(self, sample: Sample) -> dict[str, Any]:
         """Returns the sample with "idx_keep" (n_keep,) and "idx_mask" (n_mask,).
 
@@ -116,26 +187,12 @@ class _GridMask:
             ValueError: If "video" is missing or the tubelets do not tile it.
         """
         idx_keep, idx_mask = type(self)._token_mask(
-            self._grid(sample),
+            (1, _grid(sample, self.tubelet_size, self.patch_size)),
             self.mask_ratio,
             num_prefix_tokens=self.num_prefix_tokens,
             generator=self.generator,
         )
         return {**sample, "idx_keep": idx_keep[0], "idx_mask": idx_mask[0]}
-
-    def _grid(self, sample: Sample) -> GridSize:
-        if "video" not in sample:
-            raise ValueError(
-                f"Invalid sample: needs the key 'video', got {sorted(sample)}."
-            )
-        _, frames, height, width = sample["video"].shape
-        tubelet, patch = self.tubelet_size, self.patch_size
-        if frames % tubelet or height % patch or width % patch:
-            raise ValueError(
-                f"Invalid tubelet {tubelet}x{patch}x{patch}: does not tile a video of "
-                f"{frames} frames of {height}x{width} pixels."
-            )
-        return 1, (frames // tubelet, height // patch, width // patch)
 
 
 class TubeMask(_GridMask):
@@ -156,6 +213,58 @@ class RandomTubeletMask(_GridMask):
     _token_mask = staticmethod(random_tubelet_mask)
 
 
+class RunningCellMask:
+    """Thins the mask of a sample for the decoder; see `running_cell_decoder_mask`.
+
+    Comes after the transform that adds the mask.
+
+    Args:
+        decode_ratio: Share of the masked tokens to decode, in (0, 1].
+        patch_size: Side of a patch in pixels.
+        tubelet_size: Frames per tubelet.
+        num_prefix_tokens: Class tokens of the model.
+        generator: Source of randomness; None for torch's global one.
+    """
+
+    def __init__(
+        self,
+        decode_ratio: float = 0.5,
+        *,
+        patch_size: int = 16,
+        tubelet_size: int = 2,
+        num_prefix_tokens: int = 0,
+        generator: Generator | None = None,
+    ) -> None:
+        self.decode_ratio = decode_ratio
+        self.patch_size = patch_size
+        self.tubelet_size = tubelet_size
+        self.num_prefix_tokens = num_prefix_tokens
+        self.generator = generator
+
+    def __call__(self, sample: Sample) -> dict[str, Any]:
+        """Returns the sample with fewer indices in "idx_mask".
+
+        Args:
+            sample: Mapping with "video" (C, T, H, W) and "idx_mask" (n_mask,).
+
+        Raises:
+            ValueError: If an entry is missing or the tubelets do not tile the video.
+        """
+        if "idx_mask" not in sample:
+            raise ValueError(
+                f"Invalid sample: needs the key 'idx_mask', got {sorted(sample)}. Put "
+                "a transform that adds a mask before this one."
+            )
+        idx_mask = running_cell_decoder_mask(
+            sample["idx_mask"].unsqueeze(0),
+            _grid(sample, self.tubelet_size, self.patch_size),
+            self.decode_ratio,
+            num_prefix_tokens=self.num_prefix_tokens,
+            generator=self.generator,
+        )
+        return {**sample, "idx_mask": idx_mask[0]}
+
+
 def _batch_of_one(sample: Sample) -> Tensor | RegionCells:
     if "regions" not in sample:
         raise ValueError(
@@ -174,3 +283,23 @@ def _holds_cells(regions: Tensor, video: Tensor | None) -> bool:
     if video is None:
         return regions.dtype == torch.int32
     return regions.shape[-1] * CELL_SIZE == video.shape[-1]
+
+
+def _video(sample: Sample) -> Tensor:
+    if "video" not in sample:
+        raise ValueError(
+            f"Invalid sample: needs the key 'video', got {sorted(sample)}."
+        )
+    video: Tensor = sample["video"]
+    return video
+
+
+def _grid(sample: Sample, tubelet: int, patch: int) -> tuple[int, int, int]:
+    """Returns the token grid (t, h, w) of the sample's video."""
+    _, frames, height, width = _video(sample).shape
+    if frames % tubelet or height % patch or width % patch:
+        raise ValueError(
+            f"Invalid tubelet {tubelet}x{patch}x{patch}: does not tile a video of "
+            f"{frames} frames of {height}x{width} pixels."
+        )
+    return frames // tubelet, height // patch, width // patch

@@ -14,6 +14,7 @@ from lightly_marlin.visualization.face_sheet import (
     face_sheet,
 )
 from lightly_marlin.visualization.histogram_sheet import histogram_sheet
+from lightly_marlin.visualization.mask_gallery import mask_animation, mask_sheet
 from lightly_marlin.visualization.mask_overlay import mask_overlay
 from lightly_marlin.visualization.reconstruction import reconstruction_sheet
 from lightly_marlin.visualization.region_paint import paint_cells, paint_labels
@@ -28,7 +29,9 @@ __all__ = [
     "example_sheet",
     "face_sheet",
     "histogram_sheet",
+    "mask_animation",
     "mask_overlay",
+    "mask_sheet",
     "paint_cells",
     "paint_labels",
     "reconstruction_sheet",

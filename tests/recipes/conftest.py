@@ -12,7 +12,7 @@ from lightly_marlin.utils.console import run_recipe
 RECIPES = Path(__file__).parents[2] / "recipes"
 
 
-def _load_recipe(name):
+def load(name):
     spec = importlib.util.spec_from_file_location(
         f"recipe_{name}", RECIPES / f"{name}.py"
     )
@@ -25,14 +25,14 @@ def _load_recipe(name):
 
 @pytest.fixture(scope="session")
 def load_recipe():
-    """Imports a recipe by its name."""
-    return _load_recipe
+    """Loads a recipe as a module, by its name."""
+    return load
 
 
 @pytest.fixture(scope="session")
 def pretrain_marlin():
     """The recipe's main function as the shell sees it: arguments in, status out."""
-    module = _load_recipe("pretrain_marlin")
+    module = load("pretrain_marlin")
 
     def run(*arguments):
         return run_recipe(lambda: module.main([str(x) for x in arguments]))

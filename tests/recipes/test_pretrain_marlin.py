@@ -123,11 +123,28 @@ def test_pretrain_marlin__killed_and_resumed(tiny_store, tmp_path):
     assert losses[0] == losses[1]
 
 
-@pytest.mark.parametrize("mask", ["tube", "frame", "random"])
+@pytest.mark.parametrize("mask", ["tube", "frame", "random", "crfrp", "motion"])
 def test_pretrain_marlin__other_masks(mask, tiny_store, tmp_path, pretrain_marlin):
     options = ("--mask", mask, "--mask-ratio", 0.8, "--max-steps", 1)
     arguments = ("--store", tiny_store, *TINY, *options, "--out", tmp_path / "run")
     assert pretrain_marlin(*arguments) == 0
+
+
+def test_pretrain_marlin__mixture_and_half_decoder(
+    tiny_store, tmp_path, pretrain_marlin
+):
+    """Training decodes half the tokens; validation and its picture show them all."""
+    options = ("--mask", "fasking+tube", "--mask-share-end", 0.0, "--decode-ratio", 0.5)
+    options += ("--mask-share", 1.0, "--mask-share-steps", 2, "--max-steps", 1)
+    arguments = ("--store", tiny_store, *TINY, *options, "--out", tmp_path / "run")
+    assert pretrain_marlin(*arguments) == 0
+    text = (tmp_path / "run" / "config.yaml").read_text()
+    assert "mask: fasking+tube" in text
+    assert "decode_ratio: 0.5" in text
+    picture = Image.open(tmp_path / "run" / "reconstructions" / "step_0000001.png")
+    masked, painted = (picture.crop((0, y, 1356, y + 224)) for y in (256, 736))
+    difference = np.abs(np.asarray(masked, int) - np.asarray(painted, int)).sum(-1)
+    assert (difference > 0).mean() > 0.8
 
 
 def test_pretrain_marlin__options(tiny_store, tmp_path, pretrain_marlin, run_folder):
@@ -179,7 +196,7 @@ def test_pretrain_marlin__two_processes_equal_one(
 
     one_rank = BatchMasking.__call__
 
-    def both_ranks(masking, cells, step, rank=0):
+    def both_ranks(masking, cells, step, rank=0, videos=None):
         rows = [one_rank(masking, cells[r : r + 1], step, r) for r in range(len(cells))]
         return tuple(torch.cat(part) for part in zip(*rows, strict=True))
 

@@ -3,11 +3,17 @@ import torch
 
 from lightly_marlin.regions import RegionCells
 from lightly_marlin.training import MASKS, BatchMasking
+from lightly_marlin.transforms import MixtureSchedule
 
 
 def masking(name="fasking", **changes):
     options = {"grid": (2, 4, 4), "patch_size": 16, "tubelet_size": 2}
     return BatchMasking(name, 0.75, **{**options, **changes})
+
+
+def clips(batch=3):
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(batch, 3, 4, 64, 64, generator=generator)
 
 
 def cells(batch=3):
@@ -19,8 +25,8 @@ def cells(batch=3):
 
 @pytest.mark.parametrize("name", MASKS)
 def test_batch_masking__counts_and_repeatability(name):
-    first = masking(name)(cells(), 5)
-    again = masking(name)(cells(), 5)
+    first = masking(name)(cells(), 5, 0, clips())
+    again = masking(name)(cells(), 5, 0, clips())
     assert first[0].shape == (3, 8)
     assert first[1].shape == (3, 24)
     assert torch.equal(first[0], again[0])
@@ -34,14 +40,14 @@ def test_batch_masking__counts_and_repeatability(name):
 )
 def test_batch_masking__seed_step_and_rank_each_matter(name, seed, step, rank):
     many = cells(30)
-    first, _ = masking(name)(many, 5)
-    other, _ = masking(name, seed=seed)(many, step, rank)
+    first, _ = masking(name)(many, 5, 0, clips(30))
+    other, _ = masking(name, seed=seed)(many, step, rank, clips(30))
     assert not torch.equal(first, other)
 
 
 def test_batch_masking__names_are_the_strategies():
     """Told apart by what they keep: whole tubelets, tubes, or neither."""
-    kept = {name: masking(name)(cells(20), 0)[0] for name in MASKS}
+    kept = {name: masking(name)(cells(20), 0, 0, clips(20))[0] for name in MASKS}
     tubelets = {n: max(len((r // 16).unique()) for r in kept[n]) for n in kept}
     places = {n: max(len((r % 16).unique()) for r in kept[n]) for n in kept}
     assert tubelets["frame"] == 1
@@ -59,3 +65,45 @@ def test_batch_masking__passes_mode_on():
 def test_batch_masking__unknown_name():
     with pytest.raises(ValueError, match=r"Invalid mask \('x'\).*fasking, tube, frame"):
         masking("x")
+    for name in ("fasking+x", "fasking+fasking", "fasking+tube+frame", "+"):
+        with pytest.raises(ValueError, match="mixtures of two such"):
+            masking(name)
+
+
+def test_batch_masking__mixture_follows_its_schedule():
+    """Frame masks see one tubelet; random ones of 8 in 32 tokens see both."""
+    schedule = MixtureSchedule((1.0, 0.0), (0.0, 1.0), steps=10)
+    strategy = masking("frame+random", schedule=schedule)
+    shares = []
+    for step in (0, 5, 10):
+        kept, _ = strategy(cells(40), step)
+        shares.append(sum(len((row // 16).unique()) == 1 for row in kept) / 40)
+    assert shares[0] == 1.0
+    assert shares[1] == pytest.approx(0.5, abs=0.05)
+    assert shares[2] < 0.1
+
+
+def test_batch_masking__crfrp_and_motion_are_what_they_say():
+    """A face whose hair covers half: a draw hides all of it or keeps its share."""
+    labels = torch.ones(40, 4, 64, 64, dtype=torch.int64)
+    labels[:, :, :16] = 10
+    labels[:, :, 48:] = 6
+    kept, _ = masking("crfrp")(RegionCells.from_labels(labels).bits, 0)
+    rows = kept % 16 // 4
+    assert all((row != 0).all() or (row != 3).all() for row in rows)
+    still = torch.rand(1, 3, 1, 64, 64).expand(3, 3, 4, 64, 64)
+    kept, _ = masking("motion")(cells(), 0, 0, still)
+    assert torch.equal(kept[:, :4] + 16, kept[:, 4:])
+    with pytest.raises(ValueError, match="the motion mask needs the clips"):
+        masking("motion")(cells(), 0)
+
+
+def test_batch_masking__decodes_a_part():
+    whole = masking()(cells(), 3)
+    half = masking(decode_ratio=0.5)(cells(), 3)
+    assert torch.equal(whole[0], half[0])
+    assert half[1].shape == (3, 12)
+    pairs = zip(half[1].tolist(), whole[1].tolist(), strict=True)
+    assert all(set(part) < set(row) for part, row in pairs)
+    with pytest.raises(ValueError, match=r"Invalid decode_ratio 0"):
+        masking(decode_ratio=0)

@@ -3,11 +3,17 @@ import torch
 
 from lightly_marlin.regions import RegionCells
 from lightly_marlin.transforms import (
+    Crfrp,
     Fasking,
     FrameMask,
+    MotionMask,
     RandomTubeletMask,
+    RunningCellMask,
     TubeMask,
+    crfrp_token_mask,
     fasking_token_mask,
+    motion_token_mask,
+    running_cell_decoder_mask,
 )
 
 
@@ -65,3 +71,45 @@ def test_transforms__errors():
         TubeMask()({})
     with pytest.raises(ValueError, match="does not tile a video of 4 frames of 60x60"):
         FrameMask()(sample(side=60))
+
+
+def test_crfrp__same_as_function():
+    generators = [torch.Generator().manual_seed(1) for _ in range(2)]
+    result = Crfrp(0.5, generator=generators[0])(sample())
+    expected = crfrp_token_mask(sample()["regions"][None], 0.5, generator=generators[1])
+    assert torch.equal(result["idx_keep"], expected[0][0])
+    assert torch.equal(result["idx_mask"], expected[1][0])
+
+
+def test_motion_mask__same_as_function():
+    video = {"video": torch.rand(3, 4, 64, 64, generator=torch.manual_seed(0))}
+    generators = [torch.Generator().manual_seed(1) for _ in range(2)]
+    result = MotionMask(0.5, generator=generators[0])(video)
+    expected = motion_token_mask(video["video"][None], 0.5, generator=generators[1])
+    assert torch.equal(result["idx_keep"], expected[0][0])
+    assert torch.equal(result["idx_mask"], expected[1][0])
+
+
+def test_running_cell_mask__thins_the_mask_before_it():
+    generators = [torch.Generator().manual_seed(1) for _ in range(2)]
+    masked = TubeMask(0.75, num_prefix_tokens=1)(sample())
+    transform = RunningCellMask(num_prefix_tokens=1, generator=generators[0])
+    result = transform(masked)
+    expected = running_cell_decoder_mask(
+        masked["idx_mask"][None],
+        (2, 4, 4),
+        num_prefix_tokens=1,
+        generator=generators[1],
+    )
+    assert result["idx_mask"].shape == (12,)
+    assert torch.equal(result["idx_mask"], expected[0])
+    assert torch.equal(result["idx_keep"], masked["idx_keep"])
+
+
+def test_other_transforms__errors():
+    with pytest.raises(ValueError, match="needs the key 'regions'"):
+        Crfrp()({"video": torch.zeros(3, 4, 64, 64)})
+    with pytest.raises(ValueError, match="needs the key 'video'"):
+        MotionMask()({})
+    with pytest.raises(ValueError, match="Put a transform that adds a mask before"):
+        RunningCellMask()(sample())

@@ -1,0 +1,157 @@
+"""Mixtures of masking strategies, with shares that may change during training."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from lightly_marlin.transforms.token_selection import draw_uniform
+
+__all__ = ["MaskMixture", "MixtureSchedule", "mixture_token_mask"]
+
+
+@dataclass(frozen=True)
+class MixtureSchedule:
+    """Shares of the strategies, straight from `start` to `end` over `steps` steps.
+
+    Attributes:
+        start: Shares at step 0, one per strategy, not negative, that add up to 1.
+        end: Shares from step `steps` on; None to stay at `start`.
+        steps: Length of the change, at least 1.
+    """
+
+    start: tuple[float, ...]
+    end: tuple[float, ...] | None = None
+    steps: int = 1
+
+    def __post_init__(self) -> None:
+        """Checks shares and length.
+
+        Raises:
+            ValueError: If shares do not fit each other or do not add up to 1, or
+                `steps` is below 1.
+        """
+        for shares in (self.start, self.start if self.end is None else self.end):
+            _check_shares(shares, len(self.start))
+        if self.steps < 1:
+            raise ValueError(f"Invalid steps {self.steps}: must be at least 1.")
+
+    def __call__(self, step: int) -> tuple[float, ...]:
+        """Returns the shares at a step, counted from 0."""
+        if self.end is None:
+            return self.start
+        done = min(max(step / self.steps, 0.0), 1.0)
+        return tuple(
+            (1 - done) * first + done * last
+            for first, last in zip(self.start, self.end, strict=True)
+        )
+
+
+def mixture_token_mask(
+    masks: Sequence[tuple[Tensor, Tensor]],
+    shares: Sequence[float],
+    *,
+    generator: Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Gives each clip of a batch the mask of one of several strategies.
+
+    In a batch, each strategy gets its share of the clips, to the nearest clip above or
+    below; which clips is drawn, and over many batches each clip has each strategy with
+    the probability of its share.
+
+    Args:
+        masks:
+            What the strategies drew for the whole batch: tuples (idx_keep, idx_mask) of
+            int64 indices, all of the same shapes (B, n_keep) and (B, n_mask).
+        shares: Share of each strategy, not negative; they add up to 1.
+        generator: Source of randomness, of any device; None for torch's global one.
+
+    Returns:
+        Tuple (idx_keep, idx_mask), each row from one of `masks`.
+
+    Raises:
+        ValueError: If shapes differ or shares are out of range.
+    """
+    _check_shares(shares, len(masks))
+    shapes = [(tuple(keep.shape), tuple(mask.shape)) for keep, mask in masks]
+    if len(set(shapes)) != 1:
+        raise ValueError(
+            f"Invalid masks: all must have the same shapes, got {shapes}. Use one "
+            "mask_ratio for all strategies."
+        )
+    device = masks[0][0].device
+    batch = len(masks[0][0])
+    start = draw_uniform((1,), device, generator)
+    rank = draw_uniform((batch,), device, generator).argsort()
+    bounds = torch.tensor(list(accumulate(shares))[:-1], device=device)
+    # Rounding must not reach 1, where a strategy with a share of 0 may lie.
+    place = ((rank + start) / batch).clamp(max=1 - 2**-24)
+    chosen = torch.bucketize(place, bounds, right=True)
+    idx_keep, idx_mask = masks[0]
+    for number, (keep, mask) in enumerate(masks[1:], start=1):
+        here = chosen.eq(number).unsqueeze(1)
+        idx_keep = torch.where(here, keep, idx_keep)
+        idx_mask = torch.where(here, mask, idx_mask)
+    return idx_keep, idx_mask
+
+
+class MaskMixture:
+    """Adds the mask of one of several transforms to a sample, drawn by their shares.
+
+    The step that a schedule looks at is in shared memory: workers that load ahead see
+    what `set_step` sets in the training process, for the samples they begin after it.
+
+    Args:
+        transforms: Transforms that add masks of the same sizes.
+        shares: Shares of the transforms, or how these change.
+        generator: Source of randomness; None for torch's global one.
+
+    Raises:
+        ValueError: If the numbers of transforms and shares differ.
+    """
+
+    def __init__(
+        self,
+        transforms: Sequence[Callable[[Mapping[str, Any]], dict[str, Any]]],
+        shares: MixtureSchedule | tuple[float, ...],
+        generator: Generator | None = None,
+    ) -> None:
+        if not isinstance(shares, MixtureSchedule):
+            shares = MixtureSchedule(tuple(shares))
+        if len(shares.start) != len(transforms):
+            raise ValueError(
+                f"Invalid shares {shares.start}: must be as many as transforms, "
+                f"{len(transforms)}."
+            )
+        self.transforms = tuple(transforms)
+        self.schedule = shares
+        self.generator = generator
+        step = torch.zeros((), dtype=torch.int64)
+        self._step = step.share_memory_()  # type: ignore[no-untyped-call]
+
+    def set_step(self, step: int) -> None:
+        """Sets the step of the training, counted from 0, in all processes."""
+        self._step.fill_(step)
+
+    def __call__(self, sample: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the sample with what the drawn transform adds to it."""
+        draw = float(draw_uniform((), None, self.generator))
+        shares = self.schedule(int(self._step))
+        index = bisect(list(accumulate(shares))[:-1], draw)
+        return self.transforms[index](sample)
+
+
+def _check_shares(shares: Sequence[float], count: int) -> None:
+    fits = count > 0 and len(shares) == count
+    # Written so that NaN does not pass.
+    if not (fits and min(shares) >= 0 and abs(sum(shares) - 1) <= 1e-6):
+        raise ValueError(
+            f"Invalid shares {tuple(shares)}: must be {count} numbers, not negative, "
+            "that add up to 1."
+        )
