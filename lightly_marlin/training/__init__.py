@@ -3,6 +3,7 @@
 from lightly_marlin.training.baseline import mean_color_loss
 from lightly_marlin.training.masking import MASKS, BatchMasking
 from lightly_marlin.training.pretrain_step import PretrainStep, StepLosses
+from lightly_marlin.training.run_card import card_of_run
 from lightly_marlin.training.schedule import WarmupCosine, scale_rate
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "PretrainStep",
     "StepLosses",
     "WarmupCosine",
+    "card_of_run",
     "mean_color_loss",
     "scale_rate",
 ]
