@@ -49,8 +49,8 @@ def config_of_weights(source: str | Path) -> MarlinConfig:
     tokens = "" if table is None else f" over {table.shape[1]} tokens"
     raise UsageError(
         f"The weights in {path}, {depth} blocks of width {width}{tokens}, are those of "
-        f"no named model ({', '.join(list_models())}). Put the config.json of their model "
-        "beside them, as model.safetensors in one folder."
+        f"no named model ({', '.join(list_models())}). Put the config.json of their "
+        "model beside them, as model.safetensors in one folder."
     )
 
 
