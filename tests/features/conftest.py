@@ -44,7 +44,7 @@ def save(tmp_path):
     def write(name, frames, fps=25.0):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_video(path, frames, fps, codec="png", pixel_format="rgb24")
+        write_video(path, frames, fps, codec="ffv1", pixel_format="bgr0")
         return path
 
     return write

@@ -80,8 +80,8 @@ def test_audio_first_and_no_frame_count(tmp_path, make_frames):
     path = tmp_path / "audio_first.mkv"
     with av.open(str(path), "w") as container:
         sound = container.add_stream("pcm_s16le", rate=8000)
-        stream = container.add_stream("png", rate=25)
-        stream.pix_fmt, stream.width, stream.height = "rgb24", 32, 32
+        stream = container.add_stream("ffv1", rate=25)
+        stream.pix_fmt, stream.width, stream.height = "bgr0", 32, 32
         silence = av.AudioFrame.from_ndarray(
             np.zeros((1, 8000), np.int16), layout="mono"
         )
