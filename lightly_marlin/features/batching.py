@@ -35,7 +35,7 @@ class WindowEncoder(Generic[_Key]):
         keep_seq: bool = False,
         batch_size: int = 4,
     ) -> None:
-        """Takes the encoder; in bf16, a copy of it.
+        """Takes the encoder; in bf16, a copy of it unless it is in bf16 already.
 
         Args:
             model: An encoder, or a whole model for its encoder, on any device.
@@ -57,7 +57,7 @@ class WindowEncoder(Generic[_Key]):
         encoder = model.encoder if isinstance(model, Marlin) else model
         self.config = encoder.config
         self._device = encoder.pos_embed.device
-        if precision == "bf16":
+        if precision == "bf16" and encoder.pos_embed.dtype != torch.bfloat16:
             encoder = copy.deepcopy(encoder).to(torch.bfloat16)
         self._encode = encoder.encode if keep_seq else encoder.__call__
         self._batch_size = batch_size

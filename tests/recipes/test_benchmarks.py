@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+from lightly_marlin.data import write_video
 
 BENCHMARKS = Path(__file__).parents[2] / "recipes" / "benchmarks"
 
@@ -78,3 +81,41 @@ def test_demo_training__picture_of_a_run(tmp_path):
     with Image.open(tmp_path / "demo.png") as picture:
         assert picture.size == (200, 400)
         assert picture.convert("RGB").getpixel((5, 5)) == (255, 0, 0)
+
+
+def save_clip(path):
+    """A clip of 70 frames of moving noise: two reference windows."""
+    noise = np.random.default_rng(0).integers(0, 256, (70, 7, 7, 3), dtype=np.uint8)
+    write_video(path, noise.repeat(32, axis=1).repeat(32, axis=2))
+
+
+def test_feature_extraction__refuses_to_time_wrong_results(monkeypatch, tmp_path):
+    module = load("feature_extraction", monkeypatch)
+    exact = torch.ones(2, 3)
+    variants = {
+        "reference float32": lambda path: exact,
+        "ours float32": lambda path: exact + 1e-5,
+        "ours bf16": lambda path: exact * 1.5,
+    }
+    check = module.check_same_result(variants, [tmp_path])
+    assert check["windows"] == 2
+    for name, wrong in (
+        ("ours float32", exact + 0.001),
+        ("ours float32", exact[:1]),
+        ("ours bf16", torch.tensor([[1.0, 1, 1], [1, 1, 0]])),
+    ):
+        changed = {**variants, name: lambda path, wrong=wrong: wrong}
+        with pytest.raises(SystemExit, match="not timing"):
+            module.check_same_result(changed, [tmp_path])
+
+
+@pytest.mark.slow
+def test_feature_extraction__runs(tmp_path):
+    save_clip(tmp_path / "clip.mp4")
+    options = ("--model", "marlin_vit_small", "--repeats", 2, "--out", tmp_path)
+    run("feature_extraction", tmp_path / "clip.mp4", *options)
+    result = read_result(tmp_path, "feature_extraction")
+    assert result["windows"] == 2
+    assert result["largest_difference_float32"] < 1e-4
+    assert result["smallest_cosine_bf16"] > 0.999
+    assert result["results"]["ours bf16"]["speedup"] > 0
