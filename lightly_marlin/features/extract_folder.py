@@ -158,12 +158,15 @@ def extract_folder(
         "weights": _digest(model.encoder if isinstance(model, Marlin) else model),
     }
     jobs = _unfinished(files, Path(out), journal, settings, encoder, file_format)
+    for job in jobs:
+        job.file.remove_remains()
     try:
         _run(jobs, encoder, options, journal, num_workers, len(files))
     finally:
         for job in jobs:
             job.file.abandon()
         journal.write_index(file.source for file in files)
+        journal.close()
     return FolderSummary(
         entries=tuple(journal.entries[file.source] for file in files),
         num_finished_before=len(files) - len(jobs),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import shutil
@@ -65,6 +66,12 @@ class FeatureFile:
             target.flush()
             os.fsync(target.fileno())
         self.abandon()
+
+    def remove_remains(self) -> None:
+        """Removes what a run that was killed while it wrote this file left behind."""
+        for path in self.path.parent.glob(f".{glob.escape(self.path.stem)}-*"):
+            if path.suffix == self.path.suffix:
+                path.unlink(missing_ok=True)
 
     def abandon(self) -> None:
         """Forgets the rows; does nothing after `close`."""

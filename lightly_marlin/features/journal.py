@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
@@ -26,6 +26,7 @@ __all__ = [
 INDEX_NAME = "index.parquet"
 REPORT_NAME = "report.json"
 _JOURNAL_NAME = "progress.jsonl"
+_LOCK_NAME = ".lock"
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,13 @@ class Journal:
             folder: Created if missing.
 
         Raises:
-            UsageError: If it cannot be written.
+            UsageError: If it cannot be written, or another process writes to it.
         """
         self.folder = folder
         self._path = folder / _JOURNAL_NAME
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _take(folder / _LOCK_NAME)
             self.entries = {entry.source: entry for entry in self._read()}
             # Rewritten whole: a line that was cut off must not begin the next one.
             with atomic_write(self._path) as temporary:
@@ -106,6 +108,10 @@ class Journal:
             raise UsageError(
                 f"The folder {folder} cannot be written: {error.strerror or error}."
             ) from error
+
+    def close(self) -> None:
+        """Lets other processes write to the folder."""
+        self._lock.close()
 
     def add(self, entry: VideoEntry) -> None:
         """Notes an entry, so that it survives a kill."""
@@ -150,6 +156,25 @@ def index_schema() -> Any:
             ("num_frames", pa.int64()),
         ]
     )
+
+
+def _take(path: Path) -> IO[bytes]:
+    """Takes a folder for this process; the lock ends with the process."""
+    # Exists on POSIX only; elsewhere nobody keeps two runs apart.
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        return path.open("ab")
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise UsageError(
+            f"Another process is writing to the folder {path.parent}. Wait for it, or "
+            "choose another one."
+        ) from None
+    return file
 
 
 def _to_line(entry: VideoEntry) -> str:

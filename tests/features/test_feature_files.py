@@ -38,3 +38,12 @@ def test_nothing_is_left_of_an_abandoned_file(tmp_path):
     file.add(0, torch.zeros(2))
     file.abandon()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_remains_of_a_killed_run_are_removed(tmp_path):
+    file = FeatureFile(tmp_path / "a[1].npy", (2,))
+    (tmp_path / ".a[1]-x7.npy").touch()
+    (tmp_path / ".ab-x7.npy").touch()
+    (tmp_path / "a[1].npy").touch()
+    file.remove_remains()
+    assert {p.name for p in tmp_path.iterdir()} == {".ab-x7.npy", "a[1].npy"}

@@ -15,17 +15,21 @@ def test_entries_survive(tmp_path):
     journal = Journal(tmp_path / "deep")
     for entry in (OK, BAD):
         journal.add(entry)
+    journal.close()
     assert Journal(tmp_path / "deep").entries == {"a.mp4": OK, "b.mp4": BAD}
 
 
 @pytest.mark.parametrize("rest", ["", '{"source": "c.mp4", "sta', "[1]\n", "{}\n"])
 def test_what_was_cut_off_is_forgotten_and_nothing_else(rest, tmp_path):
-    Journal(tmp_path).add(OK)
+    journal = Journal(tmp_path)
+    journal.add(OK)
+    journal.close()
     with (tmp_path / "progress.jsonl").open("a") as file:
         file.write(rest)
     journal = Journal(tmp_path)
     assert journal.entries == {"a.mp4": OK}
     journal.add(BAD)
+    journal.close()
     assert Journal(tmp_path).entries == {"a.mp4": OK, "b.mp4": BAD}
 
 
@@ -62,3 +66,11 @@ def test_folders_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="cannot be written"):
         Journal(tmp_path / "file" / "out")
+
+
+def test_two_processes_do_not_mix(tmp_path):
+    journal = Journal(tmp_path)
+    with pytest.raises(ValueError, match="Another process is writing"):
+        Journal(tmp_path)
+    journal.close()
+    Journal(tmp_path)

@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -97,3 +98,16 @@ def test_tracks_count_in_the_frames_of_the_video():
 def test_no_frames_give_no_window():
     assert list(WindowCutter().finish()) == []
     assert list(WindowCutter(reference=True).finish()) == []
+
+
+@pytest.mark.parametrize("reference", [False, True])
+def test_memory_does_not_grow_with_the_length(reference):
+    cutter = WindowCutter(reference=reference)
+    tracemalloc.start()
+    for index in range(2000):
+        for window in cutter.add(np.full((64, 64, 3), index % 256, np.uint8)):
+            assert window.clip.shape == (16, 64, 64, 3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Some windows of 16 frames of 12 kB; all frames would be 25 MB.
+    assert peak < 2e6
