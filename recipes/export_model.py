@@ -163,6 +163,7 @@ def export_onnx(
         dynamo=True,
         verbose=False,
     )
+    assert program is not None
     with atomic_write(path) as temporary:
         program.save(temporary)
     return path, load_onnx
@@ -203,8 +204,11 @@ def export_int8(
     with warnings.catch_warnings(), torch.no_grad():
         # PyTorch announces successors of both; neither is in PyTorch itself.
         warnings.simplefilter("ignore")
-        quantised = torch.ao.quantization.quantize_dynamic(plain, {nn.Linear})
-        traced = torch.jit.trace(quantised, two_clips(clips), check_trace=False)
+        quantise: Any = torch.ao.quantization.quantize_dynamic
+        trace: Any = torch.jit.trace
+        traced = trace(
+            quantise(plain, {nn.Linear}), two_clips(clips), check_trace=False
+        )
         with atomic_write(path) as temporary:
             traced.save(str(temporary))
     return path, load_torchscript
@@ -214,7 +218,8 @@ def load_torchscript(path: Path) -> Encode:
     """Reads a TorchScript file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        loaded: Encode = torch.jit.load(str(path))
+        read: Any = torch.jit.load
+        loaded: Encode = read(str(path))
     return loaded
 
 

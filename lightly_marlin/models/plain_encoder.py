@@ -28,6 +28,8 @@ class PlainEncoder(nn.Module):
         keep_seq: Features of every token, not their mean.
     """
 
+    pos_embed: Tensor
+
     def __init__(self, encoder: MarlinEncoder, *, keep_seq: bool = False) -> None:
         super().__init__()
         self.config = encoder.config
@@ -79,10 +81,10 @@ def _plain_attention(attention: QVBiasAttention) -> nn.Module:
     plain: nn.Module = Attention(dim, num_heads=attention.num_heads, qkv_bias=True)
     q_bias, v_bias = attention.q_bias.detach(), attention.v_bias.detach()
     bias = torch.cat((q_bias, torch.zeros_like(q_bias), v_bias))
-    plain.qkv.load_state_dict(  # type: ignore[union-attr, operator]
+    plain.qkv.load_state_dict(  # type: ignore[union-attr]
         {"weight": attention.qkv.weight.detach(), "bias": bias}
     )
-    plain.proj.load_state_dict(  # type: ignore[union-attr, operator]
+    plain.proj.load_state_dict(  # type: ignore[union-attr]
         attention.proj.state_dict()
     )
     return plain
