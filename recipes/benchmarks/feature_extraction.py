@@ -14,7 +14,11 @@ cosine similarity of at least 0.999 for every window; otherwise nothing is repor
 The variants take turns, so that a slow moment of the machine hits all of them; medians
 and quartiles are reported.
 
-Writes results/feature_extraction-<machine>.json and prints a table.
+The cores should be idle otherwise. Where they are not, --processor-time counts the time
+that one thread spends on a processor, which other programs change little.
+
+Writes results/feature_extraction-<machine>.json (feature_extraction_1_thread-... for
+--processor-time) and prints a table.
 """
 
 from __future__ import annotations
@@ -130,7 +134,10 @@ def check_same_result(
 
 
 def time_variants(
-    variants: dict[str, Extract], clips: list[Path], repeats: int
+    variants: dict[str, Extract],
+    clips: list[Path],
+    repeats: int,
+    clock: Callable[[], float],
 ) -> dict[str, list[float]]:
     """Returns the seconds of every pass over the clips, the variants in turns."""
     seconds: dict[str, list[float]] = {name: [] for name in variants}
@@ -138,10 +145,10 @@ def time_variants(
         task = bar.add_task("timing", total=repeats * len(variants), unit="passes")
         for _ in range(repeats):
             for name, extract in variants.items():
-                start = time.perf_counter()
+                start = clock()
                 for path in clips:
                     extract(path)
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
                 bar.advance(task)
     return seconds
 
@@ -178,21 +185,34 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--processor-time",
+        action="store_true",
+        help="time one thread by the processor's clock, for machines that are busy",
+    )
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
+    if arguments.processor_time:
+        # Threads that wait for each other in a loop would count as busy.
+        arguments.threads = 1
     torch.set_num_threads(arguments.threads)
     num_frames = hand_out_frame_counts(arguments.clips)
     variants = make_variants(arguments.model, arguments.batch_size)
     check = check_same_result(variants, arguments.clips)
     # Whatever else runs on the machine slows all variants, but not by the same factor.
     load = os.getloadavg()[0]
-    seconds = time_variants(variants, arguments.clips, arguments.repeats)
+    clock = time.process_time if arguments.processor_time else time.perf_counter
+    seconds = time_variants(variants, arguments.clips, arguments.repeats, clock)
     rows = summarise(seconds, int(check["windows"]))
     print_table(rows)
+    suite = "feature_extraction"
+    if arguments.processor_time:
+        suite += "_1_thread"
     result = {
-        "suite": "feature_extraction",
+        "suite": suite,
         "machine": describe_machine(),
         "model": arguments.model,
+        "clock": clock.__name__,
         "threads": arguments.threads,
         "batch_size": arguments.batch_size,
         "repeats": arguments.repeats,
@@ -203,7 +223,7 @@ def main() -> None:
         "results": rows,
     }
     arguments.out.mkdir(parents=True, exist_ok=True)
-    path = arguments.out / f"feature_extraction-{machine_name()}.json"
+    path = arguments.out / f"{suite}-{machine_name()}.json"
     write_json(path, result)
     console.print(f"written to {path}")
 

@@ -110,11 +110,18 @@ def test_feature_extraction__refuses_to_time_wrong_results(monkeypatch, tmp_path
 
 
 @pytest.mark.slow
-def test_feature_extraction__runs(tmp_path):
+@pytest.mark.parametrize(
+    ("options", "suite"),
+    [
+        ((), "feature_extraction"),
+        (("--processor-time",), "feature_extraction_1_thread"),
+    ],
+)
+def test_feature_extraction__runs(options, suite, tmp_path):
     save_clip(tmp_path / "clip.mp4")
-    options = ("--model", "marlin_vit_small", "--repeats", 2, "--out", tmp_path)
-    run("feature_extraction", tmp_path / "clip.mp4", *options)
-    result = read_result(tmp_path, "feature_extraction")
+    options = ("--model", "marlin_vit_small", "--repeats", 2, *options)
+    run("feature_extraction", tmp_path / "clip.mp4", *options, "--out", tmp_path)
+    result = read_result(tmp_path, suite)
     assert result["windows"] == 2
     assert result["largest_difference_float32"] < 1e-4
     assert result["smallest_cosine_bf16"] > 0.999
