@@ -7,6 +7,7 @@ from lightly_marlin.models.decoder import MarlinDecoder
 from lightly_marlin.models.discriminator import MarlinDiscriminator
 from lightly_marlin.models.encoder import MarlinEncoder
 from lightly_marlin.models.marlin import Marlin
+from lightly_marlin.models.model_card import ModelCard
 
 __all__ = [
     "Marlin",
@@ -14,6 +15,7 @@ __all__ = [
     "MarlinDecoder",
     "MarlinDiscriminator",
     "MarlinEncoder",
+    "ModelCard",
     "create_marlin",
     "create_marlin_encoder",
     "list_models",

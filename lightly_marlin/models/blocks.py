@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from timm.models.vision_transformer import Attention, Block
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from lightly_marlin.models.attention import attention
 from lightly_marlin.models.linear import Linear, linear
 
 __all__ = ["QVBiasAttention", "TransformerBlocks", "init_linear_and_norm"]
@@ -51,9 +51,7 @@ class QVBiasAttention(Attention):  # type: ignore[misc]
         bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
         qkv = linear(x, self.qkv.weight, bias)
         q, k, v = qkv.view(B, N, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-        out = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=attn_mask, is_causal=is_causal
-        )
+        out = attention(q, k, v, attn_mask, is_causal)
         mixed: Tensor = self.proj(out.transpose(1, 2).reshape(B, N, D))
         return mixed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,21 +11,30 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from lightly_marlin.models.config import MarlinConfig
+from lightly_marlin.models.position_fitting import (
+    RELEASED_GRID,
+    Grid,
+    guess_grid,
+    interpolate_positions,
+)
 from lightly_marlin.models.weight_files import WEIGHTS_NAME, locate, read_tensors
 from lightly_marlin.models.weight_names import WeightNames, recognise
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["load_weights", "read_config"]
+__all__ = ["load_weights", "read_config", "saved_config"]
 
 _PARTS = ("encoder", "enc_dec_proj", "decoder", "discriminator")
 _LISTED = 10
+# A model of other clips has the same weights but for its position tables.
+_CLIP_FIELDS = ("num_frames", "img_size")
 
 
 def load_weights(module: nn.Module, source: str | Path) -> None:
     """Loads a module's part of a checkpoint into it.
 
     All or nothing: a checkpoint that does not fit leaves the module as it was. Position
-    tables are taken from the file where it has them.
+    tables are taken from the file where it has them; if they are for another number of
+    frames or frame size, they are interpolated, and a warning says so.
 
     Args:
         module: A `Marlin`, `MarlinEncoder` or `MarlinDiscriminator`.
@@ -42,18 +52,24 @@ def load_weights(module: nn.Module, source: str | Path) -> None:
     prefix = str(module.state_prefix)
     own = {prefix + name: tensor for name, tensor in module.state_dict().items()}
     config = getattr(module, "config", None)
+    grids: set[Grid] = set()
     found = {names.here(name): tensor for name, tensor in tensors.items()}
     if config is not None:
-        _check_config(config, path, encoder_only=bool(prefix))
+        saved = saved_config(path)
+        if saved is not None:
+            _check_config(config, saved, path, encoder_only=bool(prefix))
         tubelet = config.tubelet_shape
         found = {n: names.convert(n, tensor, tubelet) for n, tensor in found.items()}
+        grids = _fit_positions(own, found, config, saved)
     problems = _misfits(own, found, names)
     if problems:
-        hint = _hint(own, found)
+        hint = _hint(own, found, config)
         raise UsageError(
             f"The weights in {path} do not fit {type(module).__name__}: "
             f"{'; '.join(problems)}.{hint}"
         )
+    if config is not None:
+        _tell_about_positions(own, found, grids, config, path)
     module.load_state_dict(
         {
             name.removeprefix(prefix): found.get(name, tensor)
@@ -86,21 +102,105 @@ def read_config(source: str | Path) -> MarlinConfig:
     return MarlinConfig.from_dict(values)
 
 
-def _check_config(config: MarlinConfig, weights: Path, encoder_only: bool) -> None:
-    """Refuses what shapes do not show, above all another number of heads."""
+def saved_config(weights: Path) -> MarlinConfig | None:
+    """Reads the configuration beside the weights of a model folder.
+
+    Args:
+        weights: Path of the weights.
+
+    Returns:
+        The configuration, or None if there is none.
+
+    Raises:
+        UsageError: A ValueError, if there is one that cannot be used.
+    """
     if weights.name != WEIGHTS_NAME or not weights.with_name("config.json").is_file():
-        return
-    saved = asdict(read_config(weights.parent))
+        return None
+    return read_config(weights.parent)
+
+
+def _check_config(
+    config: MarlinConfig, saved: MarlinConfig, weights: Path, encoder_only: bool
+) -> None:
+    """Refuses what shapes do not show, above all another number of heads."""
+    there = asdict(saved)
     different = [
-        f"{name} is {saved[name]} there and {value} here"
+        f"{name} is {there[name]} there and {value} here"
         for name, value in asdict(config).items()
-        if saved[name] != value and not (encoder_only and name.startswith("decoder_"))
+        if there[name] != value
+        and name not in _CLIP_FIELDS
+        and not (encoder_only and name.startswith("decoder_"))
     ]
     if different:
         raise UsageError(
             f"The weights in {weights} are for a model of another configuration: "
             f"{'; '.join(different)}."
         )
+
+
+def _fit_positions(
+    own: dict[str, Tensor],
+    found: dict[str, Tensor],
+    config: MarlinConfig,
+    saved: MarlinConfig | None,
+) -> set[Grid]:
+    """Interpolates the tables in `found` that are for other clips.
+
+    Returns:
+        The grids that they are for; nothing where nothing had to be done.
+    """
+    kernel = found.get("encoder.patch_embed.weight")
+    if kernel is None or kernel.shape[1:] != (config.patch_dim,):
+        return set()  # Of another patch size: whatever its grid is, it does not fit.
+    grids = set()
+    for name, tensor in own.items():
+        table = found.get(name)
+        if not name.endswith(".pos_embed") or table is None or table.ndim != 3:
+            continue
+        if table.shape[::2] != tensor.shape[::2]:
+            continue  # Of another width: reported with the other shapes.
+        count = table.shape[1]
+        if saved is not None and saved.num_tokens == count:
+            grid = saved.grid
+        elif count == config.num_tokens:
+            grid = config.grid
+        else:
+            grid = guess_grid(count, config.grid)
+        if grid != config.grid:
+            found[name] = interpolate_positions(table, grid, config.grid)
+            grids.add(grid)
+    return grids
+
+
+def _tell_about_positions(
+    own: dict[str, Tensor],
+    found: dict[str, Tensor],
+    grids: set[Grid],
+    config: MarlinConfig,
+    weights: Path,
+) -> None:
+    """Warns of tables that were interpolated, or computed for an unusual size."""
+    advice = "fine-tune before you rely on what the model computes."
+    size = _times(config.grid)
+    if grids:
+        warnings.warn(
+            f"The position tables in {weights} are for "
+            f"{' and '.join(_times(grid) for grid in sorted(grids))} tokens (time x "
+            f"height x width) and were interpolated to {size}: {advice}",
+            stacklevel=4,
+        )
+    absent = any(n.endswith(".pos_embed") and n not in found for n in own)
+    if absent and config.grid != RELEASED_GRID:
+        warnings.warn(
+            f"There are no position tables in {weights}; those of the model's {size} "
+            f"tokens were computed. If it was trained on {_times(RELEASED_GRID)}, "
+            f"{advice}",
+            stacklevel=4,
+        )
+
+
+def _times(grid: Grid) -> str:
+    return "x".join(map(str, grid))
 
 
 def _misfits(
@@ -129,12 +229,29 @@ def _misfits(
     ]
 
 
-def _hint(own: dict[str, Tensor], found: dict[str, Tensor]) -> str:
+def _hint(
+    own: dict[str, Tensor], found: dict[str, Tensor], config: MarlinConfig | None
+) -> str:
     parts = {name.partition(".")[0] for name in found}
     if "decoder" not in parts and any(name.startswith("decoder.") for name in own):
         return (
             " They are those of an encoder alone: load them with create_marlin_encoder."
         )
+    kernel = found.get("encoder.patch_embed.weight")
+    if config is not None and kernel is not None:
+        wanted = config.tubelet_shape
+        if kernel.ndim == 5 and kernel.shape[1:] != wanted:
+            _, frames, height, width = kernel.shape[1:]
+            return (
+                f" They are for tubelets of {frames}x{height}x{width} pixels, the "
+                f"model is for {'x'.join(map(str, wanted[1:]))}: set tubelet_size and "
+                "patch_size."
+            )
+        if kernel.ndim == 2 and kernel.shape[1] != config.patch_dim:
+            return (
+                f" They are for tubelets of {kernel.shape[1]} values, the model is for "
+                f"{config.patch_dim}: set patch_size or tubelet_size."
+            )
     if any(n in found and found[n].shape != t.shape for n, t in own.items()):
         return " They are those of a model of another size: choose its name."
     return ""

@@ -9,7 +9,7 @@ from typing import Any
 
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["MarlinConfig", "list_models", "named_config"]
+__all__ = ["MarlinConfig", "list_models", "name_of_config", "named_config"]
 
 # The released configurations on the Hub say the same under other names.
 _RELEASED_NAMES = {
@@ -189,3 +189,8 @@ def named_config(name: str, **overrides: Any) -> MarlinConfig:
             f"Unknown model {name!r}. Available models are {', '.join(list_models())}."
         )
     return MarlinConfig.from_dict({**_CONFIGS[name].to_dict(), **overrides})
+
+
+def name_of_config(config: MarlinConfig) -> str:
+    """Returns the name of the model of these sizes, or nothing if none has them."""
+    return next((name for name, sizes in _CONFIGS.items() if sizes == config), "")

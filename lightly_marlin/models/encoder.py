@@ -14,11 +14,12 @@ from lightly_marlin.models.config import MarlinConfig
 from lightly_marlin.models.inputs import check_videos
 from lightly_marlin.models.linear import Linear
 from lightly_marlin.models.positions import sincos_position_table
+from lightly_marlin.models.pretrained import PretrainedMixin
 
 __all__ = ["MarlinEncoder"]
 
 
-class MarlinEncoder(MaskedVisionTransformer):  # type: ignore[misc]
+class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[misc]
     """Vision transformer over the tubelets of a face video [0].
 
     Implements the interface of Lightly's `MaskedVisionTransformer`, where `images` are

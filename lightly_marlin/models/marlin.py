@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lightly_marlin.models.blocks import init_linear_and_norm
-from lightly_marlin.models.checkpoints import load_weights, read_config
 from lightly_marlin.models.config import MarlinConfig
 from lightly_marlin.models.decoder import MarlinDecoder
 from lightly_marlin.models.encoder import MarlinEncoder
 from lightly_marlin.models.linear import Linear
 from lightly_marlin.models.patches import paste_tubelets
-from lightly_marlin.utils.files import atomic_write, write_json
+from lightly_marlin.models.pretrained import PretrainedMixin
 
 __all__ = ["Marlin"]
 
 
-class Marlin(nn.Module):
+class Marlin(PretrainedMixin, nn.Module):
     """Masked autoencoder for face videos [0].
 
     The encoder sees the visible tubelets only; the decoder predicts the pixels of the
@@ -88,34 +84,3 @@ class Marlin(nn.Module):
         return paste_tubelets(
             videos, idx_mask, pred.detach(), config.tubelet_size, config.patch_size
         )
-
-    def save_pretrained(self, directory: str | Path) -> None:
-        """Writes `model.safetensors` and `config.json`, each whole or not at all.
-
-        Args:
-            directory: The folder to write to; made if it does not exist.
-        """
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        state = {name: t.contiguous() for name, t in self.state_dict().items()}
-        with atomic_write(directory / "model.safetensors") as temporary:
-            save_file(state, temporary, metadata={"format": "pt"})
-        write_json(directory / "config.json", self.config.to_dict())
-
-    @classmethod
-    def from_pretrained(cls, source: str | Path) -> Marlin:
-        """Makes a model from what `save_pretrained` wrote.
-
-        Args:
-            source: A folder, or the id of a repository on the Hugging Face Hub.
-
-        Returns:
-            The model, in evaluation mode.
-
-        Raises:
-            UsageError: A ValueError, if `source` does not exist, cannot be read or
-                does not hold a whole model.
-        """
-        model = cls(read_config(source))
-        load_weights(model, source)
-        return model.eval()

@@ -9,6 +9,7 @@ from lightly_marlin.training.loop_options import (
 )
 from lightly_marlin.training.masking import MASKS, BatchMasking
 from lightly_marlin.training.pretrain_step import PretrainStep, StepLosses
+from lightly_marlin.training.run_card import card_of_run
 from lightly_marlin.training.schedule import WarmupCosine, scale_rate
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "PretrainStep",
     "StepLosses",
     "WarmupCosine",
+    "card_of_run",
     "loop_parser",
     "mean_color_loss",
     "parse_loop_options",

@@ -10,6 +10,7 @@ from lightly_marlin.models import (
     MarlinEncoder,
     load_weights,
 )
+from lightly_marlin.models.position_fitting import interpolate_positions
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +159,7 @@ def change(state, form):
         name = "encoder.patch_embedding.projection.weight"
         state[name] = state[name].reshape(24, 3, 8, 8, 8)
     else:
-        state["decoder.pos_embedding.emb"] = torch.ones(1, 16, 12)
+        state["decoder.pos_embedding.emb"] = torch.ones(1, 16, 13)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def change(state, form):
         ("unknown part", r"unexpected teacher.head.weight\."),
         ("shape", r"encoder.norm.weight is \(25,\) instead of \(24,\)"),
         ("kernel", r"projection.weight is \(24, 3, 8, 8, 8\) instead of \(24, 1536\)"),
-        ("table", r"pos_embedding.emb is \(1, 16, 12\) instead of \(1, 32, 12\)"),
+        ("table", r"pos_embedding.emb is \(1, 16, 13\) instead of \(1, 32, 12\)"),
     ],
 )
 def test_what_does_not_fit_is_named_and_nothing_is_loaded(
@@ -200,3 +201,67 @@ def test_sizes_that_shapes_do_not_show(toy, tmp_path):
         load_weights(Marlin(heads), tmp_path)
     shallow = type(toy)(**{**values, "decoder_depth": 2})
     load_weights(MarlinEncoder(shallow), tmp_path)
+
+
+def larger(toy, **changes):
+    return type(toy)(**{**toy.to_dict(), **changes})
+
+
+@pytest.mark.parametrize("form", ["file", "folder"])
+@pytest.mark.parametrize("changes", [{"img_size": 64}, {"num_frames": 32}])
+def test_position_tables_are_interpolated_and_the_user_is_told(
+    form, changes, state, toy, tmp_path
+):
+    torch.save(state, tmp_path / "weights.full.pt")
+    source, small = tmp_path / "weights.full.pt", Marlin(toy)
+    load_weights(small, source)
+    if form == "folder":
+        source = tmp_path
+        small.save_pretrained(source)
+    model = Marlin(larger(toy, **changes))
+    message = (
+        rf"for 8x2x2 tokens .* interpolated to {'x'.join(map(str, model.config.grid))}"
+    )
+    with pytest.warns(UserWarning, match=message) as caught:
+        load_weights(model, source)
+    assert len(caught) == 1
+    for part in ("encoder", "decoder"):
+        table = getattr(small, part).pos_embed
+        expected = interpolate_positions(table, toy.grid, model.config.grid)
+        torch.testing.assert_close(getattr(model, part).pos_embed.data, expected)
+    assert torch.equal(
+        model.encoder.patch_embed.weight, small.encoder.patch_embed.weight
+    )
+
+
+def test_tables_that_fit_are_not_spoken_of(state, toy, tmp_path, recwarn):
+    torch.save(state, tmp_path / "weights.full.pt")
+    load_weights(Marlin(toy), tmp_path / "weights.full.pt")
+    assert not recwarn.list
+
+
+def test_a_missing_table_of_unusual_size_is_spoken_of(state, toy, tmp_path):
+    torch.save({"model": videomae_names(state)}, tmp_path / "videomae.pth")
+    with pytest.warns(UserWarning, match="no position tables .* 8x2x2 .* computed"):
+        load_weights(Marlin(toy), tmp_path / "videomae.pth")
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ("released", "tubelets of 2x16x16 pixels, the model is for 2x8x8"),
+        ("ours", "tubelets of 1536 values, the model is for 384"),
+    ],
+)
+def test_weights_for_another_patch_size_are_refused(
+    form, message, state, toy, tmp_path, recwarn
+):
+    path = tmp_path / "weights.pt"
+    torch.save(state, path)
+    if form == "ours":
+        model = Marlin(toy)
+        load_weights(model, path)
+        torch.save(model.state_dict(), path)
+    with pytest.raises(ValueError, match=rf"{message}: set .*patch_size"):
+        load_weights(MarlinEncoder(larger(toy, patch_size=8)), path)
+    assert not recwarn.list

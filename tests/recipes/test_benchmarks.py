@@ -167,3 +167,48 @@ def test_faces_picture__runs(tmp_path):
     with Image.open(tmp_path / "faces.png") as picture:
         assert picture.width == 900
         assert picture.height > 700
+
+
+def save_clip(path):
+    """A clip of 70 frames of moving noise: two reference windows."""
+    noise = np.random.default_rng(0).integers(0, 256, (70, 7, 7, 3), dtype=np.uint8)
+    write_video(path, noise.repeat(32, axis=1).repeat(32, axis=2))
+
+
+def test_feature_extraction__refuses_to_time_wrong_results(monkeypatch, tmp_path):
+    module = load("feature_extraction", monkeypatch)
+    exact = torch.ones(2, 3)
+    variants = {
+        "reference float32": lambda path: exact,
+        "ours float32": lambda path: exact + 1e-5,
+        "ours bf16": lambda path: exact * 1.5,
+    }
+    check = module.check_same_result(variants, [tmp_path])
+    assert check["windows"] == 2
+    for name, wrong in (
+        ("ours float32", exact + 0.001),
+        ("ours float32", exact[:1]),
+        ("ours bf16", torch.tensor([[1.0, 1, 1], [1, 1, 0]])),
+    ):
+        changed = {**variants, name: lambda path, wrong=wrong: wrong}
+        with pytest.raises(SystemExit, match="not timing"):
+            module.check_same_result(changed, [tmp_path])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "suite"),
+    [
+        ((), "feature_extraction"),
+        (("--processor-time",), "feature_extraction_1_thread"),
+    ],
+)
+def test_feature_extraction__runs(options, suite, tmp_path):
+    save_clip(tmp_path / "clip.mp4")
+    options = ("--model", "marlin_vit_small", "--repeats", 2, *options)
+    run("feature_extraction", tmp_path / "clip.mp4", *options, "--out", tmp_path)
+    result = read_result(tmp_path, suite)
+    assert result["windows"] == 2
+    assert result["largest_difference_float32"] < 1e-4
+    assert result["smallest_cosine_bf16"] > 0.999
+    assert result["results"]["ours bf16"]["speedup"] > 0

@@ -1,0 +1,31 @@
+"""Features of videos: windows over their whole length, encoded in batches.
+
+`extract_video` gives the features of one video, `extract_folder` writes those of many.
+"""
+
+from __future__ import annotations
+
+from lightly_marlin.features.batching import WindowEncoder
+from lightly_marlin.features.extract_folder import FolderSummary, extract_folder
+from lightly_marlin.features.extract_video import (
+    VideoFeatures,
+    extract_features,
+    extract_video,
+)
+from lightly_marlin.features.options import ExtractionOptions
+from lightly_marlin.features.video_windows import NoFaceError, video_windows
+from lightly_marlin.features.windows import Window, WindowCutter
+
+__all__ = [
+    "ExtractionOptions",
+    "FolderSummary",
+    "NoFaceError",
+    "VideoFeatures",
+    "Window",
+    "WindowCutter",
+    "WindowEncoder",
+    "extract_features",
+    "extract_folder",
+    "extract_video",
+    "video_windows",
+]

@@ -1,0 +1,110 @@
+"""Encoding windows in batches, across the videos that they come from."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from lightly_marlin.features.options import PRECISIONS
+from lightly_marlin.models import Marlin, MarlinEncoder
+from lightly_marlin.utils.errors import UsageError
+
+__all__ = ["WindowEncoder", "has_bf16_units"]
+
+_Key = TypeVar("_Key")
+
+
+class WindowEncoder(Generic[_Key]):
+    """Gathers windows until a batch is full, then encodes it.
+
+    Attributes:
+        config: Sizes of the encoder.
+    """
+
+    def __init__(
+        self,
+        model: Marlin | MarlinEncoder,
+        *,
+        precision: str = "32",
+        keep_seq: bool = False,
+        batch_size: int = 4,
+    ) -> None:
+        """Takes the encoder; in bf16, a copy of it unless it is in bf16 already.
+
+        Args:
+            model: An encoder, or a whole model for its encoder, on any device.
+            precision: "32" or "bf16". In bf16 the weights are converted once; sums in
+                matrix products, norms and means stay float32.
+            keep_seq: Features of every token of a window, not their mean.
+            batch_size: Windows of a batch.
+
+        Raises:
+            UsageError: If an option is not as above.
+        """
+        if precision not in PRECISIONS:
+            raise UsageError(
+                f"Invalid precision ({precision!r}). Supported values are "
+                f"{', '.join(PRECISIONS)}."
+            )
+        if batch_size < 1:
+            raise UsageError(f"Invalid batch_size ({batch_size}). It must be positive.")
+        encoder = model.encoder if isinstance(model, Marlin) else model
+        self.config = encoder.config
+        self._device = encoder.pos_embed.device
+        if precision == "bf16" and encoder.pos_embed.dtype != torch.bfloat16:
+            encoder = copy.deepcopy(encoder).to(torch.bfloat16)
+        self._encode = encoder.encode if keep_seq else encoder.__call__
+        self._batch_size = batch_size
+        self._waiting: list[tuple[_Key, npt.NDArray[np.uint8]]] = []
+
+    def add(
+        self, key: _Key, clip: npt.NDArray[np.uint8]
+    ) -> Iterator[tuple[_Key, Tensor]]:
+        """Takes a window.
+
+        Args:
+            key: Comes back with the features.
+            clip: uint8 array with shape (T, H, W, 3), RGB.
+
+        Yields:
+            If a batch is full: keys with their features, float32 (D,) or (N, D) on the
+            CPU, in the order in which they came.
+        """
+        self._waiting.append((key, clip))
+        if len(self._waiting) == self._batch_size:
+            yield from self.flush()
+
+    def flush(self) -> Iterator[tuple[_Key, Tensor]]:
+        """Encodes what waits for a full batch; yields as `add` does."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        clips = torch.from_numpy(np.stack([clip for _, clip in waiting]))
+        with torch.inference_mode():
+            # Permuted, not copied: tubelets are gathered from any strides.
+            videos = clips.to(self._device).permute(0, 4, 1, 2, 3)
+            features = self._encode(videos).float().cpu()
+        for (key, _), vector in zip(waiting, features, strict=True):
+            yield key, vector
+
+
+def has_bf16_units(device: torch.device) -> bool:
+    """Returns whether a device multiplies matrices of bfloat16 in hardware.
+
+    Elsewhere bf16 gives the same features, but more slowly than float32.
+
+    Args:
+        device: The device of the encoder.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return True
+    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in names)

@@ -1,0 +1,188 @@
+"""The windows of a video file: of its frames, or of the faces in it.
+
+With faces the video is read twice, because the smooth path of a crop needs frames that
+come later; keeping frames instead would make memory grow with the length of the video.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from lightly_marlin.data import VideoError, VideoReader
+from lightly_marlin.features.options import ExtractionOptions
+from lightly_marlin.features.windows import Window, WindowCutter
+
+if TYPE_CHECKING:
+    from lightly_marlin.faces import FaceTrack
+
+__all__ = ["NoFaceError", "VideoInfo", "video_windows"]
+
+
+class NoFaceError(VideoError):
+    """There is no face in a video that is otherwise fine."""
+
+
+@dataclass
+class VideoInfo:
+    """What becomes known of a video while it is read.
+
+    Attributes:
+        fps: Average frame rate in frames per second.
+        num_frames: Frames that were decoded.
+        num_tracks: Face tracks that windows are cut from; 1 for whole frames.
+        note: What the user should know, though the video is used.
+    """
+
+    fps: float = 25.0
+    num_frames: int = 0
+    num_tracks: int = 0
+    note: str | None = None
+
+
+def video_windows(
+    path: Path | str,
+    options: ExtractionOptions,
+    *,
+    num_frames: int = 16,
+    size: int = 224,
+    info: VideoInfo | None = None,
+) -> Iterator[Window]:
+    """Yields the windows of a video, in the order in which they are complete.
+
+    The windows of one track come in the order of time; those of several tracks mix.
+
+    Args:
+        path: A video file of any kind that FFmpeg reads.
+        options: How windows are cut.
+        num_frames: Frames of a window.
+        size: Height and width of a window in pixels.
+        info: Filled in while the video is read.
+
+    Yields:
+        Windows with clips (num_frames, size, size, 3).
+
+    Raises:
+        VideoError: If the video cannot be used, with the reason.
+        NoFaceError: If faces are to be cropped and there is none.
+    """
+    info = VideoInfo() if info is None else info
+    if not options.crop_face:
+        yield from _of_frames(Path(path), options, num_frames, size, info)
+        return
+    tracks = _find_tracks(Path(path), options, info)
+    info.num_tracks = len(tracks)
+    yield from _of_tracks(Path(path), tracks, options, num_frames, size)
+
+
+def _of_frames(
+    path: Path, options: ExtractionOptions, num_frames: int, size: int, info: VideoInfo
+) -> Iterator[Window]:
+    """Yields windows of the middle square of the frames."""
+    cutter = _cutter(options, num_frames)
+    info.num_tracks = 1
+    with VideoReader(path) as reader:
+        info.fps = reader.fps
+        for index, frame in enumerate(reader):
+            height, width = frame.shape[:2]
+            if index == 0 and height != width:
+                info.note = (
+                    f"of its frames of {width}x{height} pixels the middle square was "
+                    "taken for the crop of a face; crop_face finds the face instead"
+                )
+            needed = index % options.sample_rate == 0 or (
+                options.reference_windows and index < num_frames
+            )
+            square = _to_square(frame, size) if needed else frame
+            yield from cutter.add(square)
+    _note_frames(info, reader)
+    yield from cutter.finish()
+
+
+def _to_square(frame: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    """Returns the middle square of a frame (H, W, 3) at another size."""
+    height, width = frame.shape[:2]
+    if height == width == size:
+        return frame
+    from lightly_marlin.faces import crop_face
+
+    side = min(height, width)
+    left, top = (width - side) / 2, (height - side) / 2
+    return crop_face(frame, np.array([left, top, left + side, top + side]), size)
+
+
+def _find_tracks(
+    path: Path, options: ExtractionOptions, info: VideoInfo
+) -> list[FaceTrack]:
+    """Reads the video once; returns the tracks to encode, sorted by start."""
+    from lightly_marlin.faces import FaceFinder, main_track
+
+    # Short tracks are padded: better a face seen for a moment than none.
+    finder = FaceFinder(min_frames=1, min_face=options.min_face)
+    with VideoReader(path) as reader:
+        info.fps = reader.fps
+        for frame in reader:
+            finder.update(frame)
+    _note_frames(info, reader)
+    tracks = finder.finish()
+    if not tracks:
+        raise NoFaceError(path, f"no face was found in its {info.num_frames} frames")
+    return tracks if options.all_faces else [main_track(tracks)]
+
+
+def _of_tracks(
+    path: Path,
+    tracks: list[FaceTrack],
+    options: ExtractionOptions,
+    num_frames: int,
+    size: int,
+) -> Iterator[Window]:
+    """Reads the video again; yields windows of the crops."""
+    from lightly_marlin.faces import crop_face
+
+    waiting = list(enumerate(tracks))
+    active: list[tuple[FaceTrack, WindowCutter]] = []
+    first = min(track.start_frame for track in tracks)
+    stop = max(track.start_frame + track.num_frames for track in tracks)
+    with VideoReader(path) as reader:
+        for index, frame in enumerate(reader.frames(first, stop), start=first):
+            while waiting and waiting[0][1].start_frame == index:
+                number, track = waiting.pop(0)
+                active.append((track, _cutter(options, num_frames, index, number)))
+            for track, cutter in active:
+                box = track.boxes[index - track.start_frame]
+                yield from cutter.add(crop_face(frame, box, size))
+                if index + 1 == track.start_frame + track.num_frames:
+                    yield from cutter.finish()
+            active = [
+                (track, cutter)
+                for track, cutter in active
+                if index + 1 < track.start_frame + track.num_frames
+            ]
+    if waiting or active:
+        raise VideoError(path, "it changed while it was read")
+
+
+def _note_frames(info: VideoInfo, reader: VideoReader) -> None:
+    info.num_frames = reader.num_frames
+    if reader.num_skipped:
+        damage = f"{reader.num_skipped} damaged packets were skipped"
+        info.note = f"{info.note}; {damage}" if info.note else damage
+
+
+def _cutter(
+    options: ExtractionOptions, num_frames: int, first_frame: int = 0, track: int = 0
+) -> WindowCutter:
+    return WindowCutter(
+        num_frames,
+        sample_rate=options.sample_rate,
+        stride=options.stride,
+        reference=options.reference_windows,
+        first_frame=first_frame,
+        track=track,
+    )

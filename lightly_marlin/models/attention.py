@@ -1,0 +1,74 @@
+"""Attention that is fast on every CPU.
+
+PyTorch's fused attention multiplies bfloat16 through MKL on CPUs, which on processors
+of other makers than Intel is no faster than float32 and slower than oneDNN, which
+serves plain matrix products. Head by head the scores stay in the cache, so that they
+need not be fused.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["attention"]
+
+# Rows of scores at a time: some megabytes, whatever the length of the sequence.
+_ROWS = 784
+
+
+def attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    attn_mask: Tensor | None = None,
+    is_causal: bool = False,
+) -> Tensor:
+    """Computes what `torch.nn.functional.scaled_dot_product_attention` does.
+
+    Args:
+        q: Queries (B, heads, N, d), floating point.
+        k: Keys (B, heads, N, d).
+        v: Values (B, heads, N, d).
+        attn_mask: As there.
+        is_causal: As there.
+
+    Returns:
+        Tensor (B, heads, N, d). For bfloat16 without gradients on a CPU, scores are
+        rounded to bfloat16 before the softmax, as unfused attention does everywhere.
+    """
+    plain = attn_mask is None and not is_causal
+    if plain and _prefers_products(q, k, v):
+        return _by_products(q, k, v)
+    return F.scaled_dot_product_attention(
+        q, k, v, attn_mask=attn_mask, is_causal=is_causal
+    )
+
+
+def _by_products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    batch, heads, length, dim = q.shape
+    q = q * dim**-0.5
+    # Laid out so that joining the heads needs no copy.
+    out = q.new_empty(batch, length, heads, dim).transpose(1, 2)
+    for b in range(batch):
+        for h in range(heads):
+            keys, values = k[b, h].t().contiguous(), v[b, h].contiguous()
+            for start in range(0, length, _ROWS):
+                rows = slice(start, start + _ROWS)
+                scores = torch.mm(q[b, h, rows], keys)
+                out[b, h, rows] = torch.mm(scores.softmax(dim=-1), values)
+    return out
+
+
+def _prefers_products(q: Tensor, k: Tensor, v: Tensor) -> bool:
+    # Compilers and exporters know what to do with plain attention.
+    if torch.compiler.is_compiling() or q.device.type != "cpu":
+        return False
+    if not q.dtype == k.dtype == v.dtype == torch.bfloat16:
+        return False
+    if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad):
+        return False
+    # Intel's matrix units have fused attention of their own.
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return amx is None or not amx()

@@ -1,0 +1,232 @@
+"""Times feature extraction beside marlin-pytorch, alternating, in one run.
+
+    python recipes/benchmarks/feature_extraction.py CLIP.mp4 [CLIP.mp4 ...]
+
+From the path of a clip of 224x224 pixels to its features on the CPU: opening, decoding,
+cutting windows and encoding them, on the same windows with the same weights (random
+ones: speed does not depend on them). The reference is `extract_video` of marlin-pytorch
+0.3.4; the frame count that it asks ffprobe for is handed to it, at no cost. Ours is
+`lightly_marlin.features.extract_video` with `reference_windows`, in float32 and in
+bfloat16, for which the weights are converted once, before. No face is looked for.
+
+Before anything is timed, the features must agree: float32 within 1e-4, bfloat16 with a
+cosine similarity of at least 0.999 for every window; otherwise nothing is reported.
+The variants take turns, so that a slow moment of the machine hits all of them; medians
+and quartiles are reported.
+
+The cores should be idle otherwise. Where they are not, --processor-time counts the time
+that one thread spends on a processor, which other programs change little.
+
+Writes results/feature_extraction-<machine>.json (feature_extraction_1_thread-... for
+--processor-time) and prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+import torch
+from environment import describe_machine, machine_name
+from rich.table import Table
+from torch import Tensor
+
+from lightly_marlin.data import iter_frames
+from lightly_marlin.features import extract_video
+from lightly_marlin.models import create_marlin_encoder, list_models
+from lightly_marlin.models.released_layout import released_state
+from lightly_marlin.utils.console import console, progress
+from lightly_marlin.utils.files import write_json
+
+RESULTS = Path(__file__).parent / "results"
+MAX_DIFFERENCE = 1e-4
+MIN_COSINE = 0.999
+
+Extract = Callable[[Path], Tensor]
+
+
+def make_variants(model: str, batch_size: int) -> dict[str, Extract]:
+    """Returns the ways to extract, all with the same weights, by name."""
+    from marlin_pytorch import Marlin as ReferenceMarlin
+
+    torch.manual_seed(0)
+    encoder = create_marlin_encoder(model).eval()
+    for parameter in encoder.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.02 * torch.randn(parameter.shape)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{model}.encoder.pt"
+        torch.save(released_state(encoder), path)
+        reference = ReferenceMarlin.from_file(f"{model}_ytf", str(path)).eval()
+        small = create_marlin_encoder(model, weights=path).to(torch.bfloat16)
+
+    def extract_reference(path: Path) -> Tensor:
+        features: Tensor = reference.extract_video(str(path))
+        return features
+
+    def extract_float32(path: Path) -> Tensor:
+        return extract_video(
+            encoder, path, reference_windows=True, batch_size=batch_size
+        )
+
+    def extract_bf16(path: Path) -> Tensor:
+        return extract_video(
+            small,
+            path,
+            reference_windows=True,
+            batch_size=batch_size,
+            precision="bf16",
+        )
+
+    return {
+        "reference float32": extract_reference,
+        "ours float32": extract_float32,
+        "ours bf16": extract_bf16,
+    }
+
+
+def hand_out_frame_counts(clips: list[Path]) -> int:
+    """Lets the reference look frame counts up; returns their sum."""
+    counts = {str(path): sum(1 for _ in iter_frames(path)) for path in clips}
+
+    def probe(path: str) -> dict[str, Any]:
+        return {"streams": [{"nb_frames": str(counts[path])}]}
+
+    ffmpeg.probe = probe
+    return sum(counts.values())
+
+
+def check_same_result(
+    variants: dict[str, Extract], clips: list[Path]
+) -> dict[str, float]:
+    """Extracts every way once; returns how far the results differ.
+
+    Raises:
+        SystemExit: If they differ by more than they may.
+    """
+    features = {
+        name: torch.cat([extract(path) for path in clips])
+        for name, extract in variants.items()
+    }
+    expected = features["reference float32"]
+    if features["ours float32"].shape != expected.shape:
+        sys.exit("The windows differ: not timing.")
+    difference = float((features["ours float32"] - expected).abs().max())
+    cosine = float(torch.cosine_similarity(features["ours bf16"], expected).min())
+    if difference > MAX_DIFFERENCE or cosine < MIN_COSINE:
+        sys.exit(
+            f"The features differ by {difference:g} in float32, or have a cosine "
+            f"similarity of {cosine:.5f} in bf16: not timing."
+        )
+    return {
+        "windows": len(expected),
+        "largest_difference_float32": difference,
+        "smallest_cosine_bf16": cosine,
+    }
+
+
+def time_variants(
+    variants: dict[str, Extract],
+    clips: list[Path],
+    repeats: int,
+    clock: Callable[[], float],
+) -> dict[str, list[float]]:
+    """Returns the seconds of every pass over the clips, the variants in turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    with progress() as bar:
+        task = bar.add_task("timing", total=repeats * len(variants), unit="passes")
+        for _ in range(repeats):
+            for name, extract in variants.items():
+                start = clock()
+                for path in clips:
+                    extract(path)
+                seconds[name].append(clock() - start)
+                bar.advance(task)
+    return seconds
+
+
+def summarise(seconds: dict[str, list[float]], windows: int) -> dict[str, Any]:
+    """Returns medians, quartiles and speed-ups, in seconds per window."""
+    rows: dict[str, Any] = {}
+    for name, values in seconds.items():
+        per_window = [value / windows for value in values]
+        low, median, high = statistics.quantiles(per_window, n=4)
+        rows[name] = {"median_s": median, "quartile_1_s": low, "quartile_3_s": high}
+    base = rows["reference float32"]["median_s"]
+    for row in rows.values():
+        row["speedup"] = base / row["median_s"]
+    return rows
+
+
+def print_table(rows: dict[str, Any]) -> None:
+    """Prints one line per variant."""
+    table = Table(title="Features of a window, from the file on")
+    for column in ("variant", "median s", "quartiles", "speed-up"):
+        table.add_column(column, justify="left" if column == "variant" else "right")
+    for name, row in rows.items():
+        spread = f"{row['quartile_1_s']:.3f} to {row['quartile_3_s']:.3f}"
+        table.add_row(name, f"{row['median_s']:.3f}", spread, f"{row['speedup']:.2f}")
+    console.print(table)
+
+
+def main() -> None:
+    """Checks, measures, prints, and writes the result file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("clips", nargs="+", type=Path, help="224x224 face clips")
+    parser.add_argument("--model", default="marlin_vit_base", choices=list_models()[1:])
+    parser.add_argument("--batch-size", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--processor-time",
+        action="store_true",
+        help="time one thread by the processor's clock, for machines that are busy",
+    )
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    if arguments.processor_time:
+        # Threads that wait for each other in a loop would count as busy.
+        arguments.threads = 1
+    torch.set_num_threads(arguments.threads)
+    num_frames = hand_out_frame_counts(arguments.clips)
+    variants = make_variants(arguments.model, arguments.batch_size)
+    check = check_same_result(variants, arguments.clips)
+    # Whatever else runs on the machine slows all variants, but not by the same factor.
+    load = os.getloadavg()[0]
+    clock = time.process_time if arguments.processor_time else time.perf_counter
+    seconds = time_variants(variants, arguments.clips, arguments.repeats, clock)
+    rows = summarise(seconds, int(check["windows"]))
+    print_table(rows)
+    suite = "feature_extraction"
+    if arguments.processor_time:
+        suite += "_1_thread"
+    result = {
+        "suite": suite,
+        "machine": describe_machine(),
+        "model": arguments.model,
+        "clock": clock.__name__,
+        "threads": arguments.threads,
+        "batch_size": arguments.batch_size,
+        "repeats": arguments.repeats,
+        "clips": [path.name for path in arguments.clips],
+        "frames": num_frames,
+        "load_before_timing": load,
+        **check,
+        "results": rows,
+    }
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    path = arguments.out / f"{suite}-{machine_name()}.json"
+    write_json(path, result)
+    console.print(f"written to {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""Extracts features of face videos.
+
+    python recipes/extract_features.py VIDEOS OUT --weights run/model --crop-face
+
+writes for every video `OUT/<relative path without suffix>.npy`, float32 with a row per
+window (windows, D), and `OUT/index.parquet`: source, track_id, file, row, start_frame,
+start_seconds and num_frames of every row. `OUT/report.json` says what became of every
+video; one without a face gets a file of no rows and an entry that says so.
+
+Features:
+- VIDEOS is a folder (searched recursively), one file, or a glob pattern in quotes.
+- Windows of 16 frames, every second one of the video, over its whole length: the next
+  starts where the last ends (--stride 16, in sampled frames), the final one ends with
+  the video, and only shorter videos are padded, by repeating their last frame.
+  --reference-windows cuts as marlin-pytorch 0.3.4 does, which drops the tail.
+- --crop-face finds and follows the main face, and encodes smooth crops of it;
+  --all-faces encodes every face. Without, the frames are taken as crops of a face.
+- --reduction mean or max makes one row per track; --keep-seq keeps all tokens.
+- Batches fill across windows and videos; --workers read and crop in parallel.
+- --precision bf16 is faster where the hardware multiplies matrices in it.
+- Resumable: kill it at any moment and run the same command again. Finished videos are
+  left alone; changed ones and those that failed are done again.
+- Memory does not grow with the length of a video.
+
+Exit status: 0 when done, also if some of the videos could not be used (they are listed
+with their reasons, here and in `report.json`); 2 for bad arguments or weights, or when
+no video gave a feature.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from rich.table import Table
+from rich.text import Text
+
+from lightly_marlin.features import ExtractionOptions, FolderSummary, extract_folder
+from lightly_marlin.features.batching import has_bf16_units
+from lightly_marlin.features.feature_files import FORMATS
+from lightly_marlin.features.joined_table import TABLE_NAME, write_joined_table
+from lightly_marlin.features.options import PRECISIONS, REDUCTIONS
+from lightly_marlin.models import MarlinEncoder, create_marlin_encoder
+from lightly_marlin.models.checkpoints import load_weights
+from lightly_marlin.models.weight_sizes import config_of_weights
+from lightly_marlin.utils.arguments import RecipeParser
+from lightly_marlin.utils.console import console, run_recipe
+from lightly_marlin.utils.errors import UsageError
+
+_MAX_LISTED = 20
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Extracts as the command line says.
+
+    Args:
+        arguments: Command line without the program; None for that of the process.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UsageError: If the input cannot be used, or no video gave a feature.
+    """
+    options = parse_arguments(arguments)
+    if options.parquet and options.keep_seq:
+        raise UsageError("A table of all tokens is too large: drop --parquet.")
+    extraction = ExtractionOptions(
+        crop_face=options.crop_face or options.all_faces,
+        all_faces=options.all_faces,
+        sample_rate=options.sample_rate,
+        stride=options.stride,
+        reference_windows=options.reference_windows,
+        reduction=options.reduction,
+        keep_seq=options.keep_seq,
+        min_face=options.min_face,
+    )
+    encoder = load_encoder(options.weights, options.model, options.device)
+    if options.precision == "bf16" and not has_bf16_units(encoder.pos_embed.device):
+        console.print(
+            "This machine does not multiply bf16 in hardware: --precision 32 is faster."
+        )
+    summary = extract_folder(
+        encoder,
+        options.videos,
+        options.out,
+        options=extraction,
+        precision=options.precision,
+        batch_size=options.batch_size,
+        file_format=options.format,
+        num_workers=options.workers,
+    )
+    if options.parquet:
+        write_joined_table(options.out, summary.entries)
+    show_reasons(summary)
+    show_totals(summary)
+    if summary.num_rows == 0:
+        raise UsageError(
+            f"None of the {len(summary.entries)} videos gave a feature. The reasons "
+            f"are listed above and in {options.out}/report.json."
+        )
+    console.print(f"The features are in {options.out}", markup=False, soft_wrap=True)
+    return 0
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = RecipeParser(description="Extract features of face videos.")
+    add = parser.add_argument
+    add(
+        "videos",
+        metavar="VIDEOS",
+        help="folder (searched recursively), file, or glob pattern in quotes",
+    )
+    add("out", metavar="OUT", type=Path, help="folder of the features")
+    add(
+        "--weights",
+        required=True,
+        help="checkpoint of any known kind, folder, or repository of the Hub",
+    )
+    add("--model", help="sizes of the model (default: told from the weights)")
+    add("--crop-face", action="store_true", help="find the face and crop it")
+    add(
+        "--all-faces",
+        action="store_true",
+        help="crop every face, not only the main one",
+    )
+    add(
+        "--reference-windows",
+        action="store_true",
+        help="the windows of marlin-pytorch 0.3.4, without the tail",
+    )
+    add("--keep-seq", action="store_true", help="features of every token")
+    add(
+        "--reduction",
+        choices=REDUCTIONS,
+        default="none",
+        help="over the windows of a track (default: none)",
+    )
+    add("--precision", choices=PRECISIONS, default="32", help="default: 32")
+    for name, default, text in (
+        ("--sample-rate", 2, "every so many frames, one is taken"),
+        ("--stride", 16, "sampled frames from window to window"),
+        ("--batch-size", 4, "windows that are encoded together"),
+        ("--min-face", 40, "about the smallest face to look for, in pixels"),
+    ):
+        text = f"{text} (default: {default})"
+        add(name, type=positive_integer, default=default, metavar="N", help=text)
+    add(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="processes that read and crop (default: 0, none beside this one)",
+    )
+    add("--format", choices=FORMATS, default="npy", help="default: npy")
+    add(
+        "--parquet",
+        action="store_true",
+        help=f"write all rows with index and features to {TABLE_NAME} as well",
+    )
+    add("--device", default="auto", help="such as cpu or cuda:1 (default: a GPU)")
+    return parser.parse_args(arguments)
+
+
+def positive_integer(text: str) -> int:
+    """Returns the number that a command line option holds."""
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text}")
+    return value
+
+
+def load_encoder(weights: str, model: str | None, device: str) -> MarlinEncoder:
+    """Returns the encoder with its weights on a device."""
+    try:
+        place = "cuda" if torch.cuda.is_available() else "cpu"
+        chosen = torch.device(place if device == "auto" else device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"The device {device} cannot be used: {reason}") from error
+    if model is not None:
+        encoder = create_marlin_encoder(model, weights=weights)
+    else:
+        encoder = MarlinEncoder(config_of_weights(weights))
+        load_weights(encoder, weights)
+    encoder.eval().to(chosen)
+    return encoder
+
+
+def show_reasons(summary: FolderSummary) -> None:
+    """Lists the videos that there is something to say about."""
+    told = [entry for entry in summary.entries if entry.reason is not None]
+    told.sort(key=lambda entry: entry.status == "ok")
+    for entry in told[:_MAX_LISTED]:
+        line = Text(f"{entry.source}: ").append(str(entry.reason), style="yellow")
+        console.print(line, soft_wrap=True)
+    if len(told) > _MAX_LISTED:
+        console.print(f"... and {len(told) - _MAX_LISTED} more, see report.json")
+
+
+def show_totals(summary: FolderSummary) -> None:
+    """Prints the closing table."""
+    table = Table(title="Feature extraction", show_header=False)
+    table.add_column("what")
+    table.add_column("how many", justify="right")
+    table.add_row("videos", f"{len(summary.entries)}")
+    for label, status in (
+        ("ok", "ok"),
+        ("without a face", "no_face"),
+        ("failed", "failed"),
+    ):
+        table.add_row(f"  {label}", f"{len(summary.with_status(status))}")
+    table.add_row("  finished before", f"{summary.num_finished_before}")
+    tracks = sum(entry.num_tracks for entry in summary.entries)
+    table.add_row("tracks", f"{tracks}")
+    table.add_row("rows", f"{summary.num_rows}")
+    table.add_row("seconds", f"{summary.seconds:.1f}")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(run_recipe(main))

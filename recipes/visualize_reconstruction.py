@@ -1,0 +1,284 @@
+"""Shows what a masked autoencoder makes of a face video.
+
+    python recipes/visualize_reconstruction.py VIDEO OUT --weights run/model
+
+finds the main face of any video, takes a clip of it, hides tokens and lets the model
+paint them. Writes to the folder OUT:
+
+- `reconstruction.gif` and `reconstruction.png`: original | mask over the face, in the
+  colours of its regions | reconstruction | error, moving and as a sheet of frames;
+- `masks.png`: the masks of all strategies on the same clip;
+- `reconstruction.json`: the mean squared error of the masked pixels, beside that of
+  painting every clip's mean colour, and which frames were shown.
+
+--weights takes anything that holds a whole model: released `.full.pt` files, Lightning
+checkpoints, folders and repositories of the Hub, VideoMAE's pretraining, our own.
+--start-seconds chooses the clip; the default is the middle of the face's appearance.
+
+Exit status: 0 when done; 2 for bad arguments, weights that do not fit, a video that
+cannot be used, or one without a face.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightly_marlin.data import VideoReader
+from lightly_marlin.faces import (
+    FaceFinder,
+    FaceTrack,
+    crop_face,
+    landmarks_to_crop,
+    main_track,
+    regions_from_landmarks,
+)
+from lightly_marlin.models import Marlin, MarlinConfig, create_marlin, load_weights
+from lightly_marlin.models.weight_sizes import config_of_weights
+from lightly_marlin.regions import RegionCells
+from lightly_marlin.training import MASKS, BatchMasking, mean_color_loss
+from lightly_marlin.training.validation import reconstruct_clips
+from lightly_marlin.utils.arguments import RecipeParser
+from lightly_marlin.utils.console import console, run_recipe
+from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.files import atomic_write, write_json
+from lightly_marlin.visualization import mask_overlay
+from lightly_marlin.visualization.reconstruction_panels import (
+    animation,
+    picture_sheet,
+    reconstruction_panels,
+)
+
+NUM_COLUMNS = 6
+STRATEGIES = {
+    "fasking, per tubelet": ("fasking", "tubelet", "components_masked_first"),
+    "fasking, strict tube": ("fasking", "tube", "components_masked_first"),
+    "fasking, opposite": ("fasking", "tubelet", "components_visible_first"),
+    "tube": ("tube", "tubelet", "components_masked_first"),
+    "frame": ("frame", "tubelet", "components_masked_first"),
+    "random": ("random", "tubelet", "components_masked_first"),
+}
+
+
+@dataclass(frozen=True)
+class FaceClip:
+    """A clip of a face: video (1, 3, T, H, W) uint8, cells (1, T, H / 8, W / 8)."""
+
+    video: Tensor
+    cells: Tensor
+    frames: list[int]
+    fps: float
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draws as the command line says.
+
+    Args:
+        arguments: Command line without the program; None for that of the process.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UsageError: If the weights, the video or an option cannot be used.
+    """
+    options = parse_arguments(arguments)
+    model = load_model(options.weights, options.model)
+    masking = make_masking(model.config, options.mask_ratio, options.seed, options.mask)
+    clip = read_clip(options.video, model.config, options)
+    idx_mask, pred, loss = reconstruct_clips(model, clip.video, *masking(clip.cells, 0))
+    sizes = {
+        "tubelet_size": model.config.tubelet_size,
+        "patch_size": model.config.patch_size,
+    }
+    panels = reconstruction_panels(clip.video, idx_mask, pred, clip.cells, **sizes)
+    baseline = float(mean_color_loss(clip.video, idx_mask, **sizes))
+    result = {
+        "video": options.video.name,
+        "mask": options.mask,
+        "mask_ratio": options.mask_ratio,
+        "frames": clip.frames,
+        "loss": float(loss),
+        "mean_color_loss": baseline,
+    }
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        save_gif(panels, options.out / "reconstruction.gif", len(clip.frames), clip)
+        save_sheet(panels, options.out / "reconstruction.png")
+        masks = draw_masks(model.config, clip, options.mask_ratio, options.seed)
+        save_sheet(masks, options.out / "masks.png")
+        write_json(options.out / "reconstruction.json", result)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(f"Cannot write to {options.out}: {reason}.") from error
+    console.print(
+        f"Mean squared error of the masked pixels {float(loss):.4f}, predicting the "
+        f"mean colour {baseline:.4f}. Pictures: {options.out}",
+        markup=False,
+        soft_wrap=True,
+    )
+    return 0
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = RecipeParser(description="Show what a model makes of a masked face.")
+    add = parser.add_argument
+    add("video", metavar="VIDEO", type=Path, help="a video with a face")
+    add("out", metavar="OUT", type=Path, help="folder of the pictures")
+    add("--weights", required=True, help="weights of a whole model, of any known kind")
+    add("--model", help="sizes of the model (default: told from the weights)")
+    add("--mask", choices=MASKS, default="fasking", help="default: fasking")
+    add("--mask-ratio", type=float, default=0.9, help="default: 0.9")
+    add(
+        "--start-seconds", type=float, help="default: so that the clip is in the middle"
+    )
+    add("--sample-rate", type=int, default=2, help="frames from one to the next (2)")
+    add("--seed", type=int, default=0, help="of the mask (default: 0)")
+    options = parser.parse_args(arguments)
+    if not 0 < options.mask_ratio < 1:
+        raise UsageError(
+            f"Invalid --mask-ratio {options.mask_ratio}. Supported is (0, 1)."
+        )
+    if options.sample_rate < 1:
+        raise UsageError(f"Invalid --sample-rate {options.sample_rate}: at least 1.")
+    return options
+
+
+def load_model(weights: str, name: str | None) -> Marlin:
+    """Returns the model with its weights, on the CPU."""
+    if name is not None:
+        model = create_marlin(name, weights=weights)
+    else:
+        model = Marlin(config_of_weights(weights))
+        load_weights(model, weights)
+    model.eval()
+    return model
+
+
+def make_masking(
+    config: MarlinConfig,
+    ratio: float,
+    seed: int,
+    mask: str,
+    mode: str = "tubelet",
+    order: str = "components_masked_first",
+) -> BatchMasking:
+    """Returns a masking strategy for a model's tokens."""
+    try:
+        return BatchMasking(
+            mask,
+            ratio,
+            grid=config.grid,
+            patch_size=config.patch_size,
+            tubelet_size=config.tubelet_size,
+            mode=mode,  # type: ignore[arg-type]
+            order=order,  # type: ignore[arg-type]
+            seed=seed,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def read_clip(
+    path: Path, config: MarlinConfig, options: argparse.Namespace
+) -> FaceClip:
+    """Finds the main face of a video and returns a clip of it with its regions."""
+    if not path.is_file():
+        raise UsageError(f"There is no file {path}.")
+    finder = FaceFinder(min_frames=1)
+    with VideoReader(path) as reader:
+        fps = reader.fps
+        for frame in reader:
+            finder.update(frame)
+    tracks = finder.finish()
+    if not tracks:
+        raise UsageError(
+            f"No face was found in the {finder.frames_seen} frames of {path}."
+        )
+    track = main_track(tracks)
+    start = None if options.start_seconds is None else options.start_seconds * fps
+    frames = choose_frames(track, config.num_frames, options.sample_rate, start)
+    crops, size = {}, config.img_size
+    with VideoReader(path) as reader:
+        first, stop = frames[0], frames[-1] + 1
+        for index, frame in enumerate(reader.frames(first, stop), start=first):
+            if index in frames:
+                crops[index] = crop_face(
+                    frame, track.boxes[index - track.start_frame], size
+                )
+    video = np.stack([crops[index] for index in frames])
+    rows = np.array(frames) - track.start_frame
+    points = landmarks_to_crop(track.landmarks[rows], track.boxes[rows], size)
+    labels = regions_from_landmarks(points, size, size).astype(np.int16)
+    cells = RegionCells.from_labels(torch.from_numpy(labels)).bits
+    return FaceClip(
+        torch.from_numpy(video).permute(3, 0, 1, 2)[None], cells[None], frames, fps
+    )
+
+
+def choose_frames(
+    track: FaceTrack, num_frames: int, rate: int, start: float | None
+) -> list[int]:
+    """Returns which frames of the video make the clip; the last repeats if short."""
+    span = (num_frames - 1) * rate + 1
+    last = track.start_frame + track.num_frames - 1
+    if start is None:
+        start = track.start_frame + max(0, (track.num_frames - span) // 2)
+    elif not track.start_frame <= start <= last:
+        raise UsageError(
+            f"The face is there from frame {track.start_frame} to {last}, which leaves "
+            f"out frame {start:.0f}. Choose another --start-seconds."
+        )
+    return [min(int(start) + index * rate, last) for index in range(num_frames)]
+
+
+def draw_masks(
+    config: MarlinConfig, clip: FaceClip, ratio: float, seed: int
+) -> dict[str, Tensor]:
+    """Returns the clip under the mask of every strategy, by its name."""
+    pictures = {}
+    for name, (mask, mode, order) in STRATEGIES.items():
+        masking = make_masking(config, ratio, seed, mask, mode, order)
+        _, idx_mask = masking(clip.cells, 0)
+        pictures[name] = mask_overlay(
+            clip.video,
+            idx_mask,
+            clip.cells,
+            tubelet_size=config.tubelet_size,
+            patch_size=config.patch_size,
+        )
+    return pictures
+
+
+def save_gif(
+    panels: dict[str, Tensor], path: Path, num_frames: int, clip: FaceClip
+) -> None:
+    """Writes the panels as an endless animation in the clip's own speed."""
+    first, *rest = animation(panels)
+    rate = max(1, clip.frames[1] - clip.frames[0]) if num_frames > 1 else 1
+    # GIF counts in hundredths of a second, and players slow down below two of them.
+    duration = max(20, round(1000 * rate / clip.fps))
+    with atomic_write(path) as temporary:
+        first.save(
+            temporary, save_all=True, append_images=rest, duration=duration, loop=0
+        )
+
+
+def save_sheet(panels: dict[str, Tensor], path: Path) -> None:
+    """Writes frames at even distances as one picture."""
+    num_frames = next(iter(panels.values())).shape[2]
+    index = torch.linspace(0, num_frames - 1, NUM_COLUMNS).round().long()
+    with atomic_write(path) as temporary:
+        picture_sheet(panels, index.tolist()).save(temporary)
+
+
+if __name__ == "__main__":
+    sys.exit(run_recipe(main))

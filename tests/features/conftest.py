@@ -1,0 +1,86 @@
+"""Small videos, an encoder for them, and a finder that needs no real face."""
+
+import numpy as np
+import pytest
+import torch
+
+from lightly_marlin.data import write_video
+from lightly_marlin.faces import FaceTrack
+from lightly_marlin.models import MarlinConfig, MarlinEncoder
+
+
+@pytest.fixture(scope="session")
+def encoder():
+    """An encoder of 32 tokens in which nothing is zero or one."""
+    torch.manual_seed(0)
+    model = MarlinEncoder(
+        MarlinConfig(img_size=32, encoder_dim=24, encoder_depth=2, encoder_num_heads=2)
+    )
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.1 * torch.randn(parameter.shape)
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def make_frames():
+    """Makes frames (n, H, W, 3) that differ; `RedFaces` sees a face where it is red."""
+
+    def make(num_frames, height=32, width=32, *, face=True, seed=0):
+        y, x = np.mgrid[:height, :width].astype(np.float32)
+        t = np.arange(num_frames, dtype=np.float32)[:, None, None]
+        red = (180 if face else 20) + 20 * np.sin(x / 7 + t / 3 + seed)
+        green = 128 + 100 * np.sin(y / 9 + t / 2)
+        blue = 128 + 100 * np.cos((x + y) / 11 + t / 5 + seed)
+        return np.stack(np.broadcast_arrays(red, green, blue), -1).astype(np.uint8)
+
+    return make
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Writes frames without loss and returns the path."""
+
+    def write(name, frames, fps=25.0):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_video(path, frames, fps, codec="ffv1", pixel_format="bgr0")
+        return path
+
+    return write
+
+
+class RedFaces:
+    """Every run of red frames is a face in the middle of the frame."""
+
+    def __init__(self, min_frames=16, min_face=40):
+        self.min_frames = min_frames
+        self.min_face = min_face
+        self.colors = []
+        self.size = (0, 0)
+
+    def update(self, frame):
+        self.colors.append(frame[..., 0].mean() > 100)
+        self.size = frame.shape[:2]
+
+    def finish(self):
+        runs, start = [], None
+        for index, red in enumerate([*self.colors, False]):
+            if red and start is None:
+                start = index
+            elif not red and start is not None:
+                runs.append((start, index - start))
+                start = None
+        return [self.track(*run) for run in runs if run[1] >= self.min_frames]
+
+    def track(self, start, count):
+        height, width = self.size
+        centre = np.array([width / 2, height / 2]) + np.linspace(-2, 2, count)[:, None]
+        boxes = np.concatenate([centre - 12, centre + 12], axis=1).astype(np.float32)
+        landmarks = np.zeros((count, 68, 2), np.float32)
+        return FaceTrack(start, boxes, landmarks, np.ones(count, bool), score=1.5)
+
+
+@pytest.fixture
+def red_faces(monkeypatch):
+    monkeypatch.setattr("lightly_marlin.faces.FaceFinder", RedFaces)

@@ -1,0 +1,204 @@
+import json
+import os
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from lightly_marlin.features import (
+    ExtractionOptions,
+    extract_features,
+    extract_folder,
+    extract_video,
+)
+
+
+@pytest.fixture
+def videos(tmp_path, save, make_frames):
+    """Three good videos, a dark one, and files that are none."""
+    save("videos/a.mkv", make_frames(70))
+    save("videos/deep/a.mkv", make_frames(40, seed=2), fps=20.0)
+    save("videos/dark.mkv", make_frames(20, face=False))
+    save("videos/short.mkv", make_frames(3))
+    (tmp_path / "videos" / "text.mp4").write_text("no video")
+    (tmp_path / "videos" / "empty.mp4").touch()
+    return tmp_path / "videos"
+
+
+def statuses(summary):
+    return {entry.source: entry.status for entry in summary.entries}
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_files_are_what_extract_video_gives(num_workers, videos, tmp_path, encoder):
+    out = tmp_path / "out"
+    summary = extract_folder(
+        encoder, videos, out, batch_size=3, num_workers=num_workers
+    )
+    for name in ("a", "deep/a", "dark", "short"):
+        expected = extract_video(encoder, videos / f"{name}.mkv")
+        found = torch.from_numpy(np.load(out / f"{name}.npy"))
+        torch.testing.assert_close(found, expected)
+    assert statuses(summary)["text.mp4"] == statuses(summary)["empty.mp4"] == "failed"
+    assert not (out / "text.npy").exists()
+    assert summary.num_rows == 3 + 2 + 1 + 1
+
+
+def test_index_says_where_every_row_is(videos, tmp_path, encoder):
+    out = tmp_path / "out"
+    extract_folder(encoder, videos, out)
+    index = pq.read_table(out / "index.parquet").to_pylist()
+    assert [row["source"] for row in index] == [
+        *3 * ["a.mkv"],
+        "dark.mkv",
+        *2 * ["deep/a.mkv"],
+        "short.mkv",
+    ]
+    assert [row["row"] for row in index] == [0, 1, 2, 0, 0, 1, 0]
+    assert index[5]["file"] == "deep/a.npy"
+    assert index[5]["start_frame"] == 8
+    assert index[5]["start_seconds"] == 8 / 20
+    assert len({row["track_id"] for row in index}) == 4
+    assert index[6]["num_frames"] == 2
+
+
+def test_faces(videos, tmp_path, encoder, red_faces):
+    out = tmp_path / "out"
+    options = ExtractionOptions(crop_face=True, min_face=20)
+    summary = extract_folder(encoder, videos, out, options=options)
+    assert statuses(summary)["dark.mkv"] == "no_face"
+    assert np.load(out / "dark.npy").shape == (0, 24)
+    report = json.loads((out / "report.json").read_text())
+    dark = next(v for v in report["videos"] if v["source"] == "dark.mkv")
+    assert (dark["status"], dark["rows"]) == ("no_face", 0)
+    assert dark["reason"] == "no face was found in its 20 frames"
+    assert "dark.mkv" not in pq.read_table(out / "index.parquet")["source"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        ({"reduction": "mean"}, (1, 24)),
+        ({"keep_seq": True}, (3, 32, 24)),
+        ({"keep_seq": True, "reduction": "max"}, (1, 32, 24)),
+        ({"reference_windows": True}, (2, 24)),
+    ],
+)
+def test_options(options, shape, videos, tmp_path, encoder):
+    path, out = videos / "a.mkv", tmp_path / "out"
+    extract_folder(encoder, path, out, options=ExtractionOptions(**options))
+    found = np.load(out / "a.npy")
+    assert found.shape == shape
+    expected = extract_features(encoder, path, **options)
+    torch.testing.assert_close(torch.from_numpy(found), expected.features)
+    index = pq.read_table(out / "index.parquet").to_pylist()
+    assert [row["start_frame"] for row in index] == list(expected.start_frames)
+
+
+def stamps(out):
+    return {p.name: p.stat().st_mtime_ns for p in out.rglob("*.npy")}
+
+
+def test_finished_videos_are_left_alone(videos, tmp_path, encoder):
+    out = tmp_path / "out"
+    first = extract_folder(encoder, videos, out)
+    before = stamps(out)
+    again = extract_folder(encoder, videos, out)
+    # Those that failed are tried again.
+    assert (first.num_finished_before, again.num_finished_before) == (0, 4)
+    assert stamps(out) == before
+    assert again.entries == first.entries
+
+
+def change(form, videos, out, encoder):
+    """Changes something; returns (encoder, options, number of finished videos)."""
+    if form == "video":
+        os.utime(videos / "a.mkv", ns=(1, 1))
+        return encoder, {}, 3
+    if form == "file":
+        (out / "short.npy").unlink()
+        return encoder, {}, 3
+    if form == "weights":
+        other = type(encoder)(encoder.config)
+        return other, {}, 0
+    return encoder, {form: 3}, 0
+
+
+@pytest.mark.parametrize("form", ["video", "file", "weights", "stride", "sample_rate"])
+def test_what_changed_is_done_again(form, videos, tmp_path, encoder):
+    out = tmp_path / "out"
+    extract_folder(encoder, videos, out)
+    model, options, count = change(form, videos, out, encoder)
+    options = ExtractionOptions(**options)
+    summary = extract_folder(model, videos, out, options=options)
+    assert summary.num_finished_before == count
+    expected = extract_video(
+        model,
+        videos / "a.mkv",
+        stride=options.stride,
+        sample_rate=options.sample_rate,
+    )
+    found = torch.from_numpy(np.load(out / "a.npy"))
+    torch.testing.assert_close(found, expected)
+
+
+def test_features_of_a_video_that_broke_are_removed(videos, tmp_path, encoder):
+    out = tmp_path / "out"
+    extract_folder(encoder, videos, out)
+    (videos / "a.mkv").write_text("no video any more")
+    summary = extract_folder(encoder, videos, out)
+    assert statuses(summary)["a.mkv"] == "failed"
+    assert not (out / "a.npy").exists()
+    assert (out / "deep" / "a.npy").exists()
+
+
+class StopError(Exception):
+    pass
+
+
+def test_a_run_that_was_stopped_goes_on(videos, tmp_path, encoder, monkeypatch):
+    out, calls = tmp_path / "out", []
+    forward = type(encoder).forward
+
+    def count(self, x, *rest):
+        calls.append(len(x))
+        if len(calls) == 2:
+            raise StopError
+        return forward(self, x, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(encoder), "forward", count)
+        with pytest.raises(StopError):
+            extract_folder(encoder, videos, out)
+    assert (out / "a.npy").exists()
+    assert [path.name for path in out.glob(".*")] == [".lock"]
+    summary = extract_folder(encoder, videos, out)
+    assert summary.num_finished_before == 2
+    whole = extract_folder(encoder, videos, tmp_path / "whole")
+    assert [e.rows for e in summary.entries] == [e.rows for e in whole.entries]
+    for path in (tmp_path / "whole").rglob("*.npy"):
+        same = out / path.relative_to(tmp_path / "whole")
+        np.testing.assert_allclose(np.load(same), np.load(path), atol=1e-5)
+
+
+def test_names_that_differ_in_their_suffix_only(tmp_path, save, make_frames, encoder):
+    save("videos/a.mkv", make_frames(3))
+    save("videos/a.avi", make_frames(3, seed=4))
+    out = tmp_path / "out"
+    summary = extract_folder(encoder, tmp_path / "videos", out)
+    assert [entry.file for entry in summary.entries] == ["a.npy", "a.mkv.npy"]
+    found = torch.from_numpy(np.load(out / "a.mkv.npy"))
+    torch.testing.assert_close(
+        found, extract_video(encoder, tmp_path / "videos" / "a.mkv")
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"file_format": "csv"}, "format"), ({"num_workers": -1}, "num_workers")],
+)
+def test_bad_options(options, message, videos, tmp_path, encoder):
+    with pytest.raises(ValueError, match=f"Invalid {message}"):
+        extract_folder(encoder, videos, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()

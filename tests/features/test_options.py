@@ -1,0 +1,19 @@
+import pytest
+
+from lightly_marlin.features import ExtractionOptions
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"sample_rate": 0}, r"sample_rate \(0\)"),
+        ({"stride": -1}, r"stride \(-1\)"),
+        ({"stride": True}, r"stride \(True\)"),
+        ({"min_face": 2.5}, r"min_face \(2\.5\)"),
+        ({"reduction": "sum"}, "Supported values are none, mean, max"),
+        ({"all_faces": True}, "only with crop_face"),
+    ],
+)
+def test_bad_options_are_named(option, message):
+    with pytest.raises(ValueError, match=message):
+        ExtractionOptions(**option)

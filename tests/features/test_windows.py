@@ -1,0 +1,113 @@
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightly_marlin.features import WindowCutter
+
+
+def cut(num_frames, size=16, **options):
+    """Cuts frames that hold their own index; returns (start, real frames, indices)."""
+    cutter, windows = WindowCutter(size, **options), []
+    for index in range(num_frames):
+        windows += cutter.add(np.full((1, 1, 3), index % 256, np.uint8))
+    windows += cutter.finish()
+    assert all(window.clip.shape == (size, 1, 1, 3) for window in windows)
+    return [(w.start_frame, w.num_frames, w.clip[:, 0, 0, 0].tolist()) for w in windows]
+
+
+def naive(n, size, rate, stride):
+    sampled = list(range(0, n, rate))
+    starts = [s for s in range(0, len(sampled), stride) if s + size <= len(sampled)]
+    if not starts or starts[-1] + size < len(sampled):
+        starts.append(max(0, len(sampled) - size))
+    windows = [sampled[start : start + size] for start in starts]
+    return [(w[0], len(w), w + w[-1:] * (size - len(w))) for w in windows]
+
+
+def naive_reference(n, size, rate, stride):
+    """What marlin-pytorch 0.3.4 does, from reading it."""
+    if n <= size * rate:
+        frames = list(range(min(n, size)))
+        return [(0, len(frames), frames + frames[-1:] * (size - len(frames)))]
+    starts = range(0, n - size * rate, stride * rate)
+    return [(s, size, list(range(s, s + size * rate, rate))) for s in starts]
+
+
+SIZES = {
+    "n": st.integers(1, 120),
+    "size": st.integers(1, 9),
+    "rate": st.integers(1, 4),
+    "stride": st.integers(1, 12),
+}
+
+
+@given(**SIZES)
+def test_windows_are_those_of_the_naive_way(n, size, rate, stride):
+    windows = cut(n, size, sample_rate=rate, stride=stride)
+    assert windows == naive(n, size, rate, stride)
+    expected = 1 + math.ceil(max(0, math.ceil(n / rate) - size) / stride)
+    # A stride beyond the window leaves gaps, and the last window may end in one.
+    assert len(windows) == expected or stride > size
+
+
+@given(**SIZES)
+def test_reference_windows_are_those_of_the_naive_way(n, size, rate, stride):
+    windows = cut(n, size, sample_rate=rate, stride=stride, reference=True)
+    assert windows == naive_reference(n, size, rate, stride)
+
+
+@given(**SIZES)
+def test_no_tail_is_lost(n, size, rate, stride):
+    windows = cut(n, size, sample_rate=rate, stride=min(stride, size))
+    seen = {index for _, _, indices in windows for index in indices}
+    assert seen == set(range(0, n, rate))
+
+
+@pytest.mark.parametrize(
+    ("n", "starts"),
+    [(1, [0]), (31, [0]), (32, [0]), (33, [0, 2]), (64, [0, 32]), (70, [0, 32, 38])],
+)
+def test_starts(n, starts):
+    assert [start for start, _, _ in cut(n)] == starts
+
+
+@pytest.mark.parametrize(
+    ("n", "starts"),
+    [(1, [0]), (32, [0]), (33, [0]), (64, [0]), (65, [0, 32]), (97, [0, 32, 64])],
+)
+def test_starts_of_the_reference(n, starts):
+    assert [start for start, _, _ in cut(n, reference=True)] == starts
+
+
+def test_short_videos_repeat_their_last_frame():
+    assert cut(5) == [(0, 3, [0, 2, 4] + [4] * 13)]
+    assert cut(5, reference=True) == [(0, 5, [0, 1, 2, 3, 4] + [4] * 11)]
+
+
+def test_tracks_count_in_the_frames_of_the_video():
+    cutter = WindowCutter(2, sample_rate=1, stride=2, first_frame=7, track=3)
+    windows = [w for _ in range(4) for w in cutter.add(np.zeros((1, 1, 3), np.uint8))]
+    assert [(w.track, w.start_frame) for w in windows] == [(3, 7), (3, 9)]
+    assert list(cutter.finish()) == []
+
+
+def test_no_frames_give_no_window():
+    assert list(WindowCutter().finish()) == []
+    assert list(WindowCutter(reference=True).finish()) == []
+
+
+@pytest.mark.parametrize("reference", [False, True])
+def test_memory_does_not_grow_with_the_length(reference):
+    cutter = WindowCutter(reference=reference)
+    tracemalloc.start()
+    for index in range(2000):
+        for window in cutter.add(np.full((64, 64, 3), index % 256, np.uint8)):
+            assert window.clip.shape == (16, 64, 64, 3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Some windows of 16 frames of 12 kB; all frames would be 25 MB.
+    assert peak < 2e6

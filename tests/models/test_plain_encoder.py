@@ -1,0 +1,43 @@
+import pytest
+import torch
+from torch import nn
+
+from lightly_marlin.models import MarlinEncoder
+from lightly_marlin.models.plain_encoder import PlainEncoder
+
+
+@pytest.fixture
+def encoder(toy):
+    torch.manual_seed(0)
+    model = MarlinEncoder(toy)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.1 * torch.randn(parameter.shape)
+    return model.eval()
+
+
+@torch.no_grad()
+def test_is_the_same_function(encoder, toy_videos):
+    torch.testing.assert_close(PlainEncoder(encoder)(toy_videos), encoder(toy_videos))
+    tokens = PlainEncoder(encoder, keep_seq=True)(toy_videos)
+    torch.testing.assert_close(tokens, encoder.encode(toy_videos))
+
+
+def test_has_standard_layers_only(encoder):
+    kinds = {type(module) for module in PlainEncoder(encoder).modules()}
+    ours = {k for k in kinds if k.__module__.startswith("lightly_marlin")}
+    assert ours == {PlainEncoder}
+    assert nn.Linear in kinds
+
+
+def test_shares_nothing_with_the_encoder(encoder, toy_videos):
+    before = encoder(toy_videos)
+    for parameter in PlainEncoder(encoder).parameters():
+        parameter.data.zero_()
+    torch.testing.assert_close(encoder(toy_videos), before)
+    assert encoder.patch_embed.weight.requires_grad
+
+
+def test_other_clips_are_refused(encoder, toy_videos):
+    with pytest.raises(ValueError, match="Invalid shape of videos"):
+        PlainEncoder(encoder)(toy_videos[:, :, :4])

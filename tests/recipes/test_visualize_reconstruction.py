@@ -1,0 +1,142 @@
+"""Pictures of reconstructions from the command line."""
+
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lightly_marlin.data import write_video
+from lightly_marlin.faces import FaceTrack
+from lightly_marlin.models import create_marlin, create_marlin_encoder
+from lightly_marlin.models.released_layout import released_state
+from lightly_marlin.utils.console import run_recipe
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "visualize_reconstruction.py"
+
+
+class MiddleFace:
+    """Stands for the finder: a face in the middle of all but the first 4 frames."""
+
+    def __init__(self, min_frames):
+        self.frames_seen = 0
+
+    def update(self, frame):
+        self.frames_seen += 1
+
+    def finish(self):
+        count = self.frames_seen - 4
+        if count < 1:
+            return []
+        angles = np.linspace(0, 2 * np.pi, 68, endpoint=False)
+        ring = np.stack([48 + 20 * np.cos(angles), 48 + 20 * np.sin(angles)], axis=-1)
+        boxes = np.tile(np.array([8, 8, 88, 88], np.float32), (count, 1))
+        landmarks = np.tile(ring.astype(np.float32), (count, 1, 1))
+        return [FaceTrack(4, boxes, landmarks, np.ones(count, bool), score=1.0)]
+
+
+@pytest.fixture(scope="module")
+def module():
+    return runpy.run_path(str(RECIPE))
+
+
+@pytest.fixture
+def visualize(module, monkeypatch):
+    # The recipe's own name for the finder, which its functions look up.
+    monkeypatch.setitem(module["read_clip"].__globals__, "FaceFinder", MiddleFace)
+    return lambda *options: run_recipe(
+        lambda: module["main"]([str(x) for x in options])
+    )
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("weights")
+    create_marlin("marlin_vit_tiny").save_pretrained(folder / "model")
+    return folder / "model"
+
+
+@pytest.fixture
+def video(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (60, 12, 12, 3), dtype=np.uint8)
+    write_video(tmp_path / "a.mp4", noise.repeat(8, axis=1).repeat(8, axis=2), fps=20)
+    return tmp_path / "a.mp4"
+
+
+def test_pictures(visualize, weights, video, tmp_path):
+    out = tmp_path / "out"
+    assert visualize(video, out, "--weights", weights) == 0
+    with Image.open(out / "reconstruction.gif") as gif:
+        assert gif.n_frames == 16
+        assert gif.size == (4 * 226 - 2, 240)
+        assert gif.info["duration"] == 100  # Every second frame of 20 in a second.
+    with Image.open(out / "reconstruction.png") as sheet:
+        assert sheet.size == (6 * 226, 4 * 240)
+        assert np.asarray(sheet).std() > 20
+    with Image.open(out / "masks.png") as sheet:
+        assert sheet.size == (6 * 226, 6 * 240)
+    result = json.loads((out / "reconstruction.json").read_text())
+    # In the middle of the face's 56 frames, of which 31 are spanned.
+    assert result["frames"] == list(range(16, 48, 2))
+    assert result["loss"] > result["mean_color_loss"] > 0
+
+
+def test_start_and_rate(visualize, weights, video, tmp_path):
+    options = ("--start-seconds", 2.5, "--sample-rate", 1, "--mask", "tube")
+    assert visualize(video, tmp_path / "out", "--weights", weights, *options) == 0
+    result = json.loads((tmp_path / "out" / "reconstruction.json").read_text())
+    # The last frame repeats where the face ends.
+    assert result["frames"] == [*range(50, 60), *6 * [59]]
+    assert result["mask"] == "tube"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--mask-ratio", "1"], "--mask-ratio 1.0"),
+        (["--sample-rate", "0"], "--sample-rate 0"),
+        (["--start-seconds", "0"], "from frame 4 to 59, which leaves out frame 0"),
+        (["--mask", "none"], "invalid choice"),
+        (["--model", "marlin_vit_small"], "another configuration"),
+    ],
+)
+def test_bad_options(options, message, visualize, weights, video, tmp_path, capsys):
+    assert visualize(video, tmp_path / "out", "--weights", weights, *options) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+def test_bad_input(visualize, weights, video, tmp_path, capsys):
+    write_video(tmp_path / "dark.mp4", np.zeros((4, 64, 64, 3), np.uint8))
+    (tmp_path / "text.mp4").write_text("no video")
+    torch.save(
+        released_state(create_marlin_encoder("marlin_vit_tiny")), tmp_path / "e.pt"
+    )
+    for arguments, message in (
+        (
+            ("dark.mp4", "out", "--weights", weights),
+            "No face was found in the 4 frames",
+        ),
+        (("text.mp4", "out", "--weights", weights), "cannot be opened"),
+        (("gone.mp4", "out", "--weights", weights), "no file gone.mp4"),
+        (("a.mp4", "out", "--weights", "e.pt"), "encoder alone"),
+        (("a.mp4", "text.mp4/out", "--weights", weights), "Cannot write"),
+    ):
+        assert visualize(*arguments) == 2
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.real_data
+def test_real_face(module, weights, real_videos, tmp_path):
+    arguments = [real_videos / "near_crop_15frames_01.mp4", tmp_path / "out"]
+    main = module["main"]
+    assert main([str(a) for a in (*arguments, "--weights", weights)]) == 0
+    with Image.open(tmp_path / "out" / "masks.png") as sheet:
+        red, green, blue = np.asarray(sheet, dtype=int).reshape(-1, 3).T
+    # Noses are painted green, and nothing else is.
+    assert ((green > red + 50) & (green > blue + 20)).sum() > 5000
