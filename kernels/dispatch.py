@@ -13,17 +13,17 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from torch.library import CustomOpDef
 
 from lightly_marlin.kernels import triton_language
 
 __all__ = [
     "KERNELS_VARIABLE",
     "UnservedError",
+    "find_fallbacks",
     "find_obstacle",
     "register_kernel",
     "require_dtype",
@@ -54,7 +54,7 @@ class UnservedError(Exception):
 
 
 def register_kernel(
-    op: CustomOpDef, launcher: Callable[..., _Result], plain: Callable[..., _Result]
+    op: Any, launcher: Callable[..., _Result], plain: Callable[..., _Result]
 ) -> None:
     """Makes a launcher the body of an op on the devices where kernels run.
 
@@ -129,6 +129,11 @@ def find_obstacle(tensors: list[Tensor]) -> str | None:
         if tensor.dtype not in _DTYPES:
             return f"no kernel takes {tensor.dtype}"
     return None
+
+
+def find_fallbacks() -> list[tuple[str, str]]:
+    """Returns what ran in plain PyTorch so far, as (operation, reason)."""
+    return sorted(_logged)
 
 
 def require_dtype(dtype: torch.dtype) -> None:

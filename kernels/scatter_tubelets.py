@@ -165,10 +165,11 @@ def scatter_tubelets(
     wide = torch.promote_types(rows.dtype, torch.float32)
     tokens = scatter_tokens(rows, idx, grid[0] * grid[1] * grid[2], wide)
     area = tubelet_size * patch_size**2
+    rows_of_clips = tokens.shape[:2]
     if layout == "c t h w":
-        tokens = tokens.unflatten(2, (channels, area))
+        tokens = tokens.view(*rows_of_clips, channels, area)
     else:
-        tokens = tokens.unflatten(2, (area, channels)).transpose(2, 3)
+        tokens = tokens.view(*rows_of_clips, area, channels).transpose(2, 3)
     if std is not None:
         tokens = tokens / std.unsqueeze(1)
     tokens = tokens.reshape(

@@ -98,7 +98,7 @@ def _gradients_of_pixels():
 FAMILIES = (_gathers_of_tubelets, _token_losses, _tokens, _gradients_of_pixels)
 
 
-@pytest.mark.parametrize("arch", [80, 90])
+@pytest.mark.parametrize("arch", [pytest.param(80, marks=pytest.mark.slow), 90])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_compiles(family, arch):
     for launcher, arguments in family():

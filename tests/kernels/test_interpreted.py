@@ -1,0 +1,49 @@
+"""The kernels themselves, in Triton's interpreter, in a process of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("triton", reason="Triton is not installed")
+
+FOLDER = Path(__file__).parent
+# What the launchers are called with most, and what finds most mistakes per second.
+FILES = (
+    "test_kernel_values.py",
+    "test_kernel_gradients.py",
+    "test_kernel_offsets.py",
+    "test_scatter_tokens.py",
+    "test_scatter_tubelets.py",
+    "test_sum_tokens.py",
+)
+
+
+def _run(*options):
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
+    # Or it would run the kernels on the GPU's tensors, copied to and fro.
+    environment["CUDA_VISIBLE_DEVICES"] = ""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
+    return subprocess.run(
+        command,
+        cwd=FOLDER.parents[1],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_interpreted():
+    result = _run(*(str(FOLDER / name) for name in FILES))
+    assert result.returncode == 0, result.stdout[-5000:]
+
+
+@pytest.mark.slow
+def test_interpreted__everything():
+    """All tests of this folder, with the kernels under the public functions."""
+    ignored = (f"--ignore={FOLDER / name}" for name in (*FILES, Path(__file__).name))
+    result = _run(str(FOLDER), *ignored)
+    assert result.returncode == 0, result.stdout[-5000:]
