@@ -53,7 +53,7 @@ def draw_chart(result: dict[str, Any], path: Path) -> str | None:
             draw.text((_MARGIN, top + 3), row["way"], fill="black", font=small)
             draw.rectangle(box, fill=_COLORS[row["way"]])
             text = (
-                f"{row['median_us']:.0f} µs, {100 * row['share_of_copy']:.0f} % of copy"
+                f"{row['median_us']:.0f} us, {100 * row['share_of_copy']:.0f} % of copy"
             )
             draw.text((box[2] + 8, top + 3), text, fill="black", font=small)
             top += _BAR

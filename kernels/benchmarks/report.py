@@ -84,7 +84,7 @@ def _print_table(
     console = Console(highlight=False)
     if not console.is_terminal:
         # A log is wider than what rich takes for a terminal.
-        console.width = 130
+        console.width = 160
     console.print(table)
 
 

@@ -14,6 +14,7 @@ from lightly_marlin.kernels import (
     gather_tubelets,
     masked_reconstruction_loss,
     reference,
+    triton_language,
 )
 from lightly_marlin.kernels.masked_reconstruction_loss import LOSSES
 from lightly_marlin.kernels.scale_rows import launch_scale_rows
@@ -208,6 +209,29 @@ def test_loss__twice_over_a_kept_graph(device):
     (second,) = torch.autograd.grad(value, pred)
     assert torch.equal(first, copy)
     assert torch.equal(second, copy)
+
+
+@pytest.mark.skipif(
+    not torch.cuda.is_available() and "cpu" not in KERNEL_DEVICES,
+    reason="no kernel runs here",
+)
+def test_loss__backward_of_a_mean_moves_nothing(device, monkeypatch):
+    """The scale that arrives is, to the last bit, the one that is in already."""
+    pred, videos, idx = _loss_inputs(torch.float32, device)
+    value = BOTH[0](pred.requires_grad_(), videos, idx)
+    starts, start = [], triton_language._start
+    monkeypatch.setattr(
+        triton_language,
+        "_start",
+        lambda *args, **options: (
+            starts.append((args, options)),
+            start(*args, **options),
+        ),
+    )
+    value.backward()
+    (((_, _, _, scale, _, _, neutral, *_), options),) = starts
+    assert options["HAS_NEUTRAL"]
+    assert (scale == torch.tensor(neutral, device=device)).all()
 
 
 def test_scale_rows__leaves_neutral_rows_alone(device):
