@@ -91,7 +91,7 @@ class _Maker:
     ) -> None:
         self.workload, self.batch_size, self.device = workload, batch_size, device
         self.with_compile, self.dtype = with_compile, dtype
-        self.sizes = {
+        self.sizes: dict[str, Any] = {
             "tubelet_size": workload.tubelet_size,
             "patch_size": workload.patch_size,
         }
@@ -122,8 +122,10 @@ class _Maker:
             return (reference.gather_tubelets(videos, idx, dtype=wide, **self.sizes),)
 
         def first(videos: Tensor, idx: Tensor, picked: Tensor) -> _Outputs:
-            sizes = (*self.sizes.values(), self.dtype)
-            return (original.gather_pixels(videos, picked, *sizes),)
+            pixels = original.gather_pixels(
+                videos, picked, dtype=self.dtype, **self.sizes
+            )
+            return (pixels,)
 
         inputs = {
             "videos": self.videos,
@@ -232,8 +234,9 @@ class _Maker:
             return step(loss)
 
         def first(pred: Tensor, videos: Tensor, idx: Tensor, picked: Tensor) -> Tensor:
-            sizes = (*self.sizes.values(), norm_pix)
-            return original.reconstruction_loss(pred, videos, ~picked, *sizes)
+            return original.reconstruction_loss(
+                pred, videos, ~picked, norm_pix=norm_pix, **self.sizes
+            )
 
         name = "masked_reconstruction_loss"
         inputs = {

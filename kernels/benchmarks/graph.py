@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ def measure_graph(
         gradients of an eager step and of a replayed one, relative to the largest.
     """
     step, gradients = _make_step(workload, batch_size, device)
-    side = torch.cuda.Stream(device)
+    side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(side):
         for _ in range(3):
@@ -77,7 +78,10 @@ def _make_step(
     idx_keep, idx_mask = case["idx_keep"], case["idx_mask"]
     everything = torch.arange(w.num_tokens, device=device).expand(batch_size, -1)
     masked = everything[:, w.num_visible :]
-    sizes = {"tubelet_size": w.tubelet_size, "patch_size": w.patch_size}
+    sizes: dict[str, Any] = {
+        "tubelet_size": w.tubelet_size,
+        "patch_size": w.patch_size,
+    }
     learned = [embed, mask_token]
 
     def step() -> None:
@@ -89,6 +93,6 @@ def _make_step(
         loss = kernels.masked_reconstruction_loss(pred, clips, idx_mask, **sizes)
         for parameter in learned:
             parameter.grad = None
-        loss.backward()
+        torch.autograd.backward(loss)
 
     return step, lambda: [p.grad for p in learned if p.grad is not None]

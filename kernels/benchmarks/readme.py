@@ -85,9 +85,9 @@ def update(text: str, folder: Path = RESULTS) -> str:
     ):
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         pattern = f"{re.escape(begin)}.*{re.escape(end)}"
-        text, count = re.subn(
-            pattern, lambda _, b=begin + block + end: b, text, flags=re.DOTALL
-        )
+        # re.sub would read backslashes of the block as groups.
+        whole = (begin + block + end).replace("\\", "\\\\")
+        text, count = re.subn(pattern, whole, text, flags=re.DOTALL)
         if count != 1:
             raise ValueError(f"The README must have one part {begin!r}, got {count}.")
     return text

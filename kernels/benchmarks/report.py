@@ -24,7 +24,7 @@ def make_rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
         for row in result["operations"]
         if row["way"] == "ours"
     }
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for row in result["operations"]:
         median = row["median_us"]
         peak = f"{row['peak_mib']:.0f}" if "peak_mib" in row else "-"
@@ -52,7 +52,7 @@ def print_report(result: dict[str, Any]) -> None:
     if result["device"] == "cpu":
         title += "; tiny sizes on a CPU, no kernel ran: a test of this program"
     _print_table(title, _COLUMNS, make_rows(result))
-    host = [
+    host: list[tuple[str, ...]] = [
         (name, way, f"{value:.0f}")
         for name, ways in result["host_us"].items()
         for way, value in ways.items()

@@ -56,7 +56,7 @@ def run_suite(
         WrongResultError: If a way differs from the reference in float64, or on a GPU
             a kernel was replaced by its plain version.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for batch_size in batch_sizes:
         cases = make_cases(workload, batch_size, device, with_compile=with_compile)
         for case in cases:
@@ -81,7 +81,7 @@ def run_suite(
     for row in rows:
         best = row["bytes"] / bandwidth / 1e3
         row["share_of_copy"] = best / row["median_us"]
-    result = {
+    result: dict[str, Any] = {
         "suite": "kernels",
         "machine": describe_machine(),
         "device": device_name(device),

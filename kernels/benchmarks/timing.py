@@ -93,7 +93,7 @@ def _gpu_times(
     cache = torch.empty(_CACHE_BYTES, dtype=torch.uint8, device=device)
     pairs = []
     for _ in range(repeats):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start, end = (_event() for _ in range(2))
         # Also keeps the device busy until the call is enqueued.
         cache.zero_()
         start.record()
@@ -102,6 +102,10 @@ def _gpu_times(
         pairs.append((start, end))
     torch.cuda.synchronize(device)
     return [start.elapsed_time(end) * 1e3 for start, end in pairs]
+
+
+def _event() -> Any:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
 
 def _peak_mib(call: Callable[[], Any], device: torch.device) -> float:
