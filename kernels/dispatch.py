@@ -25,6 +25,7 @@ __all__ = [
     "UnservedError",
     "find_fallbacks",
     "find_obstacle",
+    "kernels_are_off",
     "register_kernel",
     "require_dtype",
     "run_kernel",
@@ -89,7 +90,7 @@ def run_kernel(
     Returns:
         What the one that ran returned.
     """
-    if os.environ.get(KERNELS_VARIABLE) == "0":
+    if kernels_are_off():
         return plain(*args)
     tensors = [arg for arg in args if isinstance(arg, Tensor)]
     reason = _broken.get(name) or find_obstacle(tensors)
@@ -107,6 +108,11 @@ def run_kernel(
             _broken[name] = reason
     _log_once(name, reason)
     return plain(*args)
+
+
+def kernels_are_off() -> bool:
+    """Returns whether the user turned the kernels off."""
+    return os.environ.get(KERNELS_VARIABLE) == "0"
 
 
 def find_obstacle(tensors: list[Tensor]) -> str | None:

@@ -51,7 +51,8 @@ def _sum_over_clips_kernel(
     token = tile // COLUMN_BLOCKS
     columns = tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)
     total = tl.zeros((COLUMNS,), tl.float32)
-    for start in range(0, batch_size, ROWS):
+    start = 0
+    while start < batch_size:
         clips = start + tl.arange(0, ROWS).to(tl.int64)
         some = add_scattered_rows(
             rows_ptr,
@@ -72,6 +73,7 @@ def _sum_over_clips_kernel(
             idx_stride_n,
         )
         total += tl.sum(some, axis=0)
+        start += ROWS
     tl.store(
         out_ptr + token * dim + columns,
         total.to(out_ptr.dtype.element_ty),

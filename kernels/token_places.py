@@ -39,9 +39,10 @@ def _token_places_kernel(
     )
     exists = (token >= 0) & (token < num_tokens)
     slot_ptr = places_ptr + clips * num_tokens + token
-    tl.atomic_max(slot_ptr, (num_chosen - places).to(tl.int32), mask=exists)
+    last = (num_chosen - places).to(tl.int32)
+    tl.atomic_max(slot_ptr, last, mask=exists, sem="relaxed")
     one = tl.full((BLOCK,), 1, tl.int32)
-    tl.atomic_add(slot_ptr + num_slots, one, mask=exists)
+    tl.atomic_add(slot_ptr + num_slots, one, mask=exists, sem="relaxed")
 
 
 @jit

@@ -66,6 +66,9 @@ def make_cases(
         with_compile: Whether `torch.compile` is one of the ways.
         dtype: Of tokens and predictions.
     """
+    if with_compile:
+        # Another batch size must not make the compiler think of sizes as variable.
+        torch.compiler.reset()
     maker = _Maker(workload, batch_size, device, with_compile, dtype)
     return [
         maker.gather_tubelets(),
@@ -324,7 +327,7 @@ class _Maker:
             "original": original,
         }
         if self.with_compile:
-            ways["compile"] = call(torch.compile(plain))
+            ways["compile"] = call(torch.compile(plain, dynamic=False))
         return ways
 
     def _case(

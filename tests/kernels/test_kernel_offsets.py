@@ -28,7 +28,10 @@ def far_apart(device):
         size = small.shape[dim]
         strides[dim] = FAR
         room = (size - 1) * FAR + small.numel()
-        memory = torch.empty(room, dtype=small.dtype, device=device)
+        try:
+            memory = torch.empty(room, dtype=small.dtype, device=device)
+        except torch.OutOfMemoryError:
+            pytest.skip("the GPU is too small for a tensor past 2**31 elements")
         far = memory.as_strided(small.shape, strides)
         return far.copy_(small)
 

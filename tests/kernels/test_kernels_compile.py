@@ -95,7 +95,38 @@ def _gradients_of_pixels():
         yield launch_scatter_tubelets, (rows, KEEP, std, *options)
 
 
-FAMILIES = (_gathers_of_tubelets, _token_losses, _tokens, _gradients_of_pixels)
+def _single_tokens():
+    """Sizes of one, which Triton makes constants of its own kind."""
+    clips, idx = meta(1, 1, 1, 8, 8, dtype=U8), meta(1, 1, dtype=torch.int64)
+    pred, tokens, shape = meta(1, 1, 64), meta(1, 1, 1), [1, 1, 1, 8, 8]
+    sizes = (1, 8)
+    yield launch_gather_tubelets, (clips, idx, None, None, *sizes, F32, "c t h w")
+    yield (
+        launch_masked_token_losses,
+        (pred, clips, idx, *sizes, True, "mse", "mean"),
+    )
+    yield launch_scale_rows, (pred, meta(1, 1), 2.0, 1.0, True)
+    yield launch_scatter_tubelets, (pred, idx, None, shape, *sizes, "c t h w", F32)
+    yield launch_gather_tokens, (tokens, idx, tokens)
+    none = idx[:, :0]
+    for keep, mask in ((idx, idx), (idx, none), (none, idx)):
+        visible = tokens[:, : keep.shape[1]]
+        yield (
+            launch_assemble_decoder_tokens,
+            (visible, meta(1), meta(1, 1), keep, mask),
+        )
+    yield launch_scatter_tokens, (tokens, idx, 1, F32)
+    yield launch_sum_over_clips, (tokens, idx, 1, F32)
+    yield launch_sum_rows, (tokens, F32)
+
+
+FAMILIES = (
+    _gathers_of_tubelets,
+    _token_losses,
+    _tokens,
+    _gradients_of_pixels,
+    _single_tokens,
+)
 
 
 @pytest.mark.parametrize("arch", [pytest.param(80, marks=pytest.mark.slow), 90])
