@@ -37,7 +37,9 @@ def _run(*options):
 
 
 def test_interpreted():
-    result = _run(*(str(FOLDER / name) for name in FILES))
+    files = (str(FOLDER / name) for name in FILES)
+    # What opcheck asks of an op does not depend on which body it has.
+    result = _run(*files, "-k", "not opcheck")
     assert result.returncode == 0, result.stdout[-5000:]
 
 
