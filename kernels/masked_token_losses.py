@@ -113,13 +113,14 @@ def _masked_token_losses_kernel(
         offsets = pixel_offsets(
             channels, pixels, stride_c, stride_t, stride_h, stride_w, PATCH
         )
+        shift = row_offsets(channels, pixels, CHANNELS, AREA, True)
+        # First what does not wait for the index.
+        pred = tl.load(pred_ptr + shift * pred_stride_p, mask=mask, other=0.0)
         target = load_pixels(videos_ptr + offsets, mask & exists)
         if NORM_PIX:
             target = (target - mean) * inverse
         # A token that does not exist has no loss: NaN, and not memory of someone else.
         target = tl.where(exists, target, float("nan"))
-        shift = row_offsets(channels, pixels, CHANNELS, AREA, True)
-        pred = tl.load(pred_ptr + shift * pred_stride_p, mask=mask, other=0.0)
         difference = pred.to(tl.float32) - target
         if LOSS == "mse":
             losses = difference * difference
