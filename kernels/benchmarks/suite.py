@@ -18,7 +18,11 @@ from lightly_marlin.kernels.benchmarks.timing import (
 )
 from lightly_marlin.kernels.benchmarks.verify import TOLERANCE, largest_error
 from lightly_marlin.kernels.benchmarks.workload import Workload
-from lightly_marlin.kernels.dispatch import find_fallbacks
+from lightly_marlin.kernels.dispatch import (
+    KERNELS_VARIABLE,
+    find_fallbacks,
+    kernels_are_off,
+)
 
 __all__ = ["WrongResultError", "run_suite"]
 
@@ -56,24 +60,14 @@ def run_suite(
         WrongResultError: If a way differs from the reference in float64, or on a GPU
             a kernel was replaced by its plain version.
     """
-    rows: list[dict[str, Any]] = []
+    rows = []
     for batch_size in batch_sizes:
         cases = make_cases(workload, batch_size, device, with_compile=with_compile)
         for case in cases:
-            for way, function in case.ways.items():
+            for way in case.ways:
                 tell(f"batch {batch_size}, {case.name}: {way}")
-                error = _check(case, way, function)
-                row = measure(lambda f=function, c=case: f(**c.inputs), device, repeats)  # type: ignore[misc]
-                rows.append(
-                    {
-                        "operation": case.name,
-                        "batch_size": batch_size,
-                        "way": way,
-                        "bytes": case.num_bytes,
-                        "error": error,
-                        **row,
-                    }
-                )
+                row = _measure_way(case, way, device, repeats)
+                rows.append({"batch_size": batch_size, **row})
         del cases, case
         gc.collect()
     tell("copy bandwidth, host, graph")
@@ -97,6 +91,22 @@ def run_suite(
     return result
 
 
+def _measure_way(
+    case: Case, way: str, device: torch.device, repeats: int
+) -> dict[str, Any]:
+    """Checks and times one way; returns a row of the result."""
+    function = case.ways[way]
+    error = _check(case, way, function)
+    row = measure(lambda: function(**case.inputs), device, repeats)
+    return {
+        "operation": case.name,
+        "way": way,
+        "bytes": case.num_bytes,
+        "error": error,
+        **row,
+    }
+
+
 def _check(case: Case, way: str, function: Callable[..., Any]) -> float:
     error = largest_error(case, function)
     if not error <= TOLERANCE:
@@ -108,6 +118,8 @@ def _check(case: Case, way: str, function: Callable[..., Any]) -> float:
 
 
 def _check_kernels() -> None:
+    if kernels_are_off():
+        raise WrongResultError(f"the kernels are off: {KERNELS_VARIABLE} is 0")
     fallbacks = find_fallbacks()
     if fallbacks:
         name, reason = fallbacks[0]

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from lightly_marlin.kernels.benchmarks import __main__ as benchmarks
-from lightly_marlin.kernels.benchmarks import readme, suite
+from lightly_marlin.kernels.benchmarks import graph, readme, suite
 from lightly_marlin.kernels.benchmarks.cases import make_cases
 from lightly_marlin.kernels.benchmarks.report import make_rows, print_report
 from lightly_marlin.kernels.benchmarks.traffic import (
@@ -112,6 +112,9 @@ def test_plain_version_does_not_pass_for_a_kernel(monkeypatch):
     monkeypatch.setattr(suite, "find_fallbacks", lambda: fallbacks)
     with pytest.raises(suite.WrongResultError, match="ran in plain PyTorch: Triton is"):
         suite._check_kernels()
+    monkeypatch.setenv("LIGHTLY_MARLIN_KERNELS", "0")
+    with pytest.raises(suite.WrongResultError, match="LIGHTLY_MARLIN_KERNELS is 0"):
+        suite._check_kernels()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
@@ -160,6 +163,18 @@ def test_every_output_is_checked(index):
             changed = (*outputs[:k], wrong, *outputs[k + 1 :])
             error = largest_error(case, lambda o=changed, **inputs: o)
             assert not error <= TOLERANCE
+
+
+def test_step_that_a_graph_captures():
+    """All of it but the capture, which needs a GPU."""
+    step, gradients = graph._make_step(TINY, 2, CPU)
+    step()
+    first = [grad.clone() for grad in gradients()]
+    step()
+    assert len(first) == 2
+    for grad, expected in zip(gradients(), first, strict=True):
+        assert grad.abs().max() > 0
+        assert torch.equal(grad, expected)
 
 
 def test_workload():

@@ -198,6 +198,14 @@ def test_no_slope_is_kept_without_gradient():
     assert mode.asked == ["none", kept, "none", "none"]
 
 
+def test_without_kernels_the_mean_costs_no_pass(monkeypatch):
+    monkeypatch.setenv("LIGHTLY_MARLIN_KERNELS", "0")
+    pred, videos, idx_mask = _inputs()
+    with _SlopesAsked() as mode:
+        masked_reconstruction_loss(pred.requires_grad_(), videos, idx_mask, **SMALL)
+    assert mode.asked == ["pixel"]
+
+
 def test_backward_twice():
     """The kept slope is scaled, not overwritten."""
     pred, videos, idx_mask = _inputs()
