@@ -44,8 +44,10 @@ def test_interpreted():
 
 
 @pytest.mark.slow
-def test_interpreted__everything():
-    """All tests of this folder, with the kernels under the public functions."""
-    ignored = (f"--ignore={FOLDER / name}" for name in (*FILES, Path(__file__).name))
+def test_interpreted__everything_else():
+    """The tests of the ops and of the compiler, with the kernels under them."""
+    # Programs and processes of their own: slow, or without tensors at all.
+    others = ("test_benchmarks.py", "test_kernels_import.py", Path(__file__).name)
+    ignored = (f"--ignore={FOLDER / name}" for name in (*FILES, *others))
     result = _run(str(FOLDER), *ignored)
     assert result.returncode == 0, result.stdout[-5000:]
