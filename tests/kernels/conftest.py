@@ -19,6 +19,11 @@ def device():
 
 
 @pytest.fixture(autouse=True)
+def _same_numbers_in_every_run():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
 def _no_kernel_fails_quietly():
     """A kernel that fails is replaced by the plain version, which would pass."""
     yield
