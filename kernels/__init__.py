@@ -1,6 +1,7 @@
 """Fused gathers and losses for masked video models; needs torch alone.
 
-Each function is a `torch.library.custom_op`: it works on any strides, is
+Each function is a `torch.library.custom_op` with a Triton kernel for CUDA
+(`LIGHTLY_MARLIN_KERNELS=0` turns those off): it works on any strides, is
 differentiable where a gradient exists, and compiles with `fullgraph=True`. The plain
 PyTorch versions in `lightly_marlin.kernels.reference` have the same names and are the
 ground truth for values and gradients.

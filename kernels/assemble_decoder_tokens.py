@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
@@ -14,23 +15,141 @@ from lightly_marlin.kernels.checks import (
     check_pos_embed,
     check_same_device,
 )
-from lightly_marlin.kernels.scatter import scatter_tokens
+from lightly_marlin.kernels.dispatch import register_kernel
+from lightly_marlin.kernels.sum_tokens import sum_over_clips_op, sum_rows_op
+from lightly_marlin.kernels.tiles import row_tile
+from lightly_marlin.kernels.triton_language import jit, launch, tl
 
-__all__ = ["assemble_decoder_tokens"]
+__all__ = ["assemble_decoder_tokens", "launch_assemble_decoder_tokens"]
 
 
-@torch.library.custom_op("lightly_marlin::assemble_decoder_tokens", mutates_args=())
-def assemble_decoder_tokens_op(
+@jit
+def _assemble_decoder_tokens_kernel(
+    visible_ptr: tl.tensor,  # (B, n_keep, D), any strides
+    mask_token_ptr: tl.tensor,  # (D,), any stride
+    pos_ptr: tl.tensor,  # (N, D), any strides
+    idx_keep_ptr: tl.tensor,  # (B, n_keep), any strides
+    idx_mask_ptr: tl.tensor,  # (B, n_mask), any strides
+    out_ptr: tl.tensor,  # (B, n_keep + n_mask, D), contiguous
+    num_rows: tl.tensor,
+    num_kept: tl.tensor,
+    num_joined: tl.tensor,
+    num_tokens: tl.tensor,
+    dim: tl.tensor,
+    visible_stride_b: tl.tensor,
+    visible_stride_n: tl.tensor,
+    visible_stride_d: tl.tensor,
+    mask_token_stride: tl.tensor,
+    pos_stride_n: tl.tensor,
+    pos_stride_d: tl.tensor,
+    keep_stride_b: tl.tensor,
+    keep_stride_n: tl.tensor,
+    mask_stride_b: tl.tensor,
+    mask_stride_n: tl.tensor,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    COLUMN_BLOCKS: tl.constexpr,
+) -> None:
+    """Joins ROWS rows of the result by COLUMNS columns; grid (row tiles * blocks,)."""
+    tile = tl.program_id(0).to(tl.int64)
+    rows = tile // COLUMN_BLOCKS * ROWS + tl.arange(0, ROWS)
+    columns = tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)
+    inside = columns < dim
+    clips, places = rows // num_joined, rows % num_joined
+    kept = (rows < num_rows) & (places < num_kept)
+    masked = (rows < num_rows) & (places >= num_kept)
+    offsets = clips * keep_stride_b + places * keep_stride_n
+    token = tl.load(idx_keep_ptr + offsets, mask=kept, other=-1)
+    offsets = clips * mask_stride_b + (places - num_kept) * mask_stride_n
+    token = tl.where(masked, tl.load(idx_mask_ptr + offsets, mask=masked), token)
+    # A token that does not exist becomes NaN instead of memory of someone else.
+    exists = (token >= 0) & (token < num_tokens)
+    offsets = (token * pos_stride_n)[:, None] + (columns * pos_stride_d)[None, :]
+    joined = tl.load(
+        pos_ptr + offsets, mask=exists[:, None] & inside[None, :], other=float("nan")
+    ).to(tl.float32)
+    first = clips * visible_stride_b + places * visible_stride_n
+    offsets = first[:, None] + (columns * visible_stride_d)[None, :]
+    joined += tl.load(
+        visible_ptr + offsets, mask=kept[:, None] & inside[None, :], other=0.0
+    ).to(tl.float32)
+    mask_token = tl.load(
+        mask_token_ptr + columns * mask_token_stride, mask=inside, other=0.0
+    ).to(tl.float32)
+    joined += tl.where(masked[:, None], mask_token[None, :], 0.0)
+    tl.store(
+        out_ptr + (rows * dim)[:, None] + columns[None, :],
+        joined.to(out_ptr.dtype.element_ty),
+        mask=(rows < num_rows)[:, None] & inside[None, :],
+    )
+
+
+def launch_assemble_decoder_tokens(
     visible: Tensor,
     mask_token: Tensor,
     pos_embed: Tensor,
     idx_keep: Tensor,
     idx_mask: Tensor,
 ) -> Tensor:
-    """Default body; a CUDA one goes beside it with `register_kernel("cuda")`."""
+    """Runs the kernel; arguments and result as those of the public function."""
+    batch_size, num_kept, dim = visible.shape
+    num_joined = num_kept + idx_mask.shape[1]
+    out = torch.empty(
+        (batch_size, num_joined, dim),
+        dtype=_widest_dtype(visible, mask_token, pos_embed),
+        device=visible.device,
+    )
+    tile = row_tile(dim)
+    num_rows = batch_size * num_joined
+    launch(
+        _assemble_decoder_tokens_kernel,
+        (-(-num_rows // tile.rows) * tile.blocks,),
+        visible,
+        mask_token,
+        pos_embed,
+        idx_keep,
+        idx_mask,
+        out,
+        num_rows,
+        num_kept,
+        num_joined,
+        pos_embed.shape[-2],
+        dim,
+        *visible.stride(),
+        mask_token.stride(-1),
+        *pos_embed.stride()[-2:],
+        *idx_keep.stride(),
+        *idx_mask.stride(),
+        ROWS=tile.rows,
+        COLUMNS=tile.columns,
+        COLUMN_BLOCKS=tile.blocks,
+        num_warps=tile.num_warps,
+    )
+    return out
+
+
+def _assemble_decoder_tokens(
+    visible: Tensor,
+    mask_token: Tensor,
+    pos_embed: Tensor,
+    idx_keep: Tensor,
+    idx_mask: Tensor,
+) -> Tensor:
     return reference.assemble_decoder_tokens(
         visible, mask_token, pos_embed, idx_keep, idx_mask
     )
+
+
+assemble_decoder_tokens_op = torch.library.custom_op(
+    "lightly_marlin::assemble_decoder_tokens",
+    _assemble_decoder_tokens,
+    mutates_args=(),
+)
+register_kernel(
+    assemble_decoder_tokens_op,
+    launch_assemble_decoder_tokens,
+    _assemble_decoder_tokens,
+)
 
 
 @assemble_decoder_tokens_op.register_fake
@@ -41,10 +160,9 @@ def _fake(
     idx_keep: Tensor,
     idx_mask: Tensor,
 ) -> Tensor:
-    dtype = torch.promote_types(visible.dtype, mask_token.dtype)
     return visible.new_empty(
         (visible.shape[0], idx_keep.shape[1] + idx_mask.shape[1], visible.shape[2]),
-        dtype=torch.promote_types(dtype, pos_embed.dtype),
+        dtype=_widest_dtype(visible, mask_token, pos_embed),
     )
 
 
@@ -63,18 +181,21 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     if needs_visible:
         grad_visible = grad[:, :num_kept].to(ctx.dtypes[0])
     if needs_mask_token:
-        grad_mask_token = grad[:, num_kept:].sum(dim=(0, 1))
-        grad_mask_token = grad_mask_token.view(ctx.shapes[1]).to(ctx.dtypes[1])
+        grad_mask_token = sum_rows_op(grad[:, num_kept:], ctx.dtypes[1])
+        grad_mask_token = grad_mask_token.view(ctx.shapes[1])
     if needs_pos:
-        # Summed over clips afterwards, not added into one table by all clips at once:
-        # on a GPU that would make the order of additions, so the result, vary.
         idx = torch.cat([idx_keep, idx_mask], dim=1)
-        grad_pos = scatter_tokens(grad, idx, ctx.shapes[2][-2]).sum(dim=0)
-        grad_pos = grad_pos.view(ctx.shapes[2]).to(ctx.dtypes[2])
+        num_tokens = ctx.shapes[2][-2]
+        grad_pos = sum_over_clips_op(grad, idx, num_tokens, ctx.dtypes[2])
+        grad_pos = grad_pos.view(ctx.shapes[2])
     return grad_visible, grad_mask_token, grad_pos, None, None
 
 
 assemble_decoder_tokens_op.register_autograd(_backward, setup_context=_setup_context)
+
+
+def _widest_dtype(*tensors: Tensor) -> torch.dtype:
+    return functools.reduce(torch.promote_types, (t.dtype for t in tensors))
 
 
 def assemble_decoder_tokens(

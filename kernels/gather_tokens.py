@@ -13,15 +13,108 @@ from lightly_marlin.kernels.checks import (
     check_indices,
     check_pos_embed,
 )
-from lightly_marlin.kernels.scatter import scatter_tokens
+from lightly_marlin.kernels.dispatch import register_kernel
+from lightly_marlin.kernels.scatter_tokens import scatter_tokens_op
+from lightly_marlin.kernels.sum_tokens import sum_over_clips_op
+from lightly_marlin.kernels.tiles import row_tile
+from lightly_marlin.kernels.triton_language import jit, launch, tl
 
-__all__ = ["gather_tokens"]
+__all__ = ["gather_tokens", "launch_gather_tokens"]
 
 
-@torch.library.custom_op("lightly_marlin::gather_tokens", mutates_args=())
-def gather_tokens_op(tokens: Tensor, idx: Tensor, pos_embed: Tensor | None) -> Tensor:
-    """Default body; a CUDA one goes beside it with `register_kernel("cuda")`."""
+@jit
+def _gather_tokens_kernel(
+    tokens_ptr: tl.tensor,  # (B, N, D), any strides
+    idx_ptr: tl.tensor,  # (B, n), any strides
+    pos_ptr: tl.tensor,  # (N, D), any strides; not read without HAS_POS
+    out_ptr: tl.tensor,  # (B, n, D), contiguous
+    num_rows: tl.tensor,
+    num_chosen: tl.tensor,
+    num_tokens: tl.tensor,
+    dim: tl.tensor,
+    tokens_stride_b: tl.tensor,
+    tokens_stride_n: tl.tensor,
+    tokens_stride_d: tl.tensor,
+    idx_stride_b: tl.tensor,
+    idx_stride_n: tl.tensor,
+    pos_stride_n: tl.tensor,
+    pos_stride_d: tl.tensor,
+    HAS_POS: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    COLUMN_BLOCKS: tl.constexpr,
+) -> None:
+    """Copies ROWS rows of the result by COLUMNS columns; grid (row tiles * blocks,)."""
+    tile = tl.program_id(0).to(tl.int64)
+    rows = tile // COLUMN_BLOCKS * ROWS + tl.arange(0, ROWS)
+    columns = tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)
+    clips, places = rows // num_chosen, rows % num_chosen
+    token = tl.load(
+        idx_ptr + clips * idx_stride_b + places * idx_stride_n,
+        mask=rows < num_rows,
+        other=-1,
+    )
+    # A token that does not exist becomes NaN instead of memory of someone else.
+    exists = (token >= 0) & (token < num_tokens)
+    mask = exists[:, None] & (columns < dim)[None, :]
+    first = clips * tokens_stride_b + token * tokens_stride_n
+    offsets = first[:, None] + (columns * tokens_stride_d)[None, :]
+    chosen = tl.load(tokens_ptr + offsets, mask=mask, other=float("nan"))
+    chosen = chosen.to(tl.float32)
+    if HAS_POS:
+        offsets = (token * pos_stride_n)[:, None] + (columns * pos_stride_d)[None, :]
+        chosen += tl.load(pos_ptr + offsets, mask=mask, other=0.0).to(tl.float32)
+    tl.store(
+        out_ptr + (rows * dim)[:, None] + columns[None, :],
+        chosen.to(out_ptr.dtype.element_ty),
+        mask=(rows < num_rows)[:, None] & (columns < dim)[None, :],
+    )
+
+
+def launch_gather_tokens(
+    tokens: Tensor, idx: Tensor, pos_embed: Tensor | None
+) -> Tensor:
+    """Runs the kernel; arguments and result as those of the public function."""
+    batch_size, num_chosen = idx.shape
+    num_tokens, dim = tokens.shape[1:]
+    dtype = tokens.dtype
+    if pos_embed is not None:
+        dtype = torch.promote_types(dtype, pos_embed.dtype)
+    out = torch.empty((batch_size, num_chosen, dim), dtype=dtype, device=tokens.device)
+    pos_strides = (0, 0) if pos_embed is None else pos_embed.stride()[-2:]
+    tile = row_tile(dim)
+    num_rows = batch_size * num_chosen
+    launch(
+        _gather_tokens_kernel,
+        (-(-num_rows // tile.rows) * tile.blocks,),
+        tokens,
+        idx,
+        tokens if pos_embed is None else pos_embed,
+        out,
+        num_rows,
+        num_chosen,
+        num_tokens,
+        dim,
+        *tokens.stride(),
+        *idx.stride(),
+        *pos_strides,
+        HAS_POS=pos_embed is not None,
+        ROWS=tile.rows,
+        COLUMNS=tile.columns,
+        COLUMN_BLOCKS=tile.blocks,
+        num_warps=tile.num_warps,
+    )
+    return out
+
+
+def _gather_tokens(tokens: Tensor, idx: Tensor, pos_embed: Tensor | None) -> Tensor:
     return reference.gather_tokens(tokens, idx, pos_embed).contiguous()
+
+
+gather_tokens_op = torch.library.custom_op(
+    "lightly_marlin::gather_tokens", _gather_tokens, mutates_args=()
+)
+register_kernel(gather_tokens_op, launch_gather_tokens, _gather_tokens)
 
 
 @gather_tokens_op.register_fake
@@ -43,11 +136,12 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor | None]:
     (idx,) = ctx.saved_tensors
     needs_tokens, _, needs_pos = ctx.needs_input_grad
-    grad = scatter_tokens(grad, idx, ctx.num_tokens)
-    grad_tokens = grad.to(ctx.tokens_dtype) if needs_tokens else None
-    grad_pos = None
+    grad_tokens = grad_pos = None
+    if needs_tokens:
+        grad_tokens = scatter_tokens_op(grad, idx, ctx.num_tokens, ctx.tokens_dtype)
     if needs_pos:
-        grad_pos = grad.sum(dim=0).view(ctx.pos_shape).to(ctx.pos_dtype)
+        grad_pos = sum_over_clips_op(grad, idx, ctx.num_tokens, ctx.pos_dtype)
+        grad_pos = grad_pos.view(ctx.pos_shape)
     return grad_tokens, None, grad_pos
 
 

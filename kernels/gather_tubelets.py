@@ -19,15 +19,84 @@ from lightly_marlin.kernels.checks import (
     check_same_device,
     check_videos,
 )
-from lightly_marlin.kernels.scatter import scatter_tubelets
+from lightly_marlin.kernels.dispatch import (
+    UnservedError,
+    register_kernel,
+    require_dtype,
+)
+from lightly_marlin.kernels.scatter_tubelets import scatter_tubelets_op
+from lightly_marlin.kernels.tiles import tubelet_tile
+from lightly_marlin.kernels.triton_language import jit, launch, tl
+from lightly_marlin.kernels.tubelet_pixels import (
+    load_pixels,
+    pixel_offsets,
+    row_offsets,
+    tubelet_origin,
+)
 
-__all__ = ["gather_tubelets"]
+__all__ = ["gather_tubelets", "launch_gather_tubelets"]
 
 _LAYOUTS = ("c t h w", "t h w c")
 
 
-@torch.library.custom_op("lightly_marlin::gather_tubelets", mutates_args=())
-def gather_tubelets_op(
+@jit
+def _gather_tubelets_kernel(
+    videos_ptr: tl.tensor,  # (B, C, T, H, W), any strides
+    idx_ptr: tl.tensor,  # (B, n), any strides
+    mean_ptr: tl.tensor,  # (C,) float32, contiguous; not read without HAS_MEAN
+    std_ptr: tl.tensor,  # (C,) float32, contiguous; not read without HAS_STD
+    out_ptr: tl.tensor,  # (B, n, P), contiguous
+    num_chosen: tl.tensor,
+    num_tokens: tl.tensor,
+    grid_h: tl.tensor,
+    grid_w: tl.tensor,
+    stride_b: tl.tensor,
+    stride_c: tl.tensor,
+    stride_t: tl.tensor,
+    stride_h: tl.tensor,
+    stride_w: tl.tensor,
+    idx_stride_b: tl.tensor,
+    idx_stride_n: tl.tensor,
+    HAS_MEAN: tl.constexpr,
+    HAS_STD: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    TUBELET: tl.constexpr,
+    PATCH: tl.constexpr,
+    CHANNELS_FIRST: tl.constexpr,
+    CHANNEL_BLOCK: tl.constexpr,
+    AREA_BLOCK: tl.constexpr,
+) -> None:
+    """Copies AREA_BLOCK pixels of all channels of a token; grid (B * n, blocks)."""
+    AREA: tl.constexpr = TUBELET * PATCH * PATCH
+    row = tl.program_id(0).to(tl.int64)
+    clip, place = row // num_chosen, row % num_chosen
+    token = tl.load(idx_ptr + clip * idx_stride_b + place * idx_stride_n)
+    channels = tl.arange(0, CHANNEL_BLOCK)[:, None].to(tl.int64)
+    pixels = tl.program_id(1) * AREA_BLOCK + tl.arange(0, AREA_BLOCK)[None, :]
+    mask = (channels < CHANNELS) & (pixels < AREA)
+    origin = clip * stride_b + tubelet_origin(
+        token, grid_h, grid_w, stride_t, stride_h, stride_w, TUBELET, PATCH
+    )
+    offsets = pixel_offsets(
+        channels, pixels, stride_c, stride_t, stride_h, stride_w, PATCH
+    )
+    # A token that does not exist becomes NaN instead of memory of someone else.
+    exists = (token >= 0) & (token < num_tokens)
+    values = load_pixels(videos_ptr + origin + offsets, mask & exists)
+    if HAS_MEAN:
+        values -= tl.load(mean_ptr + channels, mask=channels < CHANNELS, other=0.0)
+    if HAS_STD:
+        values /= tl.load(std_ptr + channels, mask=channels < CHANNELS, other=1.0)
+    values = tl.where(exists, values, float("nan"))
+    shift = row_offsets(channels, pixels, CHANNELS, AREA, CHANNELS_FIRST)
+    tl.store(
+        out_ptr + row * (CHANNELS * AREA) + shift,
+        values.to(out_ptr.dtype.element_ty),
+        mask=mask,
+    )
+
+
+def launch_gather_tubelets(
     videos: Tensor,
     idx: Tensor,
     mean: Tensor | None,
@@ -37,7 +106,51 @@ def gather_tubelets_op(
     dtype: torch.dtype,
     layout: str,
 ) -> Tensor:
-    """Default body; a CUDA one goes beside it with `register_kernel("cuda")`."""
+    """Runs the kernel; arguments and result as those of the public function."""
+    channels, frames, height, width = videos.shape[1:]
+    area = tubelet_size * patch_size**2
+    tile = tubelet_tile(channels, area)
+    if tile is None:
+        raise UnservedError(f"no kernel takes {channels} channels")
+    require_dtype(dtype)
+    grid = (frames // tubelet_size, height // patch_size, width // patch_size)
+    out = torch.empty((*idx.shape, channels * area), dtype=dtype, device=videos.device)
+    launch(
+        _gather_tubelets_kernel,
+        (idx.numel(), tile.blocks),
+        videos,
+        idx,
+        idx if mean is None else mean.contiguous(),
+        idx if std is None else std.contiguous(),
+        out,
+        idx.shape[1],
+        grid[0] * grid[1] * grid[2],
+        *grid[1:],
+        *videos.stride(),
+        *idx.stride(),
+        HAS_MEAN=mean is not None,
+        HAS_STD=std is not None,
+        CHANNELS=channels,
+        TUBELET=tubelet_size,
+        PATCH=patch_size,
+        CHANNELS_FIRST=layout == "c t h w",
+        CHANNEL_BLOCK=tile.channels,
+        AREA_BLOCK=tile.area,
+        num_warps=tile.num_warps,
+    )
+    return out
+
+
+def _gather_tubelets(
+    videos: Tensor,
+    idx: Tensor,
+    mean: Tensor | None,
+    std: Tensor | None,
+    tubelet_size: int,
+    patch_size: int,
+    dtype: torch.dtype,
+    layout: str,
+) -> Tensor:
     pixels = reference.gather_tubelets(
         videos,
         idx,
@@ -49,6 +162,12 @@ def gather_tubelets_op(
         layout=layout,
     )
     return pixels.contiguous()
+
+
+gather_tubelets_op = torch.library.custom_op(
+    "lightly_marlin::gather_tubelets", _gather_tubelets, mutates_args=()
+)
+register_kernel(gather_tubelets_op, launch_gather_tubelets, _gather_tubelets)
 
 
 @gather_tubelets_op.register_fake
@@ -74,22 +193,9 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     idx, std = ctx.saved_tensors
-    channels, area = ctx.shape[1], ctx.tubelet_size * ctx.patch_size**2
-    if ctx.layout == "t h w c":
-        grad = grad.reshape(*idx.shape, area, channels).transpose(2, 3).flatten(2)
-    # Sums in float32 at least, as the forward computes.
-    grad = grad.to(torch.promote_types(grad.dtype, torch.float32))
-    if std is not None:
-        grad = grad.reshape(*idx.shape, channels, area) / std.view(-1, 1)
-        grad = grad.flatten(2)
-    grad = scatter_tubelets(
-        grad,
-        idx,
-        shape=ctx.shape,
-        tubelet_size=ctx.tubelet_size,
-        patch_size=ctx.patch_size,
-    )
-    return grad.to(ctx.dtype), *[None] * 7
+    sizes = (list(ctx.shape), ctx.tubelet_size, ctx.patch_size)
+    grad = scatter_tubelets_op(grad, idx, std, *sizes, ctx.layout, ctx.dtype)
+    return grad, *[None] * 7
 
 
 gather_tubelets_op.register_autograd(_backward, setup_context=_setup_context)

@@ -1,7 +1,6 @@
 """Loss of predicted pixels against the clip itself; no target tensor is handed over.
 
-The op turns predictions and clips into one loss per token, and on the way keeps the
-slope of the pixel loss, so that backward only scales it. The mean over tokens is left
+The op turns predictions and clips into one loss per token. The mean over tokens is left
 to plain PyTorch: it touches B * n numbers, gives the weights their gradient for
 nothing, and adds up in the same order every time.
 """
@@ -9,12 +8,9 @@ nothing, and adds up in the same order every time.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from lightly_marlin.kernels import reference
 from lightly_marlin.kernels.checks import (
@@ -25,120 +21,13 @@ from lightly_marlin.kernels.checks import (
     check_same_device,
     check_videos,
 )
-from lightly_marlin.kernels.scatter import scatter_tubelets
+from lightly_marlin.kernels.dispatch import kernels_are_off
+from lightly_marlin.kernels.masked_token_losses import masked_token_losses_op
+from lightly_marlin.kernels.triton_language import KERNEL_DEVICES
 
 __all__ = ["LOSSES", "masked_reconstruction_loss"]
 
 LOSSES = ("mse", "l1", "huber")
-
-
-@torch.library.custom_op("lightly_marlin::masked_token_losses", mutates_args=())
-def masked_token_losses_op(
-    pred: Tensor,
-    videos: Tensor,
-    idx_mask: Tensor,
-    tubelet_size: int,
-    patch_size: int,
-    norm_pix: bool,
-    loss: str,
-    with_slope: bool,
-) -> tuple[Tensor, Tensor]:
-    """Default body; a CUDA one goes beside it with `register_kernel("cuda")`.
-
-    Args:
-        pred: (B, n, P) floating point.
-        videos: (B, C, T, H, W).
-        idx_mask: (B, n) int64.
-        tubelet_size: Frames per tubelet.
-        patch_size: Side of a tubelet in pixels.
-        norm_pix: Whether targets are normalised per token.
-        loss: One of `LOSSES`.
-        with_slope: Whether backward will come; False saves the slope's memory.
-
-    Returns:
-        Mean loss of each token (B, n), float32 or float64, and the slope (B, n, P) of
-        the dtype of `pred` (empty without `with_slope`): the derivative of the pixel
-        loss, but half of it for "mse", whose slope is then the difference itself. It
-        is not divided by the number of pixels, so it does not underflow in float16.
-    """
-    target = _target(
-        videos,
-        idx_mask,
-        tubelet_size,
-        patch_size,
-        norm_pix=norm_pix,
-        dtype=reference.loss_dtype(pred, videos),
-    )
-    # The target's memory becomes the difference, and that the slope.
-    difference = torch.sub(pred, target, out=target)
-    token_losses = _token_losses(difference, loss)
-    if not with_slope:
-        return token_losses, pred.new_empty(0)
-    if loss == "l1":
-        difference.sign_()
-    elif loss == "huber":
-        difference.clamp_(-1, 1)
-    return token_losses, difference.to(pred.dtype)
-
-
-@masked_token_losses_op.register_fake
-def _fake(
-    pred: Tensor,
-    videos: Tensor,
-    idx_mask: Tensor,
-    tubelet_size: int,
-    patch_size: int,
-    norm_pix: bool,
-    loss: str,
-    with_slope: bool,
-) -> tuple[Tensor, Tensor]:
-    dtype = reference.loss_dtype(pred, videos)
-    slope = pred.new_empty(pred.shape) if with_slope else pred.new_empty(0)
-    return pred.new_empty(idx_mask.shape, dtype=dtype), slope
-
-
-def _setup_context(
-    ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]
-) -> None:
-    pred, videos, idx_mask, *sizes, ctx.norm_pix, ctx.loss, _ = inputs
-    ctx.tubelet_size, ctx.patch_size = sizes
-    ctx.shape, ctx.dtypes = videos.shape, (pred.dtype, videos.dtype)
-    ctx.mark_non_differentiable(output[1])
-    # Zeros for the slope's absent gradient would cost as much as the slope.
-    ctx.set_materialize_grads(False)
-    needs_target = ctx.norm_pix and ctx.needs_input_grad[1]
-    ctx.save_for_backward(idx_mask, output[1], videos if needs_target else None)
-
-
-@once_differentiable
-def _backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
-    if grad is None:
-        return (None,) * 8
-    idx_mask, slope, videos = ctx.saved_tensors
-    scale = grad * ((2 if ctx.loss == "mse" else 1) / slope.shape[-1])
-    grad_pixels = slope * scale.unsqueeze(-1)
-    grad_pred = grad_videos = None
-    if ctx.needs_input_grad[0]:
-        grad_pred = grad_pixels.to(ctx.dtypes[0])
-    if ctx.needs_input_grad[1]:
-        grad_target = -grad_pixels
-        sizes = (ctx.tubelet_size, ctx.patch_size)
-        if ctx.norm_pix:
-            target = _target(
-                videos, idx_mask, *sizes, norm_pix=False, dtype=grad_target.dtype
-            )
-            grad_target = _normalize_pixels_backward(grad_target, target)
-        grad_videos = scatter_tubelets(
-            grad_target,
-            idx_mask,
-            shape=ctx.shape,
-            tubelet_size=ctx.tubelet_size,
-            patch_size=ctx.patch_size,
-        ).to(ctx.dtypes[1])
-    return grad_pred, grad_videos, *[None] * 6
-
-
-masked_token_losses_op.register_autograd(_backward, setup_context=_setup_context)
 
 
 def masked_reconstruction_loss(
@@ -208,9 +97,21 @@ def masked_reconstruction_loss(
         patch_size,
         norm_pix,
         loss,
-        torch.is_grad_enabled() and (pred.requires_grad or videos.requires_grad),
+        _slope(pred, videos),
     )
     return reference.weighted_mean(token_losses, weights)
+
+
+def _slope(pred: Tensor, videos: Tensor) -> str:
+    """Returns what the op keeps for backward, one of `SLOPES`."""
+    if not (torch.is_grad_enabled() and (pred.requires_grad or videos.requires_grad)):
+        return "none"
+    # The gradient of a mean underflows in float16; without a kernel it costs a pass.
+    if pred.dtype == torch.float16 or pred.device.type not in KERNEL_DEVICES:
+        return "pixel"
+    if not torch.compiler.is_compiling() and kernels_are_off():
+        return "pixel"
+    return "mean"
 
 
 def _check_pred(pred: Tensor, shape: tuple[int, ...], device: torch.device) -> None:
@@ -232,46 +133,3 @@ def _check_weights(weights: Tensor, idx_mask: Tensor) -> None:
             f"got shape {tuple(weights.shape)}."
         )
     check_range("weights", weights, low=0, high=math.inf)
-
-
-def _target(
-    videos: Tensor,
-    idx_mask: Tensor,
-    tubelet_size: int,
-    patch_size: int,
-    *,
-    norm_pix: bool,
-    dtype: torch.dtype,
-) -> Tensor:
-    """Returns the true pixels (B, n, P) of `dtype`, in memory of their own."""
-    target = reference.gather_tubelets(
-        videos,
-        idx_mask,
-        tubelet_size=tubelet_size,
-        patch_size=patch_size,
-        dtype=dtype,
-    )
-    return (reference.normalize_pixels(target) if norm_pix else target).contiguous()
-
-
-def _token_losses(difference: Tensor, loss: str) -> Tensor:
-    """Returns the mean pixel loss (B, n) of differences (B, n, P)."""
-    num_pixels = difference.shape[-1]
-    if loss in ("mse", "l1"):
-        order = 1 if loss == "l1" else 2
-        # A norm reads once and writes nothing; a square would be another (B, n, P).
-        norm: Tensor = torch.linalg.vector_norm(difference, ord=order, dim=-1)
-        return norm**order / num_pixels
-    zero = difference.new_zeros(()).expand_as(difference)
-    return F.huber_loss(difference, zero, reduction="none").mean(dim=-1)
-
-
-def _normalize_pixels_backward(grad: Tensor, pixels: Tensor) -> Tensor:
-    """Gradient of `reference.normalize_pixels` at `pixels`, all (B, n, P)."""
-    scale = pixels.shape[-1] - 1
-    centred = pixels - pixels.mean(dim=-1, keepdim=True)
-    variance = centred.square().sum(dim=-1, keepdim=True) / scale
-    inverse = (variance + reference.NORM_PIX_EPS).rsqrt()
-    normed = centred * inverse
-    along = (grad * normed).sum(dim=-1, keepdim=True) / scale
-    return (grad - grad.mean(dim=-1, keepdim=True) - normed * along) * inverse

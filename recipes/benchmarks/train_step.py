@@ -1,17 +1,19 @@
 """Times one training step beside the reference's, alternating, in one run.
 
     python recipes/benchmarks/train_step.py
+    python recipes/benchmarks/train_step.py --device cuda
 
-The reference step is built on the modules of `marlin-pytorch` 0.3.4 as the released
-trainer uses them: all tokens are embedded and then indexed by a boolean mask, the
-discriminator's step runs the generator forward and backward, and the generator's step
-runs it again. Ours is `lightly_marlin.training.PretrainStep` on uint8 clips. Both
-update both networks with AdamW. The variants take turns, so that a slow moment of the
-machine hits all of them; medians and quartiles are reported, and peak memory over that
-of the model, measured in processes of their own.
+The reference step is the released one (see reference_step.py). Ours is
+`lightly_marlin.training.PretrainStep` on uint8 clips. Both update both networks with
+AdamW. The variants take turns, so that a slow moment of the machine hits all of them;
+medians and quartiles are reported, and peak memory over that of the model, measured in
+processes of their own. With `--device cuda`, "plain" is ours with the kernels off, the
+default is small, base and large at a batch of 64, and a variant that does not fit into
+the memory of the GPU is left out.
 
 Before anything is timed, both models predict from the same weights and must agree
-within 1e-4; otherwise nothing is reported. (That one forward gives the same updates as
+within 1e-4; otherwise nothing is reported, nor if a kernel was replaced by its plain
+version. (That one forward gives the same updates as
 two is tested in tests/training/test_pretrain_step.py.)
 
 Writes results/train_step-<machine>.json and prints a table. `--memory` measures memory
@@ -22,23 +24,30 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from environment import describe_machine, machine_name
+from reference_step import (
+    ADVERSARIAL_WEIGHT,
+    LEARNING_RATE,
+    ReferenceDiscriminator,
+    ReferenceGenerator,
+    ReferenceStep,
+)
 from rich.table import Table
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim import AdamW
 
+from lightly_marlin.kernels.dispatch import KERNELS_VARIABLE, find_fallbacks
 from lightly_marlin.models import MarlinDiscriminator, create_marlin
 from lightly_marlin.models.config import named_config
 from lightly_marlin.models.marlin import Marlin
@@ -49,142 +58,49 @@ from lightly_marlin.utils.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
 VARIANTS = ("reference float32", "reference bf16", "ours float32", "ours bf16-mixed")
-LEARNING_RATE = 1e-4
-ADVERSARIAL_WEIGHT = 0.01
+# On a GPU, ours without its kernels as well.
+GPU_VARIANTS = (*VARIANTS, "plain bf16-mixed")
 
 
-class ReferenceGenerator(nn.Module):
-    """Encoder, projection and decoder of marlin-pytorch, as its trainer joins them."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        from marlin_pytorch.config import resolve_config
-        from marlin_pytorch.model.decoder import MarlinDecoder
-        from marlin_pytorch.model.encoder import MarlinEncoder
-
-        config = resolve_config(f"{name}_ytf")
-        common = {
-            "img_size": config.img_size,
-            "patch_size": config.patch_size,
-            "n_frames": config.n_frames,
-            "mlp_ratio": config.mlp_ratio,
-            "qkv_bias": config.qkv_bias,
-            "init_values": config.init_values,
-            "tubelet_size": config.tubelet_size,
-        }
-        self.encoder = MarlinEncoder(
-            embed_dim=config.encoder_embed_dim,
-            depth=config.encoder_depth,
-            num_heads=config.encoder_num_heads,
-            **common,
-        )
-        self.decoder = MarlinDecoder(
-            embed_dim=config.decoder_embed_dim,
-            depth=config.decoder_depth,
-            num_heads=config.decoder_num_heads,
-            **common,
-        )
-        self.enc_dec_proj = nn.Linear(
-            config.encoder_embed_dim, config.decoder_embed_dim, bias=False
-        )
-
-    def forward(self, videos: Tensor, visible: Tensor) -> Tensor:
-        """Predicts masked tokens of float clips; `visible` (B, N) is True if seen."""
-        tokens = self.enc_dec_proj(self.encoder(videos, visible))
-        prediction: Tensor = self.decoder(tokens, visible)
-        return prediction
-
-
-class ReferenceDiscriminator(nn.Sequential):
-    """The critic of the released trainer: two plain linear layers."""
-
-    def __init__(self, patch_dim: int, hidden_dim: int) -> None:
-        layers = (nn.Linear(patch_dim, hidden_dim), nn.LeakyReLU())
-        super().__init__(*layers, nn.Linear(hidden_dim, 1))
-
-
-class ReferenceStep:
-    """The released algorithm: two generator forwards and backwards in a step."""
-
-    def __init__(
-        self, generator: nn.Module, discriminator: nn.Module, bf16: bool = False
-    ) -> None:
-        self.generator = generator
-        self.discriminator = discriminator
-        self.bf16 = bf16
-        self.generator_optimizer = AdamW(
-            [p for p in generator.parameters() if p.requires_grad],
-            LEARNING_RATE,
-            weight_decay=0.0,
-        )
-        self.discriminator_optimizer = AdamW(
-            discriminator.parameters(), LEARNING_RATE, weight_decay=0.0
-        )
-
-    def __call__(self, videos: Tensor, visible: Tensor) -> None:
-        """Trains on float clips (B, 3, T, H, W) and a boolean mask (B, N)."""
-        context = torch.autocast("cpu", torch.bfloat16) if self.bf16 else nullcontext()
-        with context:
-            self.discriminator_optimizer.zero_grad()
-            pred, target = self.predict(videos, visible)
-            scores = self.discriminator(torch.cat([pred, target]))
-            fake, real = scores.chunk(2)
-            loss = fake.mean() - real.mean()
-        loss.backward()
-        self.discriminator_optimizer.step()
-        with context:
-            self.generator_optimizer.zero_grad()
-            pred, target = self.predict(videos, visible)
-            adversarial = -self.discriminator(pred).mean()
-            loss = F.mse_loss(pred, target) + ADVERSARIAL_WEIGHT * adversarial
-        loss.backward()
-        self.generator_optimizer.step()
-
-    def predict(self, videos: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns prediction and target of the masked tokens."""
-        pred = self.generator(videos, visible)
-        tubelets = videos.unfold(2, 2, 2).unfold(3, 16, 16).unfold(4, 16, 16)
-        tubelets = tubelets.permute(0, 2, 3, 4, 1, 5, 6, 7)
-        tubelets = tubelets.reshape(len(videos), visible.shape[1], -1)
-        return pred, tubelets[~visible].view(len(videos), -1, tubelets.shape[-1])
-
-
-def make_batch(batch_size: int) -> dict[str, Tensor]:
+def make_batch(batch_size: int, device: str = "cpu") -> dict[str, Tensor]:
     """Returns a batch of noise clips and one mask in both forms."""
     generator = torch.Generator().manual_seed(0)
     shape = (batch_size, 3, 16, 224, 224)
     videos = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
     idx_keep, idx_mask = tube_token_mask((batch_size, (8, 14, 14)), generator=generator)
-    return {
+    batch = {
         "uint8": videos,
         "float": videos.float() / 255,
         "idx_keep": idx_keep,
         "idx_mask": idx_mask,
         "visible": ~indices_to_mask(idx_mask, 1568),
     }
+    return {name: value.to(device) for name, value in batch.items()}
 
 
 def make_step(variant: str, model: str, batch: dict[str, Tensor]) -> Callable[[], None]:
     """Returns a function that trains one step of a variant on `batch`."""
     torch.manual_seed(0)
     config = named_config(model)
-    hidden = 4 * config.decoder_dim
+    sizes = (config.patch_dim, 4 * config.decoder_dim)
+    device = batch["uint8"].device
     implementation, precision = variant.split()
     if implementation == "reference":
-        critic = ReferenceDiscriminator(config.patch_dim, hidden)
-        step = ReferenceStep(ReferenceGenerator(model), critic, precision == "bf16")
+        generator = ReferenceGenerator(model).to(device)
+        critic = ReferenceDiscriminator(*sizes).to(device)
+        step = ReferenceStep(generator, critic, precision == "bf16")
         return lambda: step(batch["float"], batch["visible"])
     run = make_our_step(
-        create_marlin(model), MarlinDiscriminator(config.patch_dim, hidden)
+        create_marlin(model).to(device), MarlinDiscriminator(*sizes).to(device)
     )
-    if precision == "float32":
-        return lambda: run(batch)
 
-    def run_bf16() -> None:
-        with torch.autocast("cpu", torch.bfloat16):
+    def run_ours() -> None:
+        os.environ[KERNELS_VARIABLE] = "0" if implementation == "plain" else "1"
+        mixed = precision == "bf16-mixed"
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
             run(batch)
 
-    return run_bf16
+    return run_ours
 
 
 def make_our_step(
@@ -212,11 +128,12 @@ def check_same_result(model: str, batch: dict[str, Tensor]) -> float:
         SystemExit: If the implementations differ by more than 1e-4.
     """
     torch.manual_seed(1)
-    reference = ReferenceGenerator(model)
+    device = batch["uint8"].device
+    reference = ReferenceGenerator(model).to(device)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "reference.full.pt"
         torch.save(reference.state_dict(), path)
-        ours = create_marlin(model, weights=str(path))
+        ours = create_marlin(model, weights=str(path)).to(device)
     with torch.no_grad():
         expected = reference(batch["float"], batch["visible"])
         actual = ours(batch["uint8"], batch["idx_keep"], batch["idx_mask"])
@@ -227,41 +144,63 @@ def check_same_result(model: str, batch: dict[str, Tensor]) -> float:
 
 
 def time_variants(
-    model: str, batch: dict[str, Tensor], repeats: int
+    model: str, batch: dict[str, Tensor], repeats: int, variants: tuple[str, ...]
 ) -> dict[str, list[float]]:
     """Returns the seconds of every timed step of every variant, taken in turns."""
-    steps = {variant: make_step(variant, model, batch) for variant in VARIANTS}
-    for step in steps.values():
-        step()
-    seconds: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
+    steps = {}
+    for variant in variants:
+        try:
+            step = make_step(variant, model, batch)
+            step()
+        except torch.OutOfMemoryError:
+            console.print(f"{model}, {variant}: does not fit into memory, left out")
+            continue
+        steps[variant] = step
+    seconds: dict[str, list[float]] = {variant: [] for variant in steps}
     with progress() as bar:
         task = bar.add_task(model, total=repeats * len(steps), unit="steps")
         for _ in range(repeats):
             for variant, step in steps.items():
+                synchronize(batch)
                 start = time.perf_counter()
                 step()
+                synchronize(batch)
                 seconds[variant].append(time.perf_counter() - start)
                 bar.advance(task)
     return seconds
 
 
-def peak_memory(variant: str, model: str, batch_size: int) -> float:
+def synchronize(batch: dict[str, Tensor]) -> None:
+    """Waits for the device of a batch."""
+    if batch["uint8"].is_cuda:
+        torch.cuda.synchronize()
+
+
+def peak_memory(variant: str, model: str, batch_size: int, device: str) -> float:
     """Returns MiB that two steps need beyond the weights, in a process of its own."""
     command = [sys.executable, __file__, "--probe", variant, "--models", model]
-    command += ["--batch-size", str(batch_size)]
+    command += ["--batch-size", str(batch_size), "--device", device]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return float(json.loads(output.splitlines()[-1])["mib"])
 
 
-def probe(variant: str, model: str, batch_size: int) -> None:
-    """Prints how far two steps raise the memory of this process, as JSON."""
-    step = make_step(variant, model, make_batch(batch_size))
-    before = read_memory("VmRSS")
-    # From here on the kernel notes the peak anew.
-    Path("/proc/self/clear_refs").write_text("5")
+def probe(variant: str, model: str, batch_size: int, device: str) -> None:
+    """Prints how far two steps raise the memory in use, as JSON."""
+    step = make_step(variant, model, make_batch(batch_size, device))
+    if device == "cuda":
+        before = torch.cuda.memory_allocated() / 2**20
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        before = read_memory("VmRSS")
+        # From here on the kernel notes the peak anew.
+        Path("/proc/self/clear_refs").write_text("5")
     step()
     step()
-    print(json.dumps({"mib": read_memory("VmHWM") - before}))
+    if device == "cuda":
+        peak = torch.cuda.max_memory_allocated() / 2**20
+    else:
+        peak = read_memory("VmHWM")
+    print(json.dumps({"mib": peak - before}))
 
 
 def read_memory(key: str) -> float:
@@ -290,7 +229,7 @@ def print_table(result: dict[str, dict[str, dict[str, float]]]) -> None:
                 model,
                 variant,
                 f"{row['median_s']:.3f}",
-                f"{row['speedup']:.2f}",
+                f"{row['speedup']:.2f}" if "speedup" in row else "-",
                 f"{row['peak_mib']:.0f}",
             )
     console.print(table)
@@ -299,19 +238,29 @@ def print_table(result: dict[str, dict[str, dict[str, float]]]) -> None:
 def main() -> None:
     """Measures, prints, and writes the result file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--models", nargs="+", default=["marlin_vit_small", "marlin_vit_base"]
-    )
-    parser.add_argument("--batch-size", type=int, default=2)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--models", nargs="+", help="marlin_vit_small and so on")
+    parser.add_argument("--batch-size", type=int, help="default: 2, on a GPU 64")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--memory", action="store_true", help="measure memory alone")
-    parser.add_argument("--probe", choices=VARIANTS, help=argparse.SUPPRESS)
+    parser.add_argument("--probe", choices=GPU_VARIANTS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    on_gpu = arguments.device == "cuda"
+    if on_gpu and not torch.cuda.is_available():
+        parser.error("--device cuda: no CUDA device was found")
+    sizes = ("small", "base", "large")[: 3 if on_gpu else 2]
+    arguments.models = arguments.models or [f"marlin_vit_{size}" for size in sizes]
+    arguments.batch_size = arguments.batch_size or (64 if on_gpu else 2)
     torch.set_num_threads(arguments.threads)
     if arguments.probe:
-        probe(arguments.probe, arguments.models[0], arguments.batch_size)
+        probe(
+            arguments.probe,
+            arguments.models[0],
+            arguments.batch_size,
+            arguments.device,
+        )
         return
     arguments.out.mkdir(parents=True, exist_ok=True)
     path = arguments.out / f"train_step-{machine_name()}.json"
@@ -321,7 +270,9 @@ def main() -> None:
         result = measure(arguments)
     for model, rows in result["results"].items():
         for variant, row in rows.items():
-            row["peak_mib"] = peak_memory(variant, model, result["batch_size"])
+            row["peak_mib"] = peak_memory(
+                variant, model, result["batch_size"], arguments.device
+            )
     print_table(result["results"])
     write_json(path, result)
     console.print(f"written to {path}")
@@ -329,17 +280,24 @@ def main() -> None:
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Checks and times all models; returns the result without memory."""
-    batch = make_batch(arguments.batch_size)
+    batch = make_batch(arguments.batch_size, arguments.device)
+    variants = GPU_VARIANTS if arguments.device == "cuda" else VARIANTS
     results: dict[str, dict[str, dict[str, float]]] = {}
     differences = {}
     for model in arguments.models:
         differences[model] = check_same_result(model, batch)
-        seconds = time_variants(model, batch, arguments.repeats)
+        seconds = time_variants(model, batch, arguments.repeats, variants)
         rows = {variant: summarise(values) for variant, values in seconds.items()}
-        base = rows["reference float32"]["median_s"]
-        for row in rows.values():
-            row["speedup"] = base / row["median_s"]
+        if VARIANTS[0] in rows:
+            base = rows[VARIANTS[0]]["median_s"]
+            for row in rows.values():
+                row["speedup"] = base / row["median_s"]
         results[model] = rows
+        # The next model, and the processes that measure memory, need the room.
+        torch.cuda.empty_cache()
+    if arguments.device == "cuda" and find_fallbacks():
+        name, reason = find_fallbacks()[0]
+        sys.exit(f"{name} ran in plain PyTorch ({reason}): nothing is reported.")
     return {
         "suite": "train_step",
         "machine": describe_machine(),

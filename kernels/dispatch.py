@@ -1,0 +1,168 @@
+"""Whether a Triton kernel serves a call, and what happens when it does not.
+
+Kernels run on CUDA tensors unless the environment variable `LIGHTLY_MARLIN_KERNELS` is
+0. Whatever Triton cannot serve (no Triton, an old GPU, a strange dtype, a kernel that
+does not compile) is computed by the plain PyTorch version instead, with one log line
+for each op and reason.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from lightly_marlin.kernels import triton_language
+
+__all__ = [
+    "KERNELS_VARIABLE",
+    "UnservedError",
+    "find_fallbacks",
+    "find_obstacle",
+    "kernels_are_off",
+    "register_kernel",
+    "require_dtype",
+    "run_kernel",
+]
+
+KERNELS_VARIABLE = "LIGHTLY_MARLIN_KERNELS"
+"""Environment variable that turns the kernels off when it is 0."""
+
+MIN_CAPABILITY = (8, 0)
+"""The oldest GPU generation that Triton compiles all of the dtypes for."""
+
+_DTYPES = frozenset(
+    (torch.uint8, torch.int64, torch.float16, torch.bfloat16, torch.float32)
+)
+# These are no fault of a kernel, and the plain version would meet them too.
+_NOT_OURS = (torch.OutOfMemoryError, torch.AcceleratorError)
+
+_logger = logging.getLogger("lightly_marlin.kernels")
+_logged: set[tuple[str, str]] = set()
+_broken: dict[str, str] = {}
+
+_Result = TypeVar("_Result")
+
+
+class UnservedError(Exception):
+    """Raised by a launcher for arguments that its kernel is not made for."""
+
+
+def register_kernel(
+    op: Any, launcher: Callable[..., _Result], plain: Callable[..., _Result]
+) -> None:
+    """Makes a launcher the body of an op on the devices where kernels run.
+
+    Args:
+        op: What `torch.library.custom_op` returned.
+        launcher: Takes the arguments of the op by position; starts the kernel.
+        plain: The default body of the op, in plain PyTorch.
+    """
+    name = plain.__name__.strip("_")
+
+    @functools.wraps(plain)
+    def body(*args: object) -> _Result:
+        return run_kernel(name, launcher, plain, *args)
+
+    op.register_kernel(triton_language.KERNEL_DEVICES, body)
+
+
+def run_kernel(
+    name: str,
+    launcher: Callable[..., _Result],
+    plain: Callable[..., _Result],
+    *args: object,
+) -> _Result:
+    """Runs the launcher, or the plain version where kernels are off or cannot serve.
+
+    Args:
+        name: Of the operation, for the log.
+        launcher: Starts the kernel. If it raises, nothing may have been changed.
+        plain: The same in plain PyTorch.
+        args: Of both; at least one tensor, all on one device.
+
+    Returns:
+        What the one that ran returned.
+    """
+    if kernels_are_off():
+        return plain(*args)
+    tensors = [arg for arg in args if isinstance(arg, Tensor)]
+    reason = _broken.get(name) or find_obstacle(tensors)
+    if reason is None:
+        try:
+            with _on_device_of(tensors[0]):
+                return launcher(*args)
+        except UnservedError as error:
+            reason = str(error)
+        except _NOT_OURS:
+            raise
+        except Exception as error:
+            first_line = (str(error).strip().splitlines() or [""])[0]
+            reason = f"its kernel failed ({type(error).__name__}: {first_line})"
+            _broken[name] = reason
+    _log_once(name, reason)
+    return plain(*args)
+
+
+def kernels_are_off() -> bool:
+    """Returns whether the user turned the kernels off."""
+    return os.environ.get(KERNELS_VARIABLE) == "0"
+
+
+def find_obstacle(tensors: list[Tensor]) -> str | None:
+    """Returns why no kernel takes these tensors, or None if one does.
+
+    Args:
+        tensors: The tensors of a call, on one device.
+    """
+    if triton_language.triton is None:
+        return "Triton is not installed"
+    device = tensors[0].device
+    if device.type == "cuda":
+        capability = _capability(device)
+        if capability < MIN_CAPABILITY:
+            return (
+                f"the GPU has compute capability {capability[0]}.{capability[1]}, "
+                f"kernels need {MIN_CAPABILITY[0]}.{MIN_CAPABILITY[1]}"
+            )
+    for tensor in tensors:
+        if tensor.dtype not in _DTYPES:
+            return f"no kernel takes {tensor.dtype}"
+    return None
+
+
+def find_fallbacks() -> list[tuple[str, str]]:
+    """Returns what ran in plain PyTorch so far, as (operation, reason)."""
+    return sorted(_logged)
+
+
+def require_dtype(dtype: torch.dtype) -> None:
+    """Raises UnservedError unless kernels write results of this dtype."""
+    if dtype not in _DTYPES:
+        raise UnservedError(f"no kernel writes {dtype}")
+
+
+@functools.cache
+def _capability(device: torch.device) -> tuple[int, int]:
+    return torch.cuda.get_device_capability(device)
+
+
+def _on_device_of(
+    tensor: Tensor,
+) -> torch.cuda.device | nullcontext[None]:
+    """Triton starts kernels on the current device, whatever the tensors are on."""
+    if not tensor.is_cuda or tensor.device.index == torch.cuda.current_device():
+        return nullcontext()
+    return torch.cuda.device(tensor.device)
+
+
+def _log_once(name: str, reason: str) -> None:
+    if (name, reason) not in _logged:
+        _logged.add((name, reason))
+        _logger.warning("%s runs in plain PyTorch: %s.", name, reason)

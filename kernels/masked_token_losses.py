@@ -1,0 +1,366 @@
+"""The op under the reconstruction loss: one loss per token, and its slope.
+
+Predictions and clips are read once; the slope of the pixel loss is kept on the way, so
+that backward only scales it, and does not even touch it where the scale is already in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from lightly_marlin.kernels import reference
+from lightly_marlin.kernels.dispatch import UnservedError, register_kernel
+from lightly_marlin.kernels.scale_rows import scale_rows
+from lightly_marlin.kernels.scatter_tubelets import scatter_tubelets_op
+from lightly_marlin.kernels.tiles import tubelet_tile
+from lightly_marlin.kernels.triton_language import jit, launch, tl
+from lightly_marlin.kernels.tubelet_pixels import (
+    load_pixels,
+    pixel_offsets,
+    row_offsets,
+    tubelet_origin,
+)
+
+__all__ = ["SLOPES", "launch_masked_token_losses", "masked_token_losses_op"]
+
+SLOPES = ("none", "pixel", "mean")
+"""What is kept for backward; see `masked_token_losses_op`."""
+
+
+@jit
+def _masked_token_losses_kernel(
+    pred_ptr: tl.tensor,  # (B, n, P), any strides
+    videos_ptr: tl.tensor,  # (B, C, T, H, W), any strides
+    idx_ptr: tl.tensor,  # (B, n), any strides
+    losses_ptr: tl.tensor,  # (B, n) float32, contiguous
+    slope_ptr: tl.tensor,  # (B, n, P), contiguous; not written without HAS_SLOPE
+    slope_scale: tl.tensor,
+    num_chosen: tl.tensor,
+    num_tokens: tl.tensor,
+    grid_h: tl.tensor,
+    grid_w: tl.tensor,
+    pred_stride_b: tl.tensor,
+    pred_stride_n: tl.tensor,
+    pred_stride_p: tl.tensor,
+    stride_b: tl.tensor,
+    stride_c: tl.tensor,
+    stride_t: tl.tensor,
+    stride_h: tl.tensor,
+    stride_w: tl.tensor,
+    idx_stride_b: tl.tensor,
+    idx_stride_n: tl.tensor,
+    LOSS: tl.constexpr,
+    NORM_PIX: tl.constexpr,
+    EPS: tl.constexpr,
+    HAS_SLOPE: tl.constexpr,
+    DENSE_PRED: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    TUBELET: tl.constexpr,
+    PATCH: tl.constexpr,
+    CHANNEL_BLOCK: tl.constexpr,
+    AREA_BLOCK: tl.constexpr,
+) -> None:
+    """Loss and slope of one token; grid (B * n,)."""
+    AREA: tl.constexpr = TUBELET * PATCH * PATCH
+    NUM_PIXELS: tl.constexpr = CHANNELS * AREA
+    row = tl.program_id(0).to(tl.int64)
+    clip, place = row // num_chosen, row % num_chosen
+    token = tl.load(idx_ptr + clip * idx_stride_b + place * idx_stride_n)
+    exists = (token >= 0) & (token < num_tokens)
+    videos_ptr += clip * stride_b + tubelet_origin(
+        token, grid_h, grid_w, stride_t, stride_h, stride_w, TUBELET, PATCH
+    )
+    if DENSE_PRED:
+        # Known while compiling, so wide loads for patches of 14 pixels too.
+        pred_ptr += row * NUM_PIXELS
+    else:
+        pred_ptr += clip * pred_stride_b + place * pred_stride_n
+    slope_ptr += row * NUM_PIXELS
+    channels = tl.arange(0, CHANNEL_BLOCK)[:, None].to(tl.int64)
+    lanes = tl.arange(0, AREA_BLOCK)[None, :]
+    mean = 0.0
+    inverse = 1.0
+    if NORM_PIX:
+        total = tl.zeros((CHANNEL_BLOCK, AREA_BLOCK), tl.float32)
+        for start in range(0, AREA, AREA_BLOCK):
+            pixels = start + lanes
+            mask = (channels < CHANNELS) & (pixels < AREA) & exists
+            offsets = pixel_offsets(
+                channels, pixels, stride_c, stride_t, stride_h, stride_w, PATCH
+            )
+            total += load_pixels(videos_ptr + offsets, mask)
+        mean = tl.sum(total) / NUM_PIXELS
+        # The centred square, not the mean of squares: that would cancel to nothing.
+        total = tl.zeros((CHANNEL_BLOCK, AREA_BLOCK), tl.float32)
+        for start in range(0, AREA, AREA_BLOCK):
+            pixels = start + lanes
+            mask = (channels < CHANNELS) & (pixels < AREA) & exists
+            offsets = pixel_offsets(
+                channels, pixels, stride_c, stride_t, stride_h, stride_w, PATCH
+            )
+            centred = load_pixels(videos_ptr + offsets, mask) - mean
+            total += tl.where(mask, centred * centred, 0.0)
+        inverse = 1.0 / tl.sqrt(tl.sum(total) / (NUM_PIXELS - 1) + EPS)
+    total = tl.zeros((CHANNEL_BLOCK, AREA_BLOCK), tl.float32)
+    for start in range(0, AREA, AREA_BLOCK):
+        pixels = start + lanes
+        mask = (channels < CHANNELS) & (pixels < AREA)
+        offsets = pixel_offsets(
+            channels, pixels, stride_c, stride_t, stride_h, stride_w, PATCH
+        )
+        shift = row_offsets(channels, pixels, CHANNELS, AREA, True)
+        # First what does not wait for the index.
+        pred = tl.load(pred_ptr + shift * pred_stride_p, mask=mask, other=0.0)
+        target = load_pixels(videos_ptr + offsets, mask & exists)
+        if NORM_PIX:
+            target = (target - mean) * inverse
+        # A token that does not exist has no loss: NaN, and not memory of someone else.
+        target = tl.where(exists, target, float("nan"))
+        difference = pred.to(tl.float32) - target
+        if LOSS == "mse":
+            losses = difference * difference
+            slope = difference
+        elif LOSS == "l1":
+            losses = tl.abs(difference)
+            slope = tl.where(difference < 0, -1.0, difference)
+            slope = tl.where(difference > 0, 1.0, slope)
+        else:
+            size = tl.abs(difference)
+            losses = tl.where(size <= 1.0, 0.5 * difference * difference, size - 0.5)
+            slope = tl.where(difference < -1.0, -1.0, difference)
+            slope = tl.where(difference > 1.0, 1.0, slope)
+        total += tl.where(mask, losses, 0.0)
+        if HAS_SLOPE:
+            slope = (slope * slope_scale).to(slope_ptr.dtype.element_ty)
+            tl.store(slope_ptr + shift, slope, mask=mask)
+    tl.store(losses_ptr + row, tl.sum(total) / NUM_PIXELS)
+
+
+def launch_masked_token_losses(
+    pred: Tensor,
+    videos: Tensor,
+    idx_mask: Tensor,
+    tubelet_size: int,
+    patch_size: int,
+    norm_pix: bool,
+    loss: str,
+    slope: str,
+) -> tuple[Tensor, Tensor]:
+    """Runs the kernel; arguments and results as those of `masked_token_losses_op`."""
+    channels, frames, height, width = videos.shape[1:]
+    tile = tubelet_tile(channels, tubelet_size * patch_size**2)
+    if tile is None:
+        raise UnservedError(f"no kernel takes {channels} channels")
+    grid = (frames // tubelet_size, height // patch_size, width // patch_size)
+    token_losses = torch.empty(idx_mask.shape, dtype=torch.float32, device=pred.device)
+    has_slope = slope != "none"
+    slopes = torch.empty(
+        pred.shape if has_slope else 0, dtype=pred.dtype, device=pred.device
+    )
+    launch(
+        _masked_token_losses_kernel,
+        (idx_mask.numel(),),
+        pred,
+        videos,
+        idx_mask,
+        token_losses,
+        slopes if has_slope else token_losses,
+        _slope_scale(slope, loss, pred),
+        idx_mask.shape[1],
+        grid[0] * grid[1] * grid[2],
+        *grid[1:],
+        *pred.stride(),
+        *videos.stride(),
+        *idx_mask.stride(),
+        LOSS=loss,
+        NORM_PIX=norm_pix,
+        EPS=reference.NORM_PIX_EPS,
+        HAS_SLOPE=has_slope,
+        DENSE_PRED=pred.is_contiguous(),
+        CHANNELS=channels,
+        TUBELET=tubelet_size,
+        PATCH=patch_size,
+        CHANNEL_BLOCK=tile.channels,
+        AREA_BLOCK=tile.area,
+        num_warps=tile.num_warps,
+    )
+    return token_losses, slopes
+
+
+def _masked_token_losses(
+    pred: Tensor,
+    videos: Tensor,
+    idx_mask: Tensor,
+    tubelet_size: int,
+    patch_size: int,
+    norm_pix: bool,
+    loss: str,
+    slope: str,
+) -> tuple[Tensor, Tensor]:
+    """Compares predictions with the pixels of their tokens.
+
+    Args:
+        pred: (B, n, P) floating point.
+        videos: (B, C, T, H, W).
+        idx_mask: (B, n) int64.
+        tubelet_size: Frames per tubelet.
+        patch_size: Side of a tubelet in pixels.
+        norm_pix: Whether targets are normalised per token.
+        loss: "mse", "l1" or "huber".
+        slope: "none" if no backward will come, which saves its memory; "pixel" for the
+            derivative of the pixel loss (half of it for "mse", whose slope is then the
+            difference itself), which does not underflow in float16; "mean" for the
+            derivative of the mean over everything, which is the gradient itself if
+            nothing scales the loss.
+
+    Returns:
+        Mean loss of each token (B, n), float32 or float64, and the slope (B, n, P) of
+        the dtype of `pred`, empty for "none".
+    """
+    target = _target(
+        videos,
+        idx_mask,
+        tubelet_size,
+        patch_size,
+        norm_pix=norm_pix,
+        dtype=reference.loss_dtype(pred, videos),
+    )
+    # The target's memory becomes the difference, and that the slope.
+    difference = torch.sub(pred, target, out=target)
+    token_losses = _token_losses(difference, loss)
+    if slope == "none":
+        return token_losses, pred.new_empty(0)
+    if loss == "l1":
+        difference.sign_()
+    elif loss == "huber":
+        difference.clamp_(-1, 1)
+    if slope == "mean":
+        difference.mul_(_slope_scale(slope, loss, pred))
+    return token_losses, difference.to(pred.dtype)
+
+
+masked_token_losses_op = torch.library.custom_op(
+    "lightly_marlin::masked_token_losses", _masked_token_losses, mutates_args=()
+)
+register_kernel(
+    masked_token_losses_op, launch_masked_token_losses, _masked_token_losses
+)
+
+
+@masked_token_losses_op.register_fake
+def _fake(
+    pred: Tensor,
+    videos: Tensor,
+    idx_mask: Tensor,
+    tubelet_size: int,
+    patch_size: int,
+    norm_pix: bool,
+    loss: str,
+    slope: str,
+) -> tuple[Tensor, Tensor]:
+    dtype = reference.loss_dtype(pred, videos)
+    # As the bodies allocate it: dense, whatever the strides of the predictions.
+    slopes = pred.new_empty(0 if slope == "none" else pred.shape)
+    return pred.new_empty(idx_mask.shape, dtype=dtype), slopes
+
+
+def _setup_context(
+    ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]
+) -> None:
+    pred, videos, idx_mask, *sizes, ctx.norm_pix, ctx.loss, ctx.slope = inputs
+    ctx.tubelet_size, ctx.patch_size = sizes
+    ctx.shape, ctx.dtypes = videos.shape, (pred.dtype, videos.dtype)
+    ctx.mark_non_differentiable(output[1])
+    # Zeros for the slope's absent gradient would cost as much as the slope.
+    ctx.set_materialize_grads(False)
+    needs_target = ctx.norm_pix and ctx.needs_input_grad[1]
+    ctx.save_for_backward(idx_mask, output[1], videos if needs_target else None)
+
+
+@once_differentiable
+def _backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+    if grad is None:
+        return (None,) * 8
+    idx_mask, slope, videos = ctx.saved_tensors
+    needs_pred, needs_videos = ctx.needs_input_grad[:2]
+    grad_pred = grad_videos = None
+    if ctx.slope == "mean":
+        # `neutral` is the gradient of a plain mean: the slope is then the result.
+        multiplier, neutral = grad.numel(), 1 / grad.numel()
+    else:
+        multiplier, neutral = (2 if ctx.loss == "mse" else 1) / slope.shape[-1], None
+    if needs_videos:
+        grad_target = slope * (grad * -multiplier).unsqueeze(-1)
+        if ctx.norm_pix:
+            target = _target(
+                videos,
+                idx_mask,
+                ctx.tubelet_size,
+                ctx.patch_size,
+                norm_pix=False,
+                dtype=grad_target.dtype,
+            )
+            grad_target = _normalize_pixels_backward(grad_target, target)
+        sizes = (list(ctx.shape), ctx.tubelet_size, ctx.patch_size)
+        grad_videos = scatter_tubelets_op(
+            grad_target, idx_mask, None, *sizes, "c t h w", ctx.dtypes[1]
+        )
+    if needs_pred:
+        grad_pred = scale_rows(slope, grad, multiplier, neutral)
+    return grad_pred, grad_videos, *[None] * 6
+
+
+masked_token_losses_op.register_autograd(_backward, setup_context=_setup_context)
+
+
+def _slope_scale(slope: str, loss: str, pred: Tensor) -> float:
+    """Returns the factor that the slope is kept with."""
+    return (2 if loss == "mse" else 1) / pred.numel() if slope == "mean" else 1.0
+
+
+def _target(
+    videos: Tensor,
+    idx_mask: Tensor,
+    tubelet_size: int,
+    patch_size: int,
+    *,
+    norm_pix: bool,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Returns the true pixels (B, n, P) of `dtype`, in memory of their own."""
+    target = reference.gather_tubelets(
+        videos,
+        idx_mask,
+        tubelet_size=tubelet_size,
+        patch_size=patch_size,
+        dtype=dtype,
+    )
+    return (reference.normalize_pixels(target) if norm_pix else target).contiguous()
+
+
+def _token_losses(difference: Tensor, loss: str) -> Tensor:
+    """Returns the mean pixel loss (B, n) of differences (B, n, P)."""
+    num_pixels = difference.shape[-1]
+    if loss in ("mse", "l1"):
+        order = 1 if loss == "l1" else 2
+        # A norm reads once and writes nothing; a square would be another (B, n, P).
+        norm: Tensor = torch.linalg.vector_norm(difference, ord=order, dim=-1)
+        return norm**order / num_pixels
+    zero = difference.new_zeros(()).expand_as(difference)
+    return F.huber_loss(difference, zero, reduction="none").mean(dim=-1)
+
+
+def _normalize_pixels_backward(grad: Tensor, pixels: Tensor) -> Tensor:
+    """Gradient of `reference.normalize_pixels` at `pixels`, all (B, n, P)."""
+    scale = pixels.shape[-1] - 1
+    centred = pixels - pixels.mean(dim=-1, keepdim=True)
+    variance = centred.square().sum(dim=-1, keepdim=True) / scale
+    inverse = (variance + reference.NORM_PIX_EPS).rsqrt()
+    normed = centred * inverse
+    along = (grad * normed).sum(dim=-1, keepdim=True) / scale
+    return (grad - grad.mean(dim=-1, keepdim=True) - normed * along) * inverse

@@ -1,0 +1,131 @@
+"""Scaling of a kept slope by the gradient that arrives in the backward pass."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lightly_marlin.kernels.dispatch import run_kernel
+from lightly_marlin.kernels.tiles import row_tile
+from lightly_marlin.kernels.triton_language import KERNEL_DEVICES, jit, launch, tl
+
+__all__ = ["launch_scale_rows", "scale_rows"]
+
+
+@jit
+def _scale_rows_kernel(
+    rows_ptr: tl.tensor,  # (B, n, P), contiguous
+    scale_ptr: tl.tensor,  # (B, n), any strides
+    out_ptr: tl.tensor,  # (B, n, P), contiguous; may be rows_ptr
+    multiplier: tl.tensor,
+    neutral: tl.tensor,
+    num_rows: tl.tensor,
+    num_chosen: tl.tensor,
+    num_pixels: tl.tensor,
+    scale_stride_b: tl.tensor,
+    scale_stride_n: tl.tensor,
+    HAS_NEUTRAL: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    COLUMN_BLOCKS: tl.constexpr,
+) -> None:
+    """Scales ROWS rows by COLUMNS columns; grid (row tiles * blocks,)."""
+    tile = tl.program_id(0).to(tl.int64)
+    rows = tile // COLUMN_BLOCKS * ROWS + tl.arange(0, ROWS)
+    columns = tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)
+    first = rows // num_chosen * scale_stride_b + rows % num_chosen * scale_stride_n
+    scale = tl.load(scale_ptr + first, mask=rows < num_rows, other=0.0)
+    scale = scale.to(tl.float32)
+    touched = rows < num_rows
+    if HAS_NEUTRAL:
+        # In place, what is left alone is not even read.
+        touched = touched & (scale != neutral)
+    mask = touched[:, None] & (columns < num_pixels)[None, :]
+    offsets = (rows * num_pixels)[:, None] + columns[None, :]
+    values = tl.load(rows_ptr + offsets, mask=mask, other=0.0).to(tl.float32)
+    values *= (scale * multiplier)[:, None]
+    tl.store(out_ptr + offsets, values.to(out_ptr.dtype.element_ty), mask=mask)
+
+
+def launch_scale_rows(
+    rows: Tensor,
+    scale: Tensor,
+    multiplier: float,
+    neutral: float | None,
+    in_place: bool,
+) -> Tensor:
+    """Runs the kernel.
+
+    Args:
+        rows: (B, n, P) floating point, contiguous.
+        scale: (B, n) floating point.
+        multiplier: Factor of all rows.
+        neutral: Value of `scale` that leaves a row as it is, or None.
+        in_place: Whether to overwrite `rows`; otherwise `neutral` saves nothing.
+
+    Returns:
+        rows * scale * multiplier, (B, n, P) of the dtype of `rows`; `rows` itself if
+        `in_place`.
+    """
+    tile = row_tile(rows.shape[-1])
+    out = rows if in_place else torch.empty_like(rows)
+    launch(
+        _scale_rows_kernel,
+        (-(-scale.numel() // tile.rows) * tile.blocks,),
+        rows,
+        scale,
+        out,
+        float(multiplier),
+        0.0 if neutral is None else neutral,
+        scale.numel(),
+        scale.shape[1],
+        rows.shape[-1],
+        *scale.stride(),
+        HAS_NEUTRAL=in_place and neutral is not None,
+        ROWS=tile.rows,
+        COLUMNS=tile.columns,
+        COLUMN_BLOCKS=tile.blocks,
+        num_warps=tile.num_warps,
+    )
+    return out
+
+
+def scale_rows(
+    rows: Tensor, scale: Tensor, multiplier: float, neutral: float | None
+) -> Tensor:
+    """Scales rows in a backward pass, in place if nothing will need them again.
+
+    Not an op: in eager mode that saves a second boundary, and a compiler fuses the
+    plain version with what surrounds it.
+
+    Args:
+        rows: (B, n, P) floating point, contiguous; kept for this backward pass only.
+        scale: (B, n) floating point.
+        multiplier: Factor of all rows.
+        neutral: Value of `scale` that leaves a row as it is, or None.
+
+    Returns:
+        rows * scale * multiplier, (B, n, P) of the dtype of `rows`.
+    """
+    # Compilers trace with tensors of other types.
+    if type(rows) is not Tensor or rows.device.type not in KERNEL_DEVICES:
+        return _scale_rows(rows, scale, multiplier, neutral, False)
+    in_place = not _graph_is_kept()
+    arguments = (rows, scale, multiplier, neutral, in_place)
+    return run_kernel("scale_rows", launch_scale_rows, _scale_rows, *arguments)
+
+
+def _scale_rows(
+    rows: Tensor,
+    scale: Tensor,
+    multiplier: float,
+    neutral: float | None,
+    in_place: bool,
+) -> Tensor:
+    return (rows * (scale * multiplier).unsqueeze(-1)).to(rows.dtype)
+
+
+def _graph_is_kept() -> bool:
+    """Returns whether another backward pass may read what this one reads."""
+    ask = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)
+    return True if ask is None else bool(ask())

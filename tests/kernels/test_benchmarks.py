@@ -1,0 +1,233 @@
+"""The benchmarks are a program too: it runs, refuses wrong results, and writes JSON."""
+
+import builtins
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from PIL import Image
+
+from lightly_marlin.kernels.benchmarks import __main__ as benchmarks
+from lightly_marlin.kernels.benchmarks import graph, readme, suite
+from lightly_marlin.kernels.benchmarks.cases import make_cases
+from lightly_marlin.kernels.benchmarks.report import make_rows, print_report
+from lightly_marlin.kernels.benchmarks.traffic import (
+    OPERATIONS,
+    expected_microseconds,
+    minimal_bytes,
+)
+from lightly_marlin.kernels.benchmarks.verify import TOLERANCE, largest_error
+from lightly_marlin.kernels.benchmarks.workload import PRETRAINING, TINY
+
+CPU = torch.device("cpu")
+OPTIONS = ("--device", "cpu", "--without-compile", "--repeats", "2")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder in which the whole program has left its results."""
+    folder = tmp_path_factory.mktemp("results")
+    status = benchmarks.main(
+        [*OPTIONS, "--batch-sizes", "1", "9", "--out", str(folder)]
+    )
+    assert status == 0
+    return folder
+
+
+def _read(folder):
+    (path,) = folder.glob("kernels-*-cpu.json")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_result(finished):
+    result = _read(finished)
+    assert result["suite"] == "kernels"
+    assert result["machine"]["versions"]["torch"]
+    keys = {(row["operation"], row["batch_size"]) for row in result["operations"]}
+    assert len(keys) == 14
+    for row in result["operations"]:
+        assert row["quartile_1_us"] <= row["median_us"] <= row["quartile_3_us"]
+        expected = row["bytes"] / result["copy_gb_per_s"] / 1e3 / row["median_us"]
+        assert row["share_of_copy"] == pytest.approx(expected)
+        assert row["error"] <= TOLERANCE
+    ways = {row["way"] for row in result["operations"]}
+    assert {"ours", "plain", "original"} <= ways
+    assert all(us > 0 for ways in result["host_us"].values() for us in ways.values())
+
+
+def test_chart(finished):
+    (path,) = finished.glob("*.png")
+    with Image.open(path) as chart:
+        assert chart.width == 1100
+        assert len(chart.convert("RGB").getcolors(1 << 16)) > 3
+
+
+@pytest.mark.parametrize("rich", [True, False])
+def test_table(finished, rich, monkeypatch, capsys):
+    if not rich:
+        _forbid(monkeypatch, "rich")
+    print_report(_read(finished))
+    lines = capsys.readouterr().out.splitlines()
+    assert "tiny sizes on a CPU" in "".join(lines)
+    for cells in make_rows(_read(finished)):
+        assert any(all(cell in line for cell in cells) for line in lines)
+
+
+def test_no_pillow(finished, monkeypatch, tmp_path):
+    _forbid(monkeypatch, "PIL")
+    message = benchmarks.draw_chart(_read(finished), tmp_path / "chart.png")
+    assert message == "no chart, because Pillow is not installed: pip install pillow"
+    assert not (tmp_path / "chart.png").exists()
+
+
+def _forbid(monkeypatch, package):
+    real = builtins.__import__
+
+    def absent(name, *arguments, **options):
+        if name.split(".")[0] == package:
+            raise ImportError(name)
+        return real(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", absent)
+
+
+def test_wrong_result_is_not_reported(monkeypatch, capsys, tmp_path):
+    def wrong(*arguments, **options):
+        cases = make_cases(*arguments, **options)
+        plain = cases[1].ways["plain"]
+        cases[1].ways["ours"] = lambda **inputs: (1.02 * plain(**inputs)[0],)
+        return cases
+
+    monkeypatch.setattr(suite, "make_cases", wrong)
+    assert benchmarks.main([*OPTIONS, "--out", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert "gather_tokens, ours: the result differs from the reference by 0.02" in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_plain_version_does_not_pass_for_a_kernel(monkeypatch):
+    fallbacks = [("gather_tokens", "Triton is not installed")]
+    monkeypatch.setattr(suite, "find_fallbacks", lambda: fallbacks)
+    with pytest.raises(suite.WrongResultError, match="ran in plain PyTorch: Triton is"):
+        suite._check_kernels()
+    monkeypatch.setenv("LIGHTLY_MARLIN_KERNELS", "0")
+    with pytest.raises(suite.WrongResultError, match="LIGHTLY_MARLIN_KERNELS is 0"):
+        suite._check_kernels()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+def test_no_gpu(capsys):
+    assert benchmarks.main([]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: no CUDA device was found")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
+def test_on_gpu__no_gpu():
+    result = _on_gpu()
+    assert result.returncode == 2
+    assert result.stderr == "error: PyTorch sees no GPU here\n"
+
+
+@pytest.mark.slow
+def test_on_gpu__tests_then_measures(tmp_path):
+    result = _on_gpu(*OPTIONS, "--batch-sizes", "1", "--out", str(tmp_path))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert " passed" in result.stdout
+    assert _read(tmp_path)["operations"]
+
+
+def _on_gpu(*options):
+    command = [sys.executable, readme.README.parent / "benchmarks" / "on_gpu.py"]
+    return subprocess.run(
+        [*command, *options], capture_output=True, text=True, check=False
+    )
+
+
+def test_bad_arguments(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        benchmarks.main(["--device", "cpu", "--batch-sizes", "0"])
+    assert "--batch-sizes must be >= 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("index", range(7))
+def test_every_output_is_checked(index):
+    """A wrong number in any output of any operation is found; NaN is never close."""
+    case = make_cases(TINY, 9, CPU, with_compile=False)[index]
+    outputs = case.ways["plain"](**case.inputs)
+    assert largest_error(case, lambda **inputs: outputs) <= TOLERANCE
+    for k, output in enumerate(outputs):
+        for wrong in (1.1 * output, output * float("nan"), output[None]):
+            changed = (*outputs[:k], wrong, *outputs[k + 1 :])
+            error = largest_error(case, lambda o=changed, **inputs: o)
+            assert not error <= TOLERANCE
+
+
+def test_step_that_a_graph_captures():
+    """All of it but the capture, which needs a GPU."""
+    step, gradients = graph._make_step(TINY, 2, CPU)
+    step()
+    first = [grad.clone() for grad in gradients()]
+    step()
+    assert len(first) == 2
+    for grad, expected in zip(gradients(), first, strict=True):
+        assert grad.abs().max() > 0
+        assert torch.equal(grad, expected)
+
+
+def test_workload():
+    assert (PRETRAINING.num_visible, PRETRAINING.num_masked) == (156, 1412)
+    assert (PRETRAINING.num_tokens, PRETRAINING.num_pixels) == (1568, 1536)
+
+
+def test_minimal_bytes():
+    """By hand: 64 x 156 rows of 1536 pixels, 1 byte in and 2 out."""
+    visible = 64 * 156 * 1536
+    assert minimal_bytes("gather_tubelets", PRETRAINING, 64, 2) == (
+        visible,
+        2 * visible,
+    )
+    masked = 64 * 1412 * 1536
+    loss = minimal_bytes("masked_reconstruction_loss", PRETRAINING, 64, 2)
+    assert loss == (2 * masked + masked, 2 * masked)
+    assert minimal_bytes("gather_tokens, backward", PRETRAINING, 2, 4) == (
+        2 * 156 * 768 * 4,
+        2 * 1568 * 768 * 4,
+    )
+    assert expected_microseconds(3_000_000, 3000) == 1
+    with pytest.raises(ValueError, match=r"Invalid operation \('x'\)"):
+        minimal_bytes("x", PRETRAINING, 1, 2)
+
+
+@pytest.mark.parametrize("item_size", [2, 4])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_minimal_bytes_are_those_of_the_tensors(item_size, batch_size):
+    """Counted from what the cases hand in and get out, indices aside."""
+    dtype = {2: torch.bfloat16, 4: torch.float32}[item_size]
+    options = {"with_compile": False, "dtype": dtype}
+    cases = make_cases(TINY, batch_size, CPU, **options)
+    for case, operation in ((cases[0], OPERATIONS[0]), (cases[3], OPERATIONS[3])):
+        outputs = case.ways["ours"](**case.inputs)
+        written = sum(out.numel() * out.element_size() for out in outputs)
+        assert minimal_bytes(operation, TINY, batch_size, item_size)[1] == written
+
+
+def test_readme_is_what_the_code_computes():
+    text = readme.README.read_text(encoding="utf-8")
+    assert readme.update(text) == text
+
+
+def test_readme_shows_results_of_gpus(finished, tmp_path):
+    result = {**_read(finished), "device": "nvidia-h100"}
+    (tmp_path / "kernels-x-nvidia-h100.json").write_text(json.dumps(result))
+    figures = readme.make_figures(tmp_path)
+    assert "| gather_tubelets | 1 | " in figures
+    assert "No figure has been measured" not in figures
+    assert "No figure has been measured" in readme.make_figures(finished)
+
+
+def test_readme_without_a_mark():
+    with pytest.raises(ValueError, match="must have one part"):
+        readme.update("nothing")

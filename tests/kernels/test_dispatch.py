@@ -1,0 +1,117 @@
+"""Who computes an op: the kernel, or the plain version with one log line."""
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from lightly_marlin.kernels import dispatch, triton_language
+from lightly_marlin.kernels.dispatch import UnservedError, find_obstacle, run_kernel
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch):
+    monkeypatch.delenv("LIGHTLY_MARLIN_KERNELS", raising=False)
+    monkeypatch.setattr(dispatch, "_logged", set())
+    monkeypatch.setattr(dispatch, "_broken", {})
+    monkeypatch.setattr(triton_language, "triton", object())
+    yield
+    dispatch._broken.clear()
+
+
+def _run(launcher=lambda x: "kernel", tensor=None):
+    tensor = torch.zeros(1) if tensor is None else tensor
+    return run_kernel("some_op", launcher, lambda x: "plain", tensor)
+
+
+def _on_gpu(monkeypatch, capability):
+    monkeypatch.setattr(dispatch, "_capability", lambda device: capability)
+    return SimpleNamespace(device=torch.device("cuda", 0), dtype=torch.float32)
+
+
+def test_kernel_serves(caplog):
+    assert _run() == "kernel"
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(("value", "expected"), [("0", "plain"), ("1", "kernel")])
+def test_variable_turns_kernels_off(monkeypatch, caplog, value, expected):
+    monkeypatch.setenv("LIGHTLY_MARLIN_KERNELS", value)
+    assert _run() == expected
+    assert not caplog.records, "what the user asked for is no news"
+
+
+def test_no_triton(monkeypatch, caplog):
+    monkeypatch.setattr(triton_language, "triton", None)
+    assert [_run(), _run()] == ["plain", "plain"]
+    (record,) = caplog.records
+    assert record.name == "lightly_marlin.kernels"
+    assert record.levelno == logging.WARNING
+    expected = "some_op runs in plain PyTorch: Triton is not installed."
+    assert record.getMessage() == expected
+
+
+@pytest.mark.parametrize(
+    ("capability", "reason"),
+    [
+        ((7, 5), "the GPU has compute capability 7.5, kernels need 8.0"),
+        ((8, 0), None),
+        ((9, 0), None),
+        ((12, 0), None),
+    ],
+)
+def test_old_gpu(monkeypatch, capability, reason):
+    assert find_obstacle([_on_gpu(monkeypatch, capability)]) == reason
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex64])
+def test_strange_dtype(caplog, dtype):
+    tensor = torch.zeros(1, dtype=dtype)
+    assert [_run(tensor=tensor), _run(tensor=tensor)] == ["plain", "plain"]
+    (record,) = caplog.records
+    assert f"no kernel takes {dtype}" in record.getMessage()
+    assert _run() == "kernel", "other calls go on with the kernel"
+
+
+def test_failing_kernel_is_tried_once(caplog):
+    calls = []
+
+    def launcher(x):
+        calls.append(x)
+        raise RuntimeError("ptxas died\nof something long")
+
+    assert [_run(launcher), _run(launcher)] == ["plain", "plain"]
+    assert len(calls) == 1
+    (record,) = caplog.records
+    assert "its kernel failed (RuntimeError: ptxas died)" in record.getMessage()
+
+
+def test_unserved_arguments_do_not_spoil_others(caplog):
+    def launcher(x):
+        raise UnservedError("no kernel takes 65 channels")
+
+    assert [_run(launcher), _run(launcher), _run()] == ["plain", "plain", "kernel"]
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, torch.AcceleratorError])
+def test_errors_of_the_device_are_not_hidden(error):
+    def launcher(x):
+        raise error("the device says no")
+
+    with pytest.raises(error, match="the device says no"):
+        _run(launcher)
+
+
+def test_fallback_equals_the_plain_version(monkeypatch):
+    """Through a real op: too many channels for a kernel, on any device."""
+    from lightly_marlin.kernels.scatter_tubelets import (
+        launch_scatter_tubelets,
+        scatter_tubelets,
+    )
+
+    rows, idx = torch.randn(1, 1, 65), torch.zeros(1, 1, dtype=torch.int64)
+    options = (rows, idx, None, [1, 65, 1, 1, 1], 1, 1, "c t h w", torch.float32)
+    result = run_kernel("x", launch_scatter_tubelets, scatter_tubelets, *options)
+    assert torch.equal(result.flatten(), rows.flatten())
