@@ -179,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         loss = F.cross_entropy(scores, batch["label"].to(device))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        # Few clips a step make large gradients that undo what was learned.
+        # A single clip can make a large gradient where there are so few in a step.
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         log.loss(loss)
