@@ -144,11 +144,16 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     for name, default, text in (
         ("--sample-rate", 2, "every so many frames, one is taken"),
         ("--stride", 16, "sampled frames from window to window"),
-        ("--batch-size", 4, "windows that are encoded together"),
         ("--min-face", 40, "about the smallest face to look for, in pixels"),
     ):
         text = f"{text} (default: {default})"
         add(name, type=positive_integer, default=default, metavar="N", help=text)
+    add(
+        "--batch-size",
+        type=positive_integer,
+        metavar="N",
+        help="windows that are encoded together (default: 1 on a CPU, 8 on a GPU)",
+    )
     add(
         "--workers",
         type=int,

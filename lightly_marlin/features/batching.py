@@ -33,7 +33,7 @@ class WindowEncoder(Generic[_Key]):
         *,
         precision: str = "32",
         keep_seq: bool = False,
-        batch_size: int = 4,
+        batch_size: int | None = None,
     ) -> None:
         """Takes the encoder; in bf16, a copy of it unless it is in bf16 already.
 
@@ -42,7 +42,8 @@ class WindowEncoder(Generic[_Key]):
             precision: "32" or "bf16". In bf16 the weights are converted once; sums in
                 matrix products, norms and means stay float32.
             keep_seq: Features of every token of a window, not their mean.
-            batch_size: Windows of a batch.
+            batch_size: Windows of a batch; None for 1 on a CPU, whose cache larger
+                batches overflow, and 8 elsewhere.
 
         Raises:
             UsageError: If an option is not as above.
@@ -52,11 +53,13 @@ class WindowEncoder(Generic[_Key]):
                 f"Invalid precision ({precision!r}). Supported values are "
                 f"{', '.join(PRECISIONS)}."
             )
-        if batch_size < 1:
+        if batch_size is not None and batch_size < 1:
             raise UsageError(f"Invalid batch_size ({batch_size}). It must be positive.")
         encoder = model.encoder if isinstance(model, Marlin) else model
         self.config = encoder.config
         self._device = encoder.pos_embed.device
+        if batch_size is None:
+            batch_size = 1 if self._device.type == "cpu" else 8
         if precision == "bf16" and encoder.pos_embed.dtype != torch.bfloat16:
             encoder = copy.deepcopy(encoder).to(torch.bfloat16)
         self._encode = encoder.encode if keep_seq else encoder.__call__

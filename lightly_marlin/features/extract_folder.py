@@ -104,7 +104,7 @@ def extract_folder(
     *,
     options: ExtractionOptions | None = None,
     precision: str = "32",
-    batch_size: int = 4,
+    batch_size: int | None = None,
     file_format: str = "npy",
     num_workers: int = 0,
 ) -> FolderSummary:
@@ -127,7 +127,8 @@ def extract_folder(
         out: The folder to write to; created if missing.
         options: How windows are cut; the defaults of `ExtractionOptions` if left out.
         precision: "32" or "bf16".
-        batch_size: Windows that are encoded together, of whichever videos.
+        batch_size: As for `WindowEncoder`: windows that are encoded together, of
+            whichever videos.
         file_format: "npy", or "safetensors" for files with one tensor `features`.
         num_workers: Processes that read, find faces and crop; 0 for this one.
 

@@ -52,7 +52,7 @@ def extract_features(
     path: str | Path,
     *,
     precision: str = "32",
-    batch_size: int = 4,
+    batch_size: int | None = None,
     **options: Any,
 ) -> VideoFeatures:
     """Encodes the windows of a video and says where they are.
@@ -61,7 +61,7 @@ def extract_features(
         model: An encoder, or a whole model for its encoder, on any device.
         path: A video file.
         precision: "32" or "bf16".
-        batch_size: Windows that are encoded together.
+        batch_size: As for `WindowEncoder`: windows that are encoded together.
         **options: Fields of `ExtractionOptions`.
 
     Returns:

@@ -62,6 +62,11 @@ def test_full_batches_come_at_once(clips, encoder):
     assert counts == [0, 2, 0, 2, 0]
 
 
+def test_cpus_take_one_window_at_a_time(clips, encoder):
+    batches = WindowEncoder(encoder)
+    assert len(list(batches.add(0, clips[0]))) == 1
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [

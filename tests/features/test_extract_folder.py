@@ -170,10 +170,10 @@ def test_a_run_that_was_stopped_goes_on(videos, tmp_path, encoder, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(type(encoder), "forward", count)
         with pytest.raises(StopError):
-            extract_folder(encoder, videos, out)
+            extract_folder(encoder, videos, out, batch_size=4)
     assert (out / "a.npy").exists()
     assert [path.name for path in out.glob(".*")] == [".lock"]
-    summary = extract_folder(encoder, videos, out)
+    summary = extract_folder(encoder, videos, out, batch_size=4)
     assert summary.num_finished_before == 2
     whole = extract_folder(encoder, videos, tmp_path / "whole")
     assert [e.rows for e in summary.entries] == [e.rows for e in whole.entries]
