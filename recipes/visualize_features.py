@@ -68,7 +68,7 @@ from lightly_marlin.visualization.reconstruction_panels import (
     picture_sheet,
 )
 
-NUM_COLUMNS = 6
+NUM_COLUMNS = 8
 PICTURE_SIDE = 64
 # Of attention, a few tokens would leave all others black.
 BRIGHTEST = 0.99
@@ -246,10 +246,12 @@ def to_points(
     encoded: Iterable[tuple[tuple[int, int, int, Image.Image], Tensor]],
 ) -> list[Point]:
     """Returns windows that were encoded as points."""
-    return [
-        Point(feature, track, start, count, picture)
-        for (track, start, count, picture), feature in encoded
-    ]
+    points = []
+    for (track, start, count, picture), feature in encoded:
+        if not feature.isfinite().all():
+            raise UsageError("The weights give features that are not finite.")
+        points.append(Point(feature, track, start, count, picture))
+    return points
 
 
 def make_picture(window: Window) -> Image.Image:
@@ -316,7 +318,7 @@ def save_embedding(videos: Sequence[VideoPoints], out: Path) -> PrincipalPlane:
             seconds = point.start_frame / video.fps
             place = (point.track, point.start_frame, f"{seconds:.3f}")
             rows.append((video.source, *place, point.num_frames, x, y))
-    names = [f"{source}, face {track}" for source, track in numbers]
+    names = [f"{source}, track {track}" for source, track in numbers]
     axes = [
         f"principal component {number}: {100 * share:.0f} % of the variance"
         for number, share in enumerate(plane.shares, start=1)

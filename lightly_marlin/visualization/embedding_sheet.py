@@ -53,8 +53,9 @@ def embedding_sheet(
 ) -> Image.Image:
     """Draws clips where they lie, with pictures of as many as there is room for.
 
-    Both axes have the same scale. A picture is drawn where it covers no other one,
-    those of tracks without any first; every clip has a dot.
+    Both axes have the same scale. A picture, whose centre is the place of its clip, is
+    drawn where it covers no other one, the first of each track before any second; the
+    other clips are dots.
 
     Args:
         clips: At least one.
@@ -83,11 +84,13 @@ def embedding_sheet(
     draw_text(draw, (_MARGIN / 2, 8), axes[1], 13, SOFT)
     places = _to_pixels(np.array([clip.place for clip in clips], np.float64))
     colors = track_colors(len(tracks))
-    for index in _with_picture([clip.track for clip in clips], places):
+    pictured = _with_picture([clip.track for clip in clips], places)
+    for index in pictured:
         _draw_picture(sheet, clips[index], places[index], colors[clips[index].track])
-    for clip, (x, y) in zip(clips, places.tolist(), strict=True):
+    for index in sorted(set(range(len(clips))) - set(pictured)):
+        x, y = places[index].tolist()
         around = (x - _DOT, y - _DOT, x + _DOT, y + _DOT)
-        draw.ellipse(around, fill=colors[clip.track], outline=PAPER)
+        draw.ellipse(around, fill=colors[clips[index].track], outline=PAPER)
     counts = np.bincount([clip.track for clip in clips], minlength=len(tracks))
     _draw_legend(draw, tracks, counts.tolist(), colors)
     return sheet
