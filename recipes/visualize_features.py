@@ -274,11 +274,10 @@ def save_overlay(
         videos = clip.to(encoder.pos_embed.device)
         similarity = token_similarity(encoder.encode(videos), query).cpu()
         attention = token_attention(encoder, videos, query).cpu() * config.num_tokens
-    name = "mean" if query is None else "token"
     panels = {"original": clip.float() / 255}
     for caption, values, brightest in (
-        (f"similarity to {name}", similarity, 1.0),
-        (f"attention of {name}", attention, BRIGHTEST),
+        (f"similarity to {'mean' if query is None else 'token'}", similarity, 1.0),
+        ("mean attention" if query is None else "its attention", attention, BRIGHTEST),
     ):
         low, high = float(values.min()), float(values.quantile(brightest))
         # Of equal values, none stands out.
@@ -348,14 +347,12 @@ def show_totals(
     plane: PrincipalPlane, num_overlays: int, left_out: int, out: Path
 ) -> None:
     """Says what was drawn."""
-    shown = sum(plane.shares)
     text = (
         f"{len(plane.coordinates)} windows, of whose variance the plane shows "
-        f"{100 * shown:.0f} %. Overlays of {num_overlays} tracks"
+        f"{100 * sum(plane.shares):.0f} %. Overlays of {num_overlays} of "
+        f"{num_overlays + left_out} tracks (--max-overlays). Pictures: {out}"
     )
-    if left_out:
-        text += f" ({left_out} more with a larger --max-overlays)"
-    console.print(f"{text}. Pictures: {out}", markup=False, soft_wrap=True)
+    console.print(text, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightly_marlin.models import MarlinEncoder
 from lightly_marlin.models.blocks import QVBiasAttention
@@ -69,9 +69,10 @@ def token_attention(
     index = block % depth
     for earlier in range(index):
         tokens = encoder.blocks.run_block(earlier, tokens)
-    layer = encoder.blocks[index].attn
+    layer, norm = encoder.blocks[index].attn, encoder.blocks[index].norm1
     assert isinstance(layer, QVBiasAttention)
-    return _attention_weights(layer, encoder.blocks[index].norm1(tokens), query)
+    assert isinstance(norm, nn.Module)
+    return _attention_weights(layer, norm(tokens), query)
 
 
 def _attention_weights(
@@ -81,14 +82,15 @@ def _attention_weights(
     B, N, D = tokens.shape
     q_weight, k_weight, _ = layer.qkv.weight.chunk(3)
     rows = tokens if query is None else tokens[:, query : query + 1]
-    q = linear(rows, q_weight, layer.q_bias).view(B, len(rows[0]), layer.num_heads, -1)
-    k = linear(tokens, k_weight, None).view(B, N, layer.num_heads, -1)
+    q = linear(rows, q_weight, layer.q_bias).unflatten(-1, (layer.num_heads, -1))
+    k = linear(tokens, k_weight).unflatten(-1, (layer.num_heads, -1))
     scale = (D // layer.num_heads) ** -0.5
     total = torch.zeros(B, N, device=tokens.device)
     for head in range(layer.num_heads):
         scores = q[:, :, head].float() @ k[:, :, head].float().transpose(1, 2)
-        total += (scores * scale).softmax(dim=-1).mean(dim=1)
-    return total / layer.num_heads
+        total = total + (scores * scale).softmax(dim=-1).mean(dim=1)
+    weights: Tensor = total / layer.num_heads
+    return weights
 
 
 def _check_query(query: int | None, num_tokens: int) -> None:

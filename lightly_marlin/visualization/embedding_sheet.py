@@ -122,7 +122,8 @@ def _to_pixels(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     extent = float(np.ptp(places, axis=0).max())
     room = _SIDE - 2 * _MARGIN - _THUMBNAIL
     scale = room / extent if extent > 0 else 0.0
-    return _SIDE / 2 + (places - middle) * scale * np.array([1.0, -1.0])
+    pixels: npt.NDArray[np.float64] = (places - middle) * [scale, -scale] + _SIDE / 2
+    return pixels
 
 
 def _with_picture(tracks: Sequence[int], places: npt.NDArray[np.float64]) -> list[int]:

@@ -86,7 +86,7 @@ def test_table(visualize, weights, videos, tmp_path, capsys):
     text = capsys.readouterr().out
     assert "text.mp4: cannot be opened" in text
     assert "4 windows" in text
-    assert "Overlays of 2 tracks." in text
+    assert "Overlays of 2 of 2 tracks" in text
 
 
 def test_pictures(visualize, weights, videos, tmp_path):
@@ -116,7 +116,7 @@ def test_every_face(visualize, weights, videos, tmp_path, monkeypatch, capsys):
     ]
     assert len(list((tmp_path / "out" / "overlays").glob("*_000.*"))) == 2
     assert len(list((tmp_path / "out" / "overlays").iterdir())) == 2
-    assert "1 tracks (1 more" in capsys.readouterr().out
+    assert "Overlays of 1 of 2 tracks" in capsys.readouterr().out
 
 
 def framed(path):
