@@ -80,16 +80,17 @@ def _attention_weights(
 ) -> Tensor:
     """Returns the weights (B, N) of a layer for its input (B, N, D)."""
     B, N, D = tokens.shape
+    heads = layer.num_heads
     q_weight, k_weight, _ = layer.qkv.weight.chunk(3)
     rows = tokens if query is None else tokens[:, query : query + 1]
-    q = linear(rows, q_weight, layer.q_bias).unflatten(-1, (layer.num_heads, -1))
-    k = linear(tokens, k_weight).unflatten(-1, (layer.num_heads, -1))
-    scale = (D // layer.num_heads) ** -0.5
+    q = linear(rows, q_weight, layer.q_bias).view(B, rows.shape[1], heads, -1)
+    k = linear(tokens, k_weight).view(B, N, heads, -1)
+    scale = (D // heads) ** -0.5
     total = torch.zeros(B, N, device=tokens.device)
-    for head in range(layer.num_heads):
+    for head in range(heads):
         scores = q[:, :, head].float() @ k[:, :, head].float().transpose(1, 2)
         total = total + (scores * scale).softmax(dim=-1).mean(dim=1)
-    weights: Tensor = total / layer.num_heads
+    weights: Tensor = total / heads
     return weights
 
 
