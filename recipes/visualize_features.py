@@ -181,7 +181,8 @@ def load_encoder(weights: str, model: str | None, device: str) -> MarlinEncoder:
     else:
         encoder = MarlinEncoder(config_of_weights(weights))
         load_weights(encoder, weights)
-    return encoder.eval().to(chosen)
+    encoder.eval().to(chosen)
+    return encoder
 
 
 def parse_query(text: str, config: MarlinConfig) -> int | None:
