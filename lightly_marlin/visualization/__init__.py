@@ -1,6 +1,10 @@
-"""Pictures of masks, reconstructions, faces and stores, for people to look at."""
+"""Pictures of masks, reconstructions, features, faces and stores, to look at."""
 
 from lightly_marlin.visualization.animation import write_gif
+from lightly_marlin.visualization.embedding_sheet import (
+    EmbeddedClip,
+    embedding_sheet,
+)
 from lightly_marlin.visualization.example_sheet import (
     Example,
     ExampleRow,
@@ -13,6 +17,7 @@ from lightly_marlin.visualization.face_sheet import (
     SheetTrack,
     face_sheet,
 )
+from lightly_marlin.visualization.feature_overlay import feature_overlay
 from lightly_marlin.visualization.histogram_sheet import histogram_sheet
 from lightly_marlin.visualization.mask_gallery import mask_animation, mask_sheet
 from lightly_marlin.visualization.mask_overlay import mask_overlay
@@ -20,14 +25,17 @@ from lightly_marlin.visualization.reconstruction import reconstruction_sheet
 from lightly_marlin.visualization.region_paint import paint_cells, paint_labels
 
 __all__ = [
+    "EmbeddedClip",
     "Example",
     "ExampleRow",
     "FaceCrop",
     "FaceMark",
     "SheetFrame",
     "SheetTrack",
+    "embedding_sheet",
     "example_sheet",
     "face_sheet",
+    "feature_overlay",
     "histogram_sheet",
     "mask_animation",
     "mask_overlay",

@@ -1,0 +1,99 @@
+"""What the tokens of a clip have to do with one of them: likeness and attention."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lightly_marlin.models import MarlinEncoder
+from lightly_marlin.models.blocks import QVBiasAttention
+from lightly_marlin.models.linear import linear
+
+__all__ = ["token_attention", "token_similarity"]
+
+
+def token_similarity(tokens: Tensor, query: int | None = None) -> Tensor:
+    """Compares every token of a clip with one of them, or with their mean.
+
+    Args:
+        tokens: Floating-point tensor (B, N, D), as `MarlinEncoder.encode` returns it.
+        query: Index of the token in [0, N); None for the mean of all tokens.
+
+    Returns:
+        float32 cosine similarities (B, N) in [-1, 1]; 1 at the query.
+
+    Raises:
+        ValueError: If `query` is not in [0, N).
+    """
+    _check_query(query, tokens.shape[1])
+    tokens = tokens.float()
+    if query is None:
+        target = tokens.mean(dim=1, keepdim=True)
+    else:
+        target = tokens[:, query : query + 1]
+    return F.cosine_similarity(tokens, target, dim=-1)
+
+
+def token_attention(
+    encoder: MarlinEncoder,
+    videos: Tensor,
+    query: int | None = None,
+    *,
+    block: int = -1,
+) -> Tensor:
+    """Returns how much of its attention a token gives to every token of its clip.
+
+    Blocks attend through fused kernels that keep no weights, so these are computed
+    again, head by head: one matrix (N, N) at a time.
+
+    Args:
+        encoder: The encoder.
+        videos: Videos (B, C, T, H, W), uint8 in [0, 255] or float in [0, 1].
+        query: Index of the token in [0, N) that attends; None for the mean over all
+            tokens, which is the attention that each one receives.
+        block: Which block, in [-depth, depth); negative ones count from the last.
+
+    Returns:
+        float32 tensor (B, N), the mean over the heads; each row sums to 1.
+
+    Raises:
+        ValueError: If `query` or `block` is out of range, or see
+            `MarlinEncoder.preprocess`.
+    """
+    _check_query(query, encoder.sequence_length)
+    depth = len(encoder.blocks)
+    if not -depth <= block < depth:
+        raise ValueError(f"Invalid block {block}. Supported is [{-depth}, {depth}).")
+    tokens = encoder.preprocess(videos)
+    index = block % depth
+    for earlier in range(index):
+        tokens = encoder.blocks.run_block(earlier, tokens)
+    layer, norm = encoder.blocks[index].attn, encoder.blocks[index].norm1
+    assert isinstance(layer, QVBiasAttention)
+    assert isinstance(norm, nn.Module)
+    return _attention_weights(layer, norm(tokens), query)
+
+
+def _attention_weights(
+    layer: QVBiasAttention, tokens: Tensor, query: int | None
+) -> Tensor:
+    """Returns the weights (B, N) of a layer for its input (B, N, D)."""
+    B, N, D = tokens.shape
+    heads = layer.num_heads
+    q_weight, k_weight, _ = layer.qkv.weight.chunk(3)
+    rows = tokens if query is None else tokens[:, query : query + 1]
+    q = linear(rows, q_weight, layer.q_bias).view(B, rows.shape[1], heads, -1)
+    k = linear(tokens, k_weight).view(B, N, heads, -1)
+    scale = (D // heads) ** -0.5
+    total = torch.zeros(B, N, device=tokens.device)
+    for head in range(heads):
+        scores = q[:, :, head].float() @ k[:, :, head].float().transpose(1, 2)
+        total = total + (scores * scale).softmax(dim=-1).mean(dim=1)
+    weights: Tensor = total / heads
+    return weights
+
+
+def _check_query(query: int | None, num_tokens: int) -> None:
+    if query is not None and not 0 <= query < num_tokens:
+        raise ValueError(f"Invalid query {query}. Supported is [0, {num_tokens}).")

@@ -1,0 +1,64 @@
+"""Heat over frames: known colours at known places."""
+
+import pytest
+import torch
+
+from lightly_marlin.visualization import feature_overlay
+
+
+def paint(values, value_range=(0.0, 1.0), **options):
+    """Paints a white clip of 4 frames with 2x2 patches of 16 pixels, 8 tokens."""
+    clip = torch.full((1, 3, 4, 32, 32), 255, dtype=torch.uint8)
+    return feature_overlay(clip, torch.tensor([values]), value_range, **options)[0]
+
+
+def test_feature_overlay__each_token_where_it_is():
+    for token in range(8):
+        values = [0.0] * 8
+        values[token] = 1.0
+        bright = paint(values)[1] > 0.5
+        time, row, column = token // 4, token // 2 % 2, token % 2
+        expected = torch.zeros(4, 32, 32, dtype=torch.bool)
+        expected[2 * time : 2 * time + 2].unflatten(1, (2, 16)).unflatten(3, (2, 16))[
+            :, row, :, column
+        ] = True
+        assert torch.equal(bright, expected)
+
+
+def test_feature_overlay__known_colours():
+    painted = paint([-1.0, -5, 3, 9, 1, 1, 1, 1], (-1.0, 3.0), strength=0.5)
+    low, high = (painted[:, 0, row, 0] for row in (0, 16))
+    # White in equal parts with black and with pale yellow.
+    torch.testing.assert_close(low, torch.tensor([0.5, 0.5, 0.51]))
+    torch.testing.assert_close(high, torch.tensor([0.995, 1.0, 0.82]))
+    middle = torch.tensor([0.865, 0.605, 0.665])
+    torch.testing.assert_close(painted[:, 2, 0, 0], middle)
+    # Beyond the range nothing changes.
+    torch.testing.assert_close(painted[:, 0, 0, 16], low)
+    torch.testing.assert_close(painted[:, 0, 16, 16], high)
+
+
+def test_feature_overlay__the_query_is_framed():
+    plain, framed = paint([0.5] * 8), paint([0.5] * 8, query=6)
+    changed = (plain != framed).any(dim=0)
+    expected = torch.zeros(4, 32, 32, dtype=torch.bool)
+    expected[2:, 16:, :16] = True
+    expected[2:, 18:30, 2:14] = False
+    assert torch.equal(changed, expected)
+    red, green, blue = framed[:, 2, 16, 0]
+    assert green > red + 0.4
+    assert green > blue + 0.4
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "message"),
+    [
+        ([0.0] * 7, {}, r"shape of values \(1, 7\). Supported is \(1, 8\)"),
+        ([0.0] * 8, {"value_range": (1.0, 1.0)}, "value_range"),
+        ([0.0] * 8, {"value_range": (float("nan"), 1.0)}, "value_range"),
+        ([0.0] * 8, {"query": 8}, r"query 8. Supported is \[0, 8\)"),
+    ],
+)
+def test_feature_overlay__errors(values, options, message):
+    with pytest.raises(ValueError, match=message):
+        paint(values, **options)
