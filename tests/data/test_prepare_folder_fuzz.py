@@ -38,7 +38,7 @@ class Finder:
     '''A face in the whole of every frame.'''
     frames_seen = longest = 0
 
-    def __init__(self, min_frames, min_face):
+    def __init__(self, min_frames, min_face, **options):
         pass
 
     def update(self, frame):
