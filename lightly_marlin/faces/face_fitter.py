@@ -17,7 +17,7 @@ __all__ = ["FaceFitter"]
 
 # Landmarks of a face that moved by more than this share of its side, or turned by more
 # than this angle, are fitted again.
-_REFIT_SHIFT = 0.06
+_REFIT_SHIFT = 0.09
 _REFIT_ROLL = 0.1
 
 # A new face is fitted at these tilts, too, if its landmarks do not sit well upright.

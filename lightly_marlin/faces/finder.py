@@ -146,13 +146,7 @@ class FaceFinder:
             "max_unseen": (max_unseen, 0),
             "max_gap": (max_gap, 0),
         }
-        for name, (value, minimum) in options.items():
-            if value < minimum:
-                raise ValueError(f"Invalid {name} {value}: must be at least {minimum}.")
-        if detector not in DETECTORS:
-            raise ValueError(
-                f"Invalid detector {detector!r}: must be one of {', '.join(DETECTORS)}."
-            )
+        _check_options(detector, options)
         self._tools = FaceTools(
             DlibDetector(),
             DlibLandmarks(),
@@ -172,7 +166,9 @@ class FaceFinder:
         self._check_every = check_every
         self._max_unseen = max_unseen
         self._cuts = SceneCuts()
-        self._rhythm = SearchRhythm(detect_every, look_back)
+        # A second face that is met late is no loss where one is kept.
+        calm_gap = 2 * look_back if main_only else look_back
+        self._rhythm = SearchRhythm(detect_every, calm_gap)
         self._cnn_rhythm = CnnRhythm()
         self._planes: deque[NDArray[np.uint8]] = deque(maxlen=look_back)
         self._live: list[_LiveFace] = []
@@ -357,6 +353,17 @@ class FaceFinder:
                     ],
                 )
             )
+
+
+def _check_options(detector: str, options: dict[str, tuple[int, int]]) -> None:
+    """Raises ValueError for an unknown detector or an option below its minimum."""
+    for name, (value, minimum) in options.items():
+        if value < minimum:
+            raise ValueError(f"Invalid {name} {value}: must be at least {minimum}.")
+    if detector not in DETECTORS:
+        raise ValueError(
+            f"Invalid detector {detector!r}: must be one of {', '.join(DETECTORS)}."
+        )
 
 
 def find_faces(frames: Iterable[NDArray[np.uint8]], **options: Any) -> list[FaceTrack]:

@@ -37,6 +37,9 @@ _CHECK_SHIFT = 0.3
 _CERTAIN_AFTER = 4
 _FIRST_CHECKS_EVERY = 3
 
+# A face that moves less than this share of its side in two frames is calm.
+_CALM_STEP = 0.05
+
 # A face that the HOG detector does not see is shown to the CNN every so many frames.
 _CNN_EVERY = 12
 
@@ -46,8 +49,10 @@ _MIN_INSIDE = 0.6
 _MIN_SIDE = 16.0
 
 # Landmarks that lie elsewhere than the detection, or did not sit well at the last look,
-# are fitted to the detection as well, and the better ones stay.
-_AGREEING_IOU = 0.75
+# are fitted to the detection as well, and the better ones stay. The detector's steps are
+# a tenth of a face in place, a fifth in size.
+_AGREEING_SHIFT = 0.15
+_AGREEING_SCALE = 1.35
 _DOUBTFUL_SPREAD = 0.02
 
 # Every so many looks of the detector, the landmarks are fitted from other starts, too.
@@ -124,6 +129,7 @@ class FaceFollower:
         self.sightings = [self._fitter.fit_tilted(plane, detection)]
         self._num_checks = 0
         self._last_spread = 0.0
+        self._is_resting = False
         self._examine(plane)
         self.num_unseen = 0
         self.num_detected = 1
@@ -152,8 +158,13 @@ class FaceFollower:
             return self._step_tracker(self._tracker, plane)
         self._planes.append(plane)
         last = self.sightings[-1]
+        if self._may_rest():
+            self._is_resting = True
+            self.sightings.append(replace(last, score=None, spread=None))
+            return True
         sighting = self._fitter.fit(plane, last.box, last.roll)
         self.sightings.append(sighting)
+        self._end_rest()
         drifted = not self._plausible(sighting.box, plane)
         if not drifted and not self._is_check_due(sighting.box):
             return True
@@ -171,7 +182,7 @@ class FaceFollower:
             detection: The face, in plane pixels.
         """
         last = self.sightings[-1]
-        agrees = _iou(last.box, detection.box) > _AGREEING_IOU
+        agrees = _agree(last.box, detection.box)
         if self._tracker is None and agrees and not self._is_doubtful:
             # The landmarks sit well; the detector's box is coarser than theirs.
             self.sightings[-1] = replace(last, score=detection.score)
@@ -188,6 +199,7 @@ class FaceFollower:
 
     def forget_last(self) -> None:
         """Takes back the last sighting."""
+        self._is_resting = False
         self.num_detected -= self.sightings.pop().score is not None
         count = len(self.sightings)
         self.portraits = [one for one in self.portraits if one.index < count]
@@ -231,6 +243,29 @@ class FaceFollower:
             sighting, plane = self.sightings[index], self._planes[step]
             fitted = self._fitter.fit(plane, between, sighting.roll)
             self.sightings[index] = self._fitter.better(plane, sighting, fitted)
+
+    def _may_rest(self) -> bool:
+        """Returns whether the face is so calm that every second frame need be fitted.
+
+        Twelve fits a second follow lips and lids; the frames between are interpolated.
+        """
+        known = self.num_detected >= _CERTAIN_AFTER and not self._is_doubtful
+        if self._is_resting or not known or len(self.sightings) < 3:
+            return False
+        step = np.abs(self.sightings[-1].box - self.sightings[-3].box).max()
+        calm = bool(step < _CALM_STEP * box_side(self.box))
+        return calm and self.num_unseen < self._check_every
+
+    def _end_rest(self) -> None:
+        """Interpolates the frame that was not fitted, if there is one."""
+        if self._is_resting:
+            before, after = self.sightings[-3], self.sightings[-1]
+            self.sightings[-2] = Sighting(
+                (before.box + after.box) / 2,
+                (before.landmarks + after.landmarks) / 2,
+                None,
+            )
+        self._is_resting = False
 
     def _is_check_due(self, box: NDArray[np.float64]) -> bool:
         """Returns whether the detector is to look: after a time, or a movement."""
@@ -314,6 +349,14 @@ class FaceFollower:
         if detection is not None:
             self.confirm(plane, detection)
         return True
+
+
+def _agree(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
+    """Returns whether two boxes (4,) are the same but for the detector's steps."""
+    side, other = box_side(first), box_side(second)
+    shift = np.abs(first[:2] + first[2:] - second[:2] - second[2:]).max() / 2
+    scale = max(side, other) / max(min(side, other), 1e-6)
+    return bool(shift < _AGREEING_SHIFT * side) and scale < _AGREEING_SCALE
 
 
 def _iou(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
