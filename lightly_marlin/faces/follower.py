@@ -49,8 +49,8 @@ _MIN_INSIDE = 0.6
 _MIN_SIDE = 16.0
 
 # Landmarks that lie elsewhere than the detection, or did not sit well at the last look,
-# are fitted to the detection as well, and the better ones stay. The detector's steps are
-# a tenth of a face in place, a fifth in size.
+# are fitted to the detection as well, and the better ones stay. The detector's steps
+# are a tenth of a face in place, a fifth in size.
 _AGREEING_SHIFT = 0.15
 _AGREEING_SCALE = 1.35
 _DOUBTFUL_SPREAD = 0.02
