@@ -13,8 +13,8 @@ Features:
   left alone; changed ones are done again, and so are those whose failure may pass.
 - Memory does not grow with the pixels of a video; the landmarks of an hour take 0.2 GB.
 - Cuts end a track; people who cross stay two people; --all-faces keeps every face.
-- --detector hog is dlib's fast one, cnn its network, auto (the default) asks the network
-  only where the fast one sees nothing. --align-eyes turns the crops.
+- --detector hog is dlib's fast one, cnn its network; auto, the default, asks the
+  network only where the fast one sees nothing. --align-eyes turns the crops.
 - The index says how good each track is; `inspect_store.py` shows it, and
   `visualize_faces.py` draws what was found.
 
