@@ -70,8 +70,21 @@ def make_table(machine: str) -> str:
         f"{size['reference'] / 1000:.0f} kB a frame | "
         f"**1/{loader['size_ratio']:.0f}** |"
     )
+    lines += feature_lines(read_result("feature_extraction", machine))
     lines += face_lines(read_result("faces", machine))
     return "\n".join(lines) + "\n\n" + make_caption(step["machine"])
+
+
+def feature_lines(features: dict[str, Any]) -> list[str]:
+    """Returns the rows on extracting features."""
+    rows = features["results"]
+    reference = rows["reference float32"]
+    return [
+        f"| features of a window of video, {features['model']}, {precision} | "
+        f"{rows[name]['median_s']:.2f} s | {reference['median_s']:.2f} s, "
+        f"`marlin-pytorch` float32 | **{rows[name]['speedup']:.1f}×** |"
+        for name, precision in (("ours float32", "float32"), ("ours bf16", "bf16"))
+    ]
 
 
 def face_lines(faces: dict[str, Any]) -> list[str]:
@@ -107,8 +120,8 @@ def make_caption(machine: dict[str, Any]) -> str:
     """Returns where the figures come from, in one paragraph."""
     return (
         f"Measured on {machine['cores']} cores of an {machine['cpu']} with torch "
-        f"{machine['versions']['torch']}, {machine['date'].split()[0]}; medians of "
-        "alternating runs. The reference step is built on the modules of "
+        f"{machine['versions']['torch']}, {machine['date'].split()[0]} and, faces and "
+        "features, two days later; medians of alternating runs. The reference step is built on the modules of "
         "`marlin-pytorch` 0.3.4; memory is what a step needs beyond the weights. "
         "Scripts and results: `recipes/benchmarks/`."
     )
