@@ -262,7 +262,7 @@ class FaceFollower:
             before, after = self.sightings[-3], self.sightings[-1]
             self.sightings[-2] = Sighting(
                 (before.box + after.box) / 2,
-                (before.landmarks + after.landmarks) / 2,
+                np.float32(0.5) * (before.landmarks + after.landmarks),
                 None,
             )
         self._is_resting = False
