@@ -128,7 +128,8 @@ class FaceFinder:
             check_every: Every so many frames the detector looks again at a known face.
             look_back:
                 So many frames are kept to follow a new face backwards; a frame that
-                does not change is searched again after as many.
+                does not change is searched again after as many, with `main_only` after
+                twice as many.
             max_unseen: A face is followed without a detection for so many frames.
             max_gap: Longest hole in a track, in frames, that is filled.
 

@@ -89,7 +89,7 @@ class FaceFollower:
     the cost of a correlation tracker, but they drift when the face turns away or is
     covered. So when a check fails, a correlation tracker goes back to the last frame
     that passed and follows from there, until the detector sees the face again or the
-    tracker gives up.
+    tracker gives up. While the face is calm, every second frame is interpolated.
 
     Attributes:
         sightings: The face in each frame so far.

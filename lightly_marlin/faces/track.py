@@ -33,7 +33,7 @@ class FaceTrack:
             source pixels, smooth in time; may reach outside the frame.
         landmarks:
             float32 array with shape (n, 68, 2): x, y in source pixels, smoothed in
-            time.
+            time; in calm stretches, every second frame is interpolated.
         detected:
             bool array with shape (n,): a detector saw the face in this frame. The other
             frames were followed or interpolated; most of them were not looked at by the
