@@ -62,16 +62,12 @@ class FusedMAE(nn.Module):
         """Predicts the pixels (B, n_mask, 768) of masked tokens, channel first."""
         vit, decoder = self.backbone.vit, self.decoder
         encoded = vit.norm(vit.blocks(self.visible_tokens(images, idx_keep)))
+        visible, mask_token = self.decoder_embed(encoded), decoder.mask_token
         tokens = assemble_decoder_tokens(
-            self.decoder_embed(encoded),
-            decoder.mask_token,
-            decoder.pos_embed,
-            idx_keep,
-            idx_mask,
+            visible, mask_token, decoder.pos_embed, idx_keep, idx_mask
         )
-        pixels: Tensor = self.decoder_pred(
-            decoder.decode(tokens)[:, idx_keep.shape[1] :]
-        )
+        decoded = decoder.decode(tokens)[:, idx_keep.shape[1] :]
+        pixels: Tensor = self.decoder_pred(decoded)
         return pixels
 
     @torch.no_grad()
@@ -104,22 +100,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.manual_seed(options.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     log = LoopLog(options)
-    frames = FaceClips(
-        open_store(options.store), num_frames=1, stride=1, seed=options.seed
-    )
+    store = open_store(options.store)
+    frames = FaceClips(store, num_frames=1, stride=1, seed=options.seed)
     loader = clip_loader(frames, options.batch_size, seed=options.seed)
 
     model = FusedMAE().to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate)
-    checked = False
-    for batch in log.steps(loader):
+    for step, batch in enumerate(log.steps(loader)):
         video = batch["video"].to(device)  # (B, 3, 1, 224, 224), uint8
         images = video[:, :, 0] / 255
         size = (len(images), model.backbone.sequence_length)
         idx_keep, idx_mask = utils.random_token_mask(size, 0.75, device=device)
-        if not checked:
+        if step == 0:
             model.check(images, idx_keep, idx_mask)
-            checked = True
         pred = model(images, idx_keep, idx_mask)
         # Frames have no class token before their patches.
         loss = masked_reconstruction_loss(pred, video, idx_mask - 1, tubelet_size=1)

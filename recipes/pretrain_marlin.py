@@ -35,33 +35,21 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
-from torch.optim import AdamW, Optimizer
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import Dataset, Subset
 
 from lightly_marlin.data import (
     FaceClip,
     FaceClips,
     FaceStore,
-    ResumableClipSampler,
     TrackFilter,
     add_filter_options,
     open_store,
     split_tracks,
 )
-from lightly_marlin.models import (
-    MarlinConfig,
-    MarlinDiscriminator,
-    create_marlin,
-    list_models,
-)
-from lightly_marlin.training import (
-    MASKS,
-    BatchMasking,
-    PretrainStep,
-    WarmupCosine,
-    scale_rate,
-)
+from lightly_marlin.models import list_models
+from lightly_marlin.training import MASKS
 from lightly_marlin.training.callbacks import SaveRun, StepProgress, WriteMetrics
+from lightly_marlin.training.marlin_pretraining import MarlinPretraining
 from lightly_marlin.training.report import describe_run, summarise_run
 from lightly_marlin.training.resume import check_checkpoint
 from lightly_marlin.training.run_folder import RunFolder
@@ -71,8 +59,8 @@ from lightly_marlin.training.settings import (
     read_settings,
     write_settings,
 )
+from lightly_marlin.training.settings_parts import masking_of, schedule_of
 from lightly_marlin.training.validation import Validation
-from lightly_marlin.transforms import MixtureSchedule
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
@@ -162,102 +150,6 @@ def collect_settings(options: dict[str, Any]) -> PretrainSettings:
     return read_settings([base, *files], {"model": given.model, **options})
 
 
-class MarlinPretraining(pl.LightningModule):
-    """Trains a Marlin and its discriminator by manual optimisation."""
-
-    def __init__(
-        self,
-        settings: PretrainSettings,
-        clips: FaceClips,
-        schedule: WarmupCosine,
-        weights: str | None,
-    ) -> None:
-        super().__init__()
-        self.automatic_optimization = False
-        self.settings = settings
-        self.clips = clips
-        self.schedule = schedule
-        self.model = create_marlin(settings.model, weights=weights)
-        config = self.model.config
-        self.discriminator = (
-            MarlinDiscriminator(config.patch_dim, 4 * config.decoder_dim)
-            if settings.adversarial_weight > 0
-            else None
-        )
-        self.masking = make_masking(settings, config, settings.decode_ratio)
-
-    def configure_optimizers(self) -> list[Optimizer]:
-        """Returns the optimizers of the model and of the discriminator."""
-        modules = [self.model, self.discriminator]
-        return [
-            AdamW(
-                module.parameters(),
-                lr=0.0,
-                betas=(self.settings.beta1, self.settings.beta2),
-                weight_decay=self.settings.weight_decay,
-            )
-            for module in modules
-            if module is not None
-        ]
-
-    def on_fit_start(self) -> None:
-        """Joins model, discriminator and optimizers to a step."""
-        optimizers = self.optimizers()
-        optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
-        self.pretrain_step = PretrainStep(
-            self.model,
-            self.discriminator,
-            optimizers[0],  # type: ignore[arg-type]
-            # Unwrapped, so that the trainer counts one step per batch, not two.
-            optimizers[1].optimizer if len(optimizers) > 1 else None,
-            adversarial_weight=self.settings.adversarial_weight,
-            gradient_penalty_weight=self.settings.gradient_penalty_weight,
-            backward=self.manual_backward,
-        )
-
-    def train_dataloader(self) -> DataLoader[FaceClip]:
-        """Returns the clips from the one on at which the training stands."""
-        per_step = self.settings.batch_size * self.settings.devices
-        sampler = ResumableClipSampler(
-            len(self.clips),
-            seed=self.settings.seed,
-            start_sample=self.trainer.global_step * per_step,
-            rank=self.global_rank,
-            world_size=self.settings.devices,
-        )
-        return DataLoader(
-            self.clips,
-            batch_size=self.settings.batch_size,
-            sampler=sampler,
-            num_workers=self.settings.workers,
-            persistent_workers=self.settings.workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
-
-    def training_step(
-        self, batch: dict[str, Any], batch_idx: int
-    ) -> dict[str, torch.Tensor | float]:
-        """Updates both networks by one batch."""
-        step = self.trainer.global_step
-        rate = self.schedule(step)
-        factors = (1.0, self.settings.discriminator_rate)
-        for optimizer, factor in zip(self.trainer.optimizers, factors, strict=False):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
-        idx_keep, idx_mask = self.masking(
-            batch["regions"], step, self.global_rank, batch["video"]
-        )
-        seed = self.settings.seed + step * self.settings.devices + self.global_rank
-        noise = torch.Generator(self.device).manual_seed(seed)
-        losses = self.pretrain_step(batch["video"], idx_keep, idx_mask, noise)
-        return {
-            "loss/reconstruction": losses.reconstruction,
-            "loss/generator_adversarial": losses.generator_adversarial,
-            "loss/discriminator": losses.discriminator,
-            "lr": rate,
-        }
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Pretrains as the command line says.
 
@@ -293,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     clips = FaceClips(
         store, stride=settings.stride, tracks=training, seed=settings.seed
     )
-    schedule = make_schedule(settings, len(clips))
+    schedule = schedule_of(settings, len(clips))
     max_steps = settings.max_steps or schedule.total_steps
     # A checkpoint holds all weights, so those that the run began with may be gone.
     weights = settings.weights if checkpoint is None else None
@@ -319,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 folder,
                 module.model,
                 validation_clips(store, held_out or training, settings.stride),
-                make_masking(settings, module.model.config),
+                masking_of(settings, module.model.config),
                 batch_size=settings.batch_size,
                 every=settings.validate_every,
             ),
@@ -346,52 +238,6 @@ def check_devices(wanted: int) -> None:
             f"{wanted} devices are asked for, but there are {available} "
             f"{'GPUs' if gpus else 'cores and no GPU'}. Lower --devices."
         )
-
-
-def make_schedule(settings: PretrainSettings, num_clips: int) -> WarmupCosine:
-    """Returns the schedule, with epochs turned into steps."""
-    total_batch = settings.batch_size * settings.devices
-    rates = (settings.base_learning_rate, settings.min_learning_rate)
-    if settings.scale_rates:
-        rates = (scale_rate(rates[0], total_batch), scale_rate(rates[1], total_batch))
-    steps_per_epoch = max(1, num_clips // total_batch)
-    total_steps = settings.schedule_steps or settings.epochs * steps_per_epoch
-    warmup_steps = settings.warmup_steps
-    if warmup_steps is None:
-        warmup_steps = settings.warmup_epochs * steps_per_epoch
-    return WarmupCosine(
-        highest=rates[0],
-        minimum=rates[1],
-        warmup_steps=min(warmup_steps, total_steps),
-        total_steps=total_steps,
-    )
-
-
-def make_masking(
-    settings: PretrainSettings, config: MarlinConfig, decode_ratio: float = 1.0
-) -> BatchMasking:
-    """Returns the masking strategy for a model's token grid."""
-    end = settings.mask_share_end
-    schedule = MixtureSchedule(
-        (settings.mask_share, 1 - settings.mask_share),
-        None if end is None else (end, 1 - end),
-        settings.mask_share_steps,
-    )
-    try:
-        return BatchMasking(
-            settings.mask,
-            settings.mask_ratio,
-            grid=config.grid,
-            patch_size=config.patch_size,
-            tubelet_size=config.tubelet_size,
-            mode=settings.mask_mode,
-            order=settings.mask_order,
-            schedule=schedule,
-            decode_ratio=decode_ratio,
-            seed=settings.seed,
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def select_tracks(store: FaceStore, settings: PretrainSettings) -> list[str]:

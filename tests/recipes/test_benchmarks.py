@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from lightly_marlin.data import write_video
+from lightly_marlin.models import create_marlin_encoder
 from lightly_marlin.utils.errors import UsageError
 
 BENCHMARKS = Path(__file__).parents[2] / "recipes" / "benchmarks"
@@ -195,6 +196,27 @@ def test_feature_extraction__refuses_to_time_wrong_results(monkeypatch, tmp_path
             module.check_same_result(changed, [tmp_path])
 
 
+def test_feature_extraction__speedups_and_their_limit(monkeypatch):
+    module = load("feature_extraction", monkeypatch)
+    seconds = {"reference float32": [8.0, 8.0], "ours bf16": [2.0, 2.0]}
+    rows = module.summarise(seconds, 2, {"ours bf16": 0.5})
+    assert rows["ours bf16"]["median_s"] == 1
+    assert rows["ours bf16"]["speedup"] == 4
+    assert rows["ours bf16"]["highest_speedup"] == 8
+    assert "highest_speedup" not in rows["reference float32"]
+
+
+def test_product_limit__counts_every_product(monkeypatch):
+    module = load("product_limit", monkeypatch)
+    encoder = create_marlin_encoder("marlin_vit_tiny", encoder_depth=2)
+    tokens, width, patch = 1568, 192, 1536
+    block = tokens * width**2 * (3 + 1 + 4 + 4) + 2 * tokens**2 * width
+    expected = 2 * (tokens * patch * width + 2 * block)
+    assert module.count_flops(encoder) == expected
+    assert module.count_flops(encoder.to(torch.bfloat16)) == expected
+    assert module.product_rate(encoder, torch.float32) > 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "suite"),
@@ -211,4 +233,6 @@ def test_feature_extraction__runs(options, suite, tmp_path):
     assert result["windows"] == 2
     assert result["largest_difference_float32"] < 1e-4
     assert result["smallest_cosine_bf16"] > 0.999
-    assert result["results"]["ours bf16"]["speedup"] > 0
+    row = result["results"]["ours bf16"]
+    assert 0 < row["speedup"] < row["highest_speedup"]
+    assert row["products_s"] < row["median_s"]
