@@ -9,20 +9,23 @@ ground truth for values and gradients.
 
 from __future__ import annotations
 
-if __name__ != "lightly_marlin.kernels":
-    # A bare `kernels` would shadow Hugging Face's package of that name.
-    raise ImportError(
-        f"This package cannot be imported as {__name__!r}: "
-        "import lightly_marlin.kernels instead."
-    )
+from typing import NoReturn
 
-from lightly_marlin.kernels import reference
-from lightly_marlin.kernels.assemble_decoder_tokens import assemble_decoder_tokens
-from lightly_marlin.kernels.gather_tokens import gather_tokens
-from lightly_marlin.kernels.gather_tubelets import gather_tubelets
-from lightly_marlin.kernels.masked_reconstruction_loss import (
-    masked_reconstruction_loss,
-)
+if __name__ == "lightly_marlin.kernels":
+    from lightly_marlin.kernels import reference
+    from lightly_marlin.kernels.assemble_decoder_tokens import assemble_decoder_tokens
+    from lightly_marlin.kernels.gather_tokens import gather_tokens
+    from lightly_marlin.kernels.gather_tubelets import gather_tubelets
+    from lightly_marlin.kernels.masked_reconstruction_loss import (
+        masked_reconstruction_loss,
+    )
+else:
+    # With the checkout on the path, whoever asks whether there is Hugging Face's
+    # package `kernels` finds this folder: an empty package without a version.
+    def __getattr__(name: str) -> NoReturn:
+        kind = ImportError if name in __all__ else AttributeError
+        raise kind(f"{__name__}.{name}: import lightly_marlin.kernels instead.")
+
 
 __all__ = [
     "assemble_decoder_tokens",

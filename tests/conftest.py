@@ -1,6 +1,5 @@
 """Fixtures that many tests share."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -8,10 +7,6 @@ import torch
 
 _ROOT = Path(__file__).resolve().parents[1]
 _REAL_DATA = _ROOT.parent / "shared" / "data"
-
-# `python -m pytest` puts the checkout on the path, where transformers would find our
-# folder of kernels in place of Hugging Face's package and fail.
-sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != _ROOT]
 
 
 @pytest.fixture(scope="session", autouse=True)

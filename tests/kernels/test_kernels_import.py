@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import lightly_marlin.kernels
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -42,11 +44,25 @@ def test_needs_torch_alone():
     assert result.returncode == 0, result.stderr
 
 
-def test_bare_import_fails_with_advice():
-    result = _run("-c", "import kernels")
+@pytest.mark.parametrize(
+    "code", ["from kernels import gather_tokens", "import kernels; kernels.reference"]
+)
+def test_bare_name_has_nothing_but_advice(code):
+    result = _run("-c", code)
     assert result.returncode == 1
     assert "ImportError" in result.stderr
     assert "import lightly_marlin.kernels instead" in result.stderr
+
+
+def test_checkout_on_the_path_does_not_pass_for_another_package():
+    """Where Python starts in the checkout, transformers asks for `kernels`."""
+    code = (
+        "from transformers.utils import is_kernels_available\n"
+        "assert not is_kernels_available()\n"
+        "from transformers import VideoMAEForPreTraining"
+    )
+    result = _run("-c", code)
+    assert result.returncode == 0, result.stderr
 
 
 def test_public_names():
