@@ -147,6 +147,16 @@ def test_crfrp_token_mask__a_random_mask_does_not_obey():
     assert obeying < 10
 
 
+def test_crfrp_token_mask__face_boundary():
+    """Skin on background has but this region: where both meet, all is masked."""
+    labels = torch.zeros(50, 2, 96, 96, dtype=torch.int64)
+    labels[:, :, 24:72, 16:80] = 1
+    kept, _ = crfrp_token_mask(labels, 0.7)
+    boundary_rows = {6 * row + column for row in (1, 4) for column in (1, 2, 3, 4)}
+    assert not boundary_rows & set(kept.flatten().tolist())
+    assert set(range(36)) == boundary_rows | set(kept.flatten().tolist())
+
+
 def test_crfrp_token_mask__covered_region_larger_than_the_ratio():
     """All else is visible, and exactly as many tokens of the region as needed."""
     labels = torch.full((1, 2, 64, 64), 10)
