@@ -8,7 +8,10 @@ from torch import Tensor
 from lightly_marlin.regions import CELL_SIZE, NUM_LABELS, Label
 from lightly_marlin.transforms import indices_to_mask
 
-__all__ = ["REGION_COLORS", "cell_colors", "front_labels", "mask_overlay"]
+__all__ = ["REGION_COLORS", "cell_colors", "front_labels", "hatch", "mask_overlay"]
+
+_HATCH_COLORS = ((0.05, 0.05, 0.05), (0.55, 0.55, 0.55))
+_HATCH_WIDTH = 4
 
 REGION_COLORS: dict[Label, tuple[float, float, float]] = {
     Label.BACKGROUND: (0.35, 0.35, 0.38),
@@ -48,6 +51,7 @@ def mask_overlay(
     tubelet_size: int = 2,
     patch_size: int = 16,
     strength: float = 0.75,
+    idx_decode: Tensor | None = None,
 ) -> Tensor:
     """Paints masked tokens over clips, in the colours of the regions under them.
 
@@ -62,24 +66,46 @@ def mask_overlay(
         tubelet_size: Frames per tubelet.
         patch_size: Side of a patch in pixels.
         strength: Opacity of the paint in [0, 1].
+        idx_decode:
+            int64 indices (B, n_decode) of the masked tokens that the decoder
+            reconstructs; the other masked ones are hatched. None for all.
 
     Returns:
         float32 tensor (B, 3, T, H, W) in [0, 1].
     """
     clips = videos.float() / 255 if videos.dtype == torch.uint8 else videos.float()
-    batch, _, frames, height, width = clips.shape
-    grid = (frames // tubelet_size, height // patch_size, width // patch_size)
-    masked = indices_to_mask(idx_mask, grid[0] * grid[1] * grid[2])
-    masked = masked.view(batch, 1, *grid)
-    for dim, side in ((2, tubelet_size), (3, patch_size), (4, patch_size)):
-        masked = masked.repeat_interleave(side, dim)
+    height, width = clips.shape[-2:]
+    sizes = (tubelet_size, patch_size)
+    masked = _masked_pixels(idx_mask, clips, *sizes)
     if cells is None:
         background = torch.tensor(REGION_COLORS[Label.BACKGROUND], device=clips.device)
         paint = background.view(1, 3, 1, 1, 1).expand_as(clips)
     else:
         paint = cell_colors(cells).to(clips.device)
+    if idx_decode is not None:
+        stripes = hatch(height, width).to(clips.device).permute(2, 0, 1).unsqueeze(1)
+        decoded = _masked_pixels(idx_decode, clips, *sizes)
+        paint = torch.where(decoded, paint, stripes)
     painted = clips * (1 - strength) + paint * strength
     return torch.where(masked, painted, clips)
+
+
+def _masked_pixels(
+    idx: Tensor, clips: Tensor, tubelet_size: int, patch_size: int
+) -> Tensor:
+    """Returns a boolean tensor (B, 1, T, H, W), True over the tokens `idx`."""
+    batch, _, frames, height, width = clips.shape
+    grid = (frames // tubelet_size, height // patch_size, width // patch_size)
+    masked = indices_to_mask(idx, grid[0] * grid[1] * grid[2]).view(batch, 1, *grid)
+    for dim, side in ((2, tubelet_size), (3, patch_size), (4, patch_size)):
+        masked = masked.repeat_interleave(side, dim)
+    return masked
+
+
+def hatch(height: int, width: int) -> Tensor:
+    """Returns diagonal stripes, float32 (height, width, 3), RGB in [0, 1]."""
+    diagonal = torch.arange(height)[:, None] + torch.arange(width)
+    return torch.tensor(_HATCH_COLORS)[diagonal // _HATCH_WIDTH % 2]
 
 
 def cell_colors(cells: Tensor) -> Tensor:
