@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightly_marlin.visualization.drawing import draw_text, fit_text, stack
 from lightly_marlin.visualization.mask_legend import mask_legend
-from lightly_marlin.visualization.mask_overlay import mask_overlay
+from lightly_marlin.visualization.mask_overlay import hatch_undecoded, mask_overlay
 
 __all__ = ["mask_animation", "mask_sheet"]
 
@@ -148,15 +148,12 @@ def _paint(
     original = video.float() / 255 if video.dtype == torch.uint8 else video.float()
     batch_cells = None if cells is None else cells.unsqueeze(0)
     painted = {"original": original}
+    sizes = {"tubelet_size": tubelet_size, "patch_size": patch_size}
     for name, idx_mask in masks.items():
-        clips = mask_overlay(
-            video.unsqueeze(0),
-            idx_mask.unsqueeze(0),
-            batch_cells,
-            tubelet_size=tubelet_size,
-            patch_size=patch_size,
-            idx_decode=decoded[name].unsqueeze(0) if name in decoded else None,
-        )
+        idx = idx_mask.unsqueeze(0)
+        clips = mask_overlay(video.unsqueeze(0), idx, batch_cells, **sizes)
+        if name in decoded:
+            clips = hatch_undecoded(clips, idx, decoded[name].unsqueeze(0), **sizes)
         painted[name] = clips[0]
     return painted
 

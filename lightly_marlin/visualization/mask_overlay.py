@@ -8,7 +8,14 @@ from torch import Tensor
 from lightly_marlin.regions import CELL_SIZE, NUM_LABELS, Label
 from lightly_marlin.transforms import indices_to_mask
 
-__all__ = ["REGION_COLORS", "cell_colors", "front_labels", "hatch", "mask_overlay"]
+__all__ = [
+    "REGION_COLORS",
+    "cell_colors",
+    "front_labels",
+    "hatch",
+    "hatch_undecoded",
+    "mask_overlay",
+]
 
 _HATCH_COLORS = ((0.05, 0.05, 0.05), (0.55, 0.55, 0.55))
 _HATCH_WIDTH = 4
@@ -51,7 +58,6 @@ def mask_overlay(
     tubelet_size: int = 2,
     patch_size: int = 16,
     strength: float = 0.75,
-    idx_decode: Tensor | None = None,
 ) -> Tensor:
     """Paints masked tokens over clips, in the colours of the regions under them.
 
@@ -66,28 +72,50 @@ def mask_overlay(
         tubelet_size: Frames per tubelet.
         patch_size: Side of a patch in pixels.
         strength: Opacity of the paint in [0, 1].
-        idx_decode:
-            int64 indices (B, n_decode) of the masked tokens that the decoder
-            reconstructs; the other masked ones are hatched. None for all.
 
     Returns:
         float32 tensor (B, 3, T, H, W) in [0, 1].
     """
     clips = videos.float() / 255 if videos.dtype == torch.uint8 else videos.float()
-    height, width = clips.shape[-2:]
-    sizes = (tubelet_size, patch_size)
-    masked = _masked_pixels(idx_mask, clips, *sizes)
+    masked = _masked_pixels(idx_mask, clips, tubelet_size, patch_size)
     if cells is None:
         background = torch.tensor(REGION_COLORS[Label.BACKGROUND], device=clips.device)
         paint = background.view(1, 3, 1, 1, 1).expand_as(clips)
     else:
         paint = cell_colors(cells).to(clips.device)
-    if idx_decode is not None:
-        stripes = hatch(height, width).to(clips.device).permute(2, 0, 1).unsqueeze(1)
-        decoded = _masked_pixels(idx_decode, clips, *sizes)
-        paint = torch.where(decoded, paint, stripes)
     painted = clips * (1 - strength) + paint * strength
     return torch.where(masked, painted, clips)
+
+
+def hatch_undecoded(
+    painted: Tensor,
+    idx_mask: Tensor,
+    idx_decode: Tensor,
+    *,
+    tubelet_size: int = 2,
+    patch_size: int = 16,
+    strength: float = 0.9,
+) -> Tensor:
+    """Hatches the masked tokens that the decoder does not reconstruct.
+
+    Args:
+        painted: Clips of `mask_overlay`, floating point (B, 3, T, H, W) in [0, 1].
+        idx_mask: int64 indices of the masked tokens, (B, n_mask).
+        idx_decode: int64 indices of those that are decoded, (B, n_decode).
+        tubelet_size: Frames per tubelet.
+        patch_size: Side of a patch in pixels.
+        strength: Opacity of the stripes in [0, 1].
+
+    Returns:
+        float32 tensor (B, 3, T, H, W) in [0, 1].
+    """
+    masked, decoded = (
+        _masked_pixels(idx, painted, tubelet_size, patch_size)
+        for idx in (idx_mask, idx_decode)
+    )
+    stripes = hatch(*painted.shape[-2:]).to(painted.device).permute(2, 0, 1)
+    hatched = painted * (1 - strength) + stripes.unsqueeze(1) * strength
+    return torch.where(masked & ~decoded, hatched, painted)
 
 
 def _masked_pixels(
