@@ -1,7 +1,8 @@
 """CRFR-P: one random facial region is covered, the rest masked in proportion.
 
 - [0]: FSFM, 2024, https://arxiv.org/abs/2412.12032 (CRFR-P masking), and what its
-  authors released: `util/datasets.py`, https://github.com/wolo-wolo/FSFM-CVPR25
+  authors released: `fsfm-3c/util/datasets.py`,
+  https://github.com/wolo-wolo/FSFM-CVPR25
 
 The regions, which of them may be covered, and to which one a token of several belongs
 are those of [0]. It masks single images; what departs, and why:
@@ -67,10 +68,10 @@ def crfrp_token_mask(
 
     One of the regions of `COVERED_REGIONS` that occur in the clip is drawn, each alike,
     and all tokens with a pixel of it are masked (of the face boundary: all with skin
-    beside hair or background). All other tokens are masked in
-    proportion: within every tubelet, each region loses the same share, to the nearest
-    token above or below, so that int(N * (1 - mask_ratio)) tokens stay visible in the
-    clip. The first frame of a tubelet decides.
+    beside hair or background). All other tokens are masked in proportion: within every
+    tubelet, each region loses the same share, to the token above or below, so that
+    int(N * (1 - mask_ratio)) tokens stay visible in the clip. The first frame of a
+    tubelet decides.
 
     Where no region occurs (no face was parsed), nothing is covered. Where the covered
     region alone is more than mask_ratio allows, random tokens of it stay visible.
