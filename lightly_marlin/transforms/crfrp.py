@@ -1,12 +1,22 @@
 """CRFR-P: one random facial region is covered, the rest masked in proportion.
 
-- [0]: FSFM, 2024, https://arxiv.org/abs/2412.12032 (CRFR-P masking)
+- [0]: FSFM, 2024, https://arxiv.org/abs/2412.12032 (CRFR-P masking), and what its
+  authors released: `fsfm-3c/util/datasets.py`,
+  https://github.com/wolo-wolo/FSFM-CVPR25
 
-The paper masks single images, each patch being of one region. Here a clip is masked:
-the covered region is drawn once per clip and covered wherever it is in each tubelet; a
-token in which several labels occur counts as covered if the covered region is one of
-them; the proportions hold in every tubelet by itself; and the counts are MARLIN's. The
-paper's separate loss on the covered region is not here.
+The regions, which of them may be covered, and to which one a token of several belongs
+are those of [0]. It masks single images; what departs, and why:
+
+- A clip is masked: the covered region is drawn once per clip, covered wherever it is in
+  each tubelet, and the proportions hold in every tubelet by itself.
+- The region is drawn for every clip among those that occur in it. The released code
+  draws one for the whole batch, and where an image lacks it, nothing is covered.
+- Each region keeps its share to the token above or below, by chance, so that the share
+  holds on average and the counts (MARLIN's) are met at once. The released code rounds
+  to the nearest, then masks or shows random tokens until the count is right: at a ratio
+  of 0.9 a region of up to four tokens would lose all in the first step.
+- Where no face was parsed, a clip is masked at random. [0] has no such images.
+- The separate loss on the covered region is not here.
 """
 
 from __future__ import annotations
@@ -22,19 +32,27 @@ from lightly_marlin.transforms.token_selection import (
 )
 from lightly_marlin.transforms.tubelet_regions import tubelet_bits
 
-__all__ = ["COVERED_REGIONS", "crfrp_token_mask"]
+__all__ = ["COVERED_REGIONS", "Region", "crfrp_token_mask", "tokens_in_region"]
 
-COVERED_REGIONS: tuple[tuple[Label, ...], ...] = (
-    (Label.LEFT_EYEBROW, Label.RIGHT_EYEBROW),
-    (Label.LEFT_EYE, Label.RIGHT_EYE),
-    (Label.NOSE,),
-    (Label.UPPER_LIP, Label.INNER_MOUTH, Label.LOWER_LIP),
-    (Label.HAIR,),
-)
+Region = tuple[tuple[Label, ...], ...]
+"""Groups of labels: a token is in the region if it holds one label of every group."""
+
+COVERED_REGIONS: dict[str, Region] = {
+    "eyebrows": ((Label.LEFT_EYEBROW, Label.RIGHT_EYEBROW),),
+    "eyes": ((Label.LEFT_EYE, Label.RIGHT_EYE),),
+    "nose": ((Label.NOSE,),),
+    "mouth": ((Label.UPPER_LIP, Label.INNER_MOUTH, Label.LOWER_LIP),),
+    "face boundary": ((Label.SKIN,), (Label.HAIR, Label.BACKGROUND)),
+    "hair": ((Label.HAIR,),),
+}
 """The regions that may be covered: all but skin and background [0]."""
 
-# For the proportions a token is of one region only: the first of these that it holds.
-_REGIONS = (*COVERED_REGIONS, (Label.SKIN,), (Label.BACKGROUND,))
+# For the proportions a token is of one region only: the first of these that it is in.
+_REGIONS: tuple[Region, ...] = (
+    *COVERED_REGIONS.values(),
+    ((Label.SKIN,),),
+    ((Label.BACKGROUND,),),
+)
 
 
 def crfrp_token_mask(
@@ -49,10 +67,11 @@ def crfrp_token_mask(
     """Draws masks that cover one facial region and a share of every other [0].
 
     One of the regions of `COVERED_REGIONS` that occur in the clip is drawn, each alike,
-    and all tokens with a pixel of it are masked. All other tokens are masked in
-    proportion: within every tubelet, each region loses the same share, to the nearest
-    token above or below, so that int(N * (1 - mask_ratio)) tokens stay visible in the
-    clip. The first frame of a tubelet decides.
+    and all tokens with a pixel of it are masked (of the face boundary: all with skin
+    beside hair or background). All other tokens are masked in proportion: within every
+    tubelet, each region loses the same share, to the token above or below, so that
+    int(N * (1 - mask_ratio)) tokens stay visible in the clip. The first frame of a
+    tubelet decides.
 
     Where no region occurs (no face was parsed), nothing is covered. Where the covered
     region alone is more than mask_ratio allows, random tokens of it stay visible.
@@ -81,8 +100,9 @@ def crfrp_token_mask(
     _, num_tubelets, tokens_per_tubelet = bits.shape
     num_keep = num_visible(num_tubelets * tokens_per_tubelet, mask_ratio)
 
-    occurs = torch.stack([_holds(bits, labels) for labels in COVERED_REGIONS], dim=-1)
-    occurs = occurs.flatten(1, 2)
+    occurs = torch.stack(
+        [tokens_in_region(bits, region) for region in COVERED_REGIONS.values()], dim=-1
+    ).flatten(1, 2)
     drawn = _draw_region(occurs.any(dim=1), generator)
     covered = occurs.gather(2, drawn[:, None, None].expand(-1, occurs.shape[1], 1))
 
@@ -94,17 +114,28 @@ def crfrp_token_mask(
     return split_tokens(visible, num_keep, num_prefix_tokens)
 
 
-def _holds(bits: Tensor, labels: tuple[Label, ...]) -> Tensor:
-    """Returns, as booleans, which tokens hold one of `labels`."""
-    wanted = sum(1 << label for label in labels)
-    return bits.bitwise_and(wanted).ne(0)
+def tokens_in_region(bits: Tensor, region: Region) -> Tensor:
+    """Returns which tokens are in a region.
+
+    Args:
+        bits: int32 label bits of any shape, as `tubelet_bits` gives them.
+        region: For example one of `COVERED_REGIONS`.
+
+    Returns:
+        Boolean tensor of the shape of `bits`.
+    """
+    inside = torch.ones_like(bits, dtype=torch.bool)
+    for labels in region:
+        wanted = sum(1 << label for label in labels)
+        inside = inside & bits.bitwise_and(wanted).ne(0)
+    return inside
 
 
 def _region_of_tokens(bits: Tensor) -> Tensor:
     """Returns int64 region numbers, those of tokens without a label last."""
     region = torch.full_like(bits, len(_REGIONS), dtype=torch.int64)
-    for number, labels in reversed(list(enumerate(_REGIONS))):
-        region = torch.where(_holds(bits, labels), number, region)
+    for number, candidate in reversed(list(enumerate(_REGIONS))):
+        region = torch.where(tokens_in_region(bits, candidate), number, region)
     return region
 
 

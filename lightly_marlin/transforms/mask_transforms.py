@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Generator, Tensor
@@ -36,7 +37,67 @@ __all__ = [
 Sample = Mapping[str, Any]
 
 
-class Fasking:
+class _Options(TypedDict):
+    patch_size: int
+    tubelet_size: int
+    num_prefix_tokens: int
+    generator: Generator | None
+
+
+class _MaskTransform(ABC):
+    """Adds a mask to a sample: what all strategies share."""
+
+    def __init__(
+        self,
+        mask_ratio: float = 0.9,
+        *,
+        patch_size: int = 16,
+        tubelet_size: int = 2,
+        num_prefix_tokens: int = 0,
+        generator: Generator | None = None,
+    ) -> None:
+        """Sets the options.
+
+        Args:
+            mask_ratio: Share of tokens to mask, in (0, 1).
+            patch_size: Side of a patch in pixels.
+            tubelet_size: Frames per tubelet; 1 for images.
+            num_prefix_tokens: Class tokens of the model.
+            generator: Source of randomness; None for torch's global one, which data
+                loader workers seed.
+        """
+        self.mask_ratio = mask_ratio
+        self.patch_size = patch_size
+        self.tubelet_size = tubelet_size
+        self.num_prefix_tokens = num_prefix_tokens
+        self.generator = generator
+
+    def __call__(self, sample: Sample) -> dict[str, Any]:
+        """Returns the sample with "idx_keep" (n_keep,) and "idx_mask" (n_mask,).
+
+        Args:
+            sample: Mapping with what the class says it needs.
+
+        Raises:
+            ValueError: If an entry is missing or out of shape or dtype.
+        """
+        idx_keep, idx_mask = self._draw(sample)
+        return {**sample, "idx_keep": idx_keep[0], "idx_mask": idx_mask[0]}
+
+    @abstractmethod
+    def _draw(self, sample: Sample) -> tuple[Tensor, Tensor]:
+        """Returns idx_keep (1, n_keep) and idx_mask (1, n_mask)."""
+
+    def _options(self) -> _Options:
+        return {
+            "patch_size": self.patch_size,
+            "tubelet_size": self.tubelet_size,
+            "num_prefix_tokens": self.num_prefix_tokens,
+            "generator": self.generator,
+        }
+
+
+class Fasking(_MaskTransform):
     """Adds a Fasking mask to a sample; see `fasking_token_mask`.
 
     The sample needs "regions": label maps (T, H, W), region cells as int32 bit masks
@@ -65,150 +126,87 @@ class Fasking:
         num_prefix_tokens: int = 0,
         generator: Generator | None = None,
     ) -> None:
-        self.mask_ratio = mask_ratio
-        self.patch_size = patch_size
-        self.tubelet_size = tubelet_size
-        self.mode = mode
-        self.order = order
-        self.num_prefix_tokens = num_prefix_tokens
-        self.generator = generator
+        super().__init__(
+            mask_ratio,
+            patch_size=patch_size,
+            tubelet_size=tubelet_size,
+            num_prefix_tokens=num_prefix_tokens,
+            generator=generator,
+        )
+        self.mode: FaskingMode = mode
+        self.order: FaskingOrder = order
 
-    def __call__(self, sample: Sample) -> dict[str, Any]:
-        """Returns the sample with "idx_keep" (n_keep,) and "idx_mask" (n_mask,).
-
-        Args:
-            sample: Mapping with "regions" and, optionally, "video".
-
-        Raises:
-            ValueError: If "regions" is missing or out of shape.
-        """
-        regions = _batch_of_one(sample)
-        idx_keep, idx_mask = fasking_token_mask(
-            regions,
+    def _draw(self, sample: Sample) -> tuple[Tensor, Tensor]:
+        return fasking_token_mask(
+            _batch_of_one(sample),
             self.mask_ratio,
-            patch_size=self.patch_size,
-            tubelet_size=self.tubelet_size,
             mode=self.mode,
             order=self.order,
-            num_prefix_tokens=self.num_prefix_tokens,
-            generator=self.generator,
+            **self._options(),
         )
-        return {**sample, "idx_keep": idx_keep[0], "idx_mask": idx_mask[0]}
 
 
-class _SizedMask:
-    """The options that masks have in common.
-
-    Args:
-        mask_ratio: Share of tokens to mask, in (0, 1).
-        patch_size: Side of a patch in pixels.
-        tubelet_size: Frames per tubelet; 1 for images.
-        num_prefix_tokens: Class tokens of the model.
-        generator: Source of randomness; None for torch's global one.
-    """
-
-    def __init__(
-        self,
-        mask_ratio: float = 0.9,
-        *,
-        patch_size: int = 16,
-        tubelet_size: int = 2,
-        num_prefix_tokens: int = 0,
-        generator: Generator | None = None,
-    ) -> None:
-        self.mask_ratio = mask_ratio
-        self.patch_size = patch_size
-        self.tubelet_size = tubelet_size
-        self.num_prefix_tokens = num_prefix_tokens
-        self.generator = generator
-
-
-class Crfrp(_SizedMask):
+class Crfrp(_MaskTransform):
     """Adds a CRFR-P mask to a sample; see `crfrp_token_mask`.
 
     The sample needs "regions" as `Fasking` does.
     """
 
-    def __call__(self, sample: Sample) -> dict[str, Any]:
-        """Returns the sample with "idx_keep" (n_keep,) and "idx_mask" (n_mask,).
-
-        Args:
-            sample: Mapping with "regions" and, optionally, "video".
-
-        Raises:
-            ValueError: If "regions" is missing or out of shape.
-        """
-        idx_keep, idx_mask = crfrp_token_mask(
-            _batch_of_one(sample),
-            self.mask_ratio,
-            patch_size=self.patch_size,
-            tubelet_size=self.tubelet_size,
-            num_prefix_tokens=self.num_prefix_tokens,
-            generator=self.generator,
+    def _draw(self, sample: Sample) -> tuple[Tensor, Tensor]:
+        return crfrp_token_mask(
+            _batch_of_one(sample), self.mask_ratio, **self._options()
         )
-        return {**sample, "idx_keep": idx_keep[0], "idx_mask": idx_mask[0]}
 
 
-class MotionMask(_SizedMask):
-    """Adds a mask that follows motion to a sample; see `motion_token_mask`."""
+class MotionMask(_MaskTransform):
+    """Adds a mask that follows motion to a sample; see `motion_token_mask`.
 
-    def __call__(self, sample: Sample) -> dict[str, Any]:
-        """Returns the sample with "idx_keep" (n_keep,) and "idx_mask" (n_mask,).
+    The sample needs "video" (C, T, H, W), uint8 or floating point.
+    """
 
-        Args:
-            sample: Mapping with "video" of shape (C, T, H, W).
-
-        Raises:
-            ValueError: If "video" is missing or out of shape or dtype.
-        """
-        idx_keep, idx_mask = motion_token_mask(
-            _video(sample).unsqueeze(0),
-            self.mask_ratio,
-            patch_size=self.patch_size,
-            tubelet_size=self.tubelet_size,
-            num_prefix_tokens=self.num_prefix_tokens,
-            generator=self.generator,
+    def _draw(self, sample: Sample) -> tuple[Tensor, Tensor]:
+        return motion_token_mask(
+            _video(sample).unsqueeze(0), self.mask_ratio, **self._options()
         )
-        return {**sample, "idx_keep": idx_keep[0], "idx_mask": idx_mask[0]}
 
 
-class _GridMask(_SizedMask):
+class _GridMask(_MaskTransform):
     """Adds a mask that depends on nothing but the size of the sample's "video"."""
 
     _token_mask: Callable[..., tuple[Tensor, Tensor]]
 
-    def __call__(self, sample: Sample) -> dict[str, Any]:
-        """Returns the sample with "idx_keep" (n_keep,) and "idx_mask" (n_mask,).
-
-        Args:
-            sample: Mapping with "video" of shape (C, T, H, W).
-
-        Raises:
-            ValueError: If "video" is missing or the tubelets do not tile it.
-        """
-        idx_keep, idx_mask = type(self)._token_mask(
+    def _draw(self, sample: Sample) -> tuple[Tensor, Tensor]:
+        return type(self)._token_mask(
             (1, _grid(sample, self.tubelet_size, self.patch_size)),
             self.mask_ratio,
             num_prefix_tokens=self.num_prefix_tokens,
             generator=self.generator,
         )
-        return {**sample, "idx_keep": idx_keep[0], "idx_mask": idx_mask[0]}
 
 
 class TubeMask(_GridMask):
-    """Adds a tube mask to a sample; see `tube_token_mask`."""
+    """Adds a tube mask to a sample; see `tube_token_mask`.
+
+    The sample needs "video" (C, T, H, W), which the tubelets tile.
+    """
 
     _token_mask = staticmethod(tube_token_mask)
 
 
 class FrameMask(_GridMask):
-    """Adds a frame mask to a sample; see `frame_token_mask`."""
+    """Adds a frame mask to a sample; see `frame_token_mask`.
+
+    The sample needs "video" (C, T, H, W), which the tubelets tile.
+    """
 
     _token_mask = staticmethod(frame_token_mask)
 
 
 class RandomTubeletMask(_GridMask):
-    """Adds a random mask to a sample; see `random_tubelet_mask`."""
+    """Adds a random mask to a sample; see `random_tubelet_mask`.
+
+    The sample needs "video" (C, T, H, W), which the tubelets tile.
+    """
 
     _token_mask = staticmethod(random_tubelet_mask)
 

@@ -1,22 +1,30 @@
 """Motion-guided masks: what is visible stays visible where it moves to.
 
-- [0]: MGMAE, 2023, https://arxiv.org/abs/2308.10794
+- [0]: MGMAE, 2023, https://arxiv.org/abs/2308.10794, and what its authors released:
+  `engine_for_mgmae.py` and `dataset/masking_generator.py`,
+  https://github.com/MCG-NJU/MGMAE
 
-The idea is that of [0]: a mask is drawn in one base frame and carried to the others by
-the backward motion between frames, so that a visible token follows its content, and
-nothing leaks from where a tube would stay behind. What departs from the paper:
+As in [0], a map with a Gaussian on every patch that is drawn visible starts in the
+middle of the clip and is carried outwards, from neighbour to neighbour, by the backward
+motion; what comes from outside the frame has the value that the base has there; and in
+every tubelet the tokens with most of it are visible. So a visible token follows its
+content, and nothing leaks from where a tube would stay behind. This is after MGMAE, not
+MGMAE; what departs:
 
-- No optical flow network. The motion of each patch is the shift, in steps of a quarter
-  patch and up to a whole patch, at which the difference of two frames is least (block
-  matching). It is one shift per patch, not one per pixel, and nothing that moves more
-  than a patch from tubelet to tubelet is followed.
+- No optical flow network ([0] runs RAFT). The motion of each patch is the shift, in
+  steps of a quarter patch and up to a whole patch, at which the difference of two
+  frames is least (block matching). It is one shift per patch, not one per pixel, the
+  map is one value per quarter patch, not per pixel, and nothing that moves more than a
+  patch from tubelet to tubelet is followed.
 - A shift must lower the mean difference by one of 255 grey levels per step of its
   length, so that noise does not move what stands still.
-- The base is the tubelet in the middle of the clip, and its map is the plain mask.
-  Where less visible content arrives in a tubelet than it must keep, random tokens fill
-  up.
-- As many tokens are visible in every tubelet, before the few of the whole clip that are
-  too many are dropped at random, as in the released MARLIN's tube masks.
+- Only the first frame of each tubelet is looked at, where [0] follows the motion
+  through all frames and adds up the map of those of a tubelet.
+- Before the base, the motion is taken from each tubelet to the next, as after it in
+  mirror image. The released code takes it the other way round there.
+- The counts are MARLIN's: as many tokens in every tubelet, rounded up, of which the few
+  too many of the whole clip are dropped at random, as in its tube masks. [0] rounds
+  down in every tubelet.
 """
 
 from __future__ import annotations
@@ -82,11 +90,12 @@ def motion_token_mask(
 
     every = torch.ones(batch, patches, dtype=torch.bool, device=grey.device)
     base = select_tokens(every, count, generator)
-    shares = _carry(base, grey)
-    # Less than any difference of shares: it only orders what is equal.
-    noise = draw_uniform(tuple(shares.shape), grey.device, generator) * 0.5 / _STEPS**2
-    best = (shares + noise).topk(count, dim=-1).indices
-    candidates = torch.zeros_like(shares, dtype=torch.bool).scatter_(-1, best, True)
+    values = _carry(_base_map(base, height, width), grey)
+    # It decides between equals, in all tubelets alike, and is less than what a token
+    # in the base is above its neighbours.
+    noise = draw_uniform((batch, 1, patches), grey.device, generator) * 1e-4
+    best = (values + noise).topk(count, dim=-1).indices
+    candidates = torch.zeros_like(values, dtype=torch.bool).scatter_(-1, best, True)
     visible = select_tokens(candidates.flatten(1), num_keep, generator)
     return split_tokens(visible, num_keep, num_prefix_tokens)
 
@@ -153,32 +162,55 @@ def _match(target: Tensor, source: Tensor) -> Tensor:
     return shifts[costs.argmin(dim=1)]
 
 
-def _carry(base: Tensor, grey: Tensor) -> Tensor:
-    """Carries the mask of the middle tubelet to all others.
+def _base_map(base: Tensor, height: int, width: int) -> Tensor:
+    """Returns how near each cell is to a visible patch: the highest of their Gaussians.
 
     Args:
         base: Boolean tensor with shape (B, n), True where visible.
+        height: Number of cells in a column.
+        width: Number of cells in a row.
+
+    Returns:
+        float32 tensor (B, height, width) in [0, 1]: exp(-d * d), d being the distance
+        to the middle of the nearest visible patch in patches.
+    """
+    patches = base.view(len(base), height // _STEPS, width // _STEPS)
+    down, across = (_fall_off(side, base.device) for side in patches.shape[1:])
+    in_row = (patches.unsqueeze(-1) * across).amax(dim=2)
+    return (in_row.unsqueeze(2) * down.unsqueeze(-1)).amax(dim=1)
+
+
+def _fall_off(patches: int, device: torch.device) -> Tensor:
+    """Returns float32 (n, 4n): a Gaussian around each of n patches along one side."""
+    cell = (torch.arange(patches * _STEPS, device=device) + 0.5) / _STEPS
+    middle = torch.arange(patches, device=device) + 0.5
+    return torch.exp(-(cell - middle[:, None]).square())
+
+
+def _carry(start: Tensor, grey: Tensor) -> Tensor:
+    """Carries the map of the middle tubelet to all others.
+
+    Args:
+        start: float32 tensor with shape (B, 4h, 4w) in [0, 1].
         grey: Grey cells with shape (B, t, 4h, 4w).
 
     Returns:
-        float32 tensor (B, t, n) in [0, 1]: the share of each token's area whose content
-        is visible in the base.
+        float32 tensor (B, t, h * w) in [0, 1]: the mean of the map over each token.
     """
     batch, tubelets, height, width = grey.shape
     rows = torch.arange(height, device=grey.device).view(1, -1, 1)
     columns = torch.arange(width, device=grey.device).view(1, 1, -1)
-    start = base.view(batch, 1, height // _STEPS, width // _STEPS).float()
-    start = F.interpolate(start, scale_factor=_STEPS, mode="nearest").squeeze(1)
     middle = tubelets // 2
     maps = {middle: start}
     for index in [*range(middle + 1, tubelets), *range(middle - 1, -1, -1)]:
         nearer = index - 1 if index > middle else index + 1
         shift = _match(grey[:, index], grey[:, nearer])
         shift = shift.repeat_interleave(_STEPS, 1).repeat_interleave(_STEPS, 2)
-        row = (rows + shift[..., 0]).clamp(0, height - 1)
-        column = (columns + shift[..., 1]).clamp(0, width - 1)
-        place = (row * width + column).flatten(1)
-        carried = maps[nearer].flatten(1).gather(1, place)
-        maps[index] = carried.view(batch, height, width)
+        row, column = rows + shift[..., 0], columns + shift[..., 1]
+        inside_row, inside_column = row.clamp(0, height - 1), column.clamp(0, width - 1)
+        inside = row.eq(inside_row) & column.eq(inside_column)
+        place = (inside_row * width + inside_column).flatten(1)
+        carried = maps[nearer].flatten(1).gather(1, place).view(batch, height, width)
+        maps[index] = torch.where(inside, carried, start)
     stacked = torch.stack([maps[index] for index in range(tubelets)], dim=1)
     return F.avg_pool2d(stacked, _STEPS).flatten(2)

@@ -1,13 +1,17 @@
 """Running cell masking of the decoder: only a part of the masked tokens is decoded.
 
-- [0]: VideoMAE V2, 2023, https://arxiv.org/abs/2303.16727 (dual masking)
+- [0]: VideoMAE V2, 2023, https://arxiv.org/abs/2303.16727 (dual masking), and what its
+  authors released: `dataset/masking_generator.py` and `engine_for_pretraining.py`,
+  https://github.com/OpenGVLab/VideoMAEv2
 - [1]: MAR, 2022, https://arxiv.org/abs/2207.11660 (cell running masking)
 
-In [0] the decoder gets a fixed pattern of all tokens, and what the encoder saw does not
-count in the loss, so the number of tokens that do count differs from clip to clip.
-Here the pattern chooses among the masked tokens alone, and as many are chosen in every
-clip: where the pattern holds too many, random ones are left out, where it holds too
-few, random ones of the next place of the cells are added.
+The pattern and its way through the cell are those released with [0]; in [1] it goes the
+other way and begins in each cell by itself. What departs: in [0] the decoder gets every
+token of the pattern, and those that the encoder saw do not count in the loss, so that
+how many count may differ from clip to clip. Here the pattern chooses among the masked
+tokens alone, and as many are chosen in every clip: where the pattern holds too many,
+random ones are left out; where it holds too few, random ones are added of the place
+whose turn is next.
 """
 
 from __future__ import annotations
@@ -22,9 +26,8 @@ from lightly_marlin.transforms.token_selection import draw_uniform
 
 __all__ = ["running_cell_decoder_mask"]
 
-# Places of a 2x2 cell in the order in which the pattern runs through them: a circle.
-_CIRCLE = ((0, 1), (3, 2))
 _PLACES = 4
+"""Places of a cell of 2x2 tokens, numbered line by line."""
 
 
 def running_cell_decoder_mask(
@@ -37,9 +40,10 @@ def running_cell_decoder_mask(
 ) -> Tensor:
     """Chooses the masked tokens to decode, so that every place has its turn in time.
 
-    Cells of 2x2 tokens tile each tubelet. At a ratio of 0.5, two neighbouring places of
-    each cell are decoded, and from tubelet to tubelet the pair moves on by one place,
-    round the cell; where it begins is drawn once per clip.
+    Cells of 2x2 tokens tile each tubelet. At a ratio of 0.5, two places of each cell
+    are decoded that follow each other line by line, the first after the last, and from
+    tubelet to tubelet both move back by one place: the lower row, a diagonal, the upper
+    row, the other diagonal. Where it begins is drawn once per clip.
 
     The result takes the place of `idx_mask` in `Marlin(videos, idx_keep, idx_mask)` and
     in `MarlinReconstructionLoss`.
@@ -90,12 +94,14 @@ def _turns(
     device: torch.device,
     generator: Generator | None,
 ) -> Tensor:
-    """Returns int64 (B, N) in [0, 4): how many tubelets until a token's turn begins."""
+    """Returns int64 (B, N) in [0, 4): how many places before its turn a token is.
+
+    One less from tubelet to tubelet; after 0 follows 3.
+    """
     tubelets, height, width = grid
-    circle = torch.tensor(_CIRCLE, device=device)
     rows = torch.arange(height, device=device) % 2
     columns = torch.arange(width, device=device) % 2
-    place = circle[rows[:, None], columns[None, :]].flatten()
+    place = (2 * rows[:, None] + columns[None, :]).flatten()
     start = (draw_uniform((batch, 1, 1), device, generator) * _PLACES).long()
     tubelet = torch.arange(tubelets, device=device).view(1, -1, 1)
-    return ((place - start - tubelet) % _PLACES).flatten(1)
+    return ((start - tubelet - place) % _PLACES).flatten(1)

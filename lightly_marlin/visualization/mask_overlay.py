@@ -8,7 +8,17 @@ from torch import Tensor
 from lightly_marlin.regions import CELL_SIZE, NUM_LABELS, Label
 from lightly_marlin.transforms import indices_to_mask
 
-__all__ = ["REGION_COLORS", "cell_colors", "front_labels", "mask_overlay"]
+__all__ = [
+    "REGION_COLORS",
+    "cell_colors",
+    "front_labels",
+    "hatch",
+    "hatch_undecoded",
+    "mask_overlay",
+]
+
+_HATCH_COLORS = ((0.05, 0.05, 0.05), (0.55, 0.55, 0.55))
+_HATCH_WIDTH = 4
 
 REGION_COLORS: dict[Label, tuple[float, float, float]] = {
     Label.BACKGROUND: (0.35, 0.35, 0.38),
@@ -67,12 +77,7 @@ def mask_overlay(
         float32 tensor (B, 3, T, H, W) in [0, 1].
     """
     clips = videos.float() / 255 if videos.dtype == torch.uint8 else videos.float()
-    batch, _, frames, height, width = clips.shape
-    grid = (frames // tubelet_size, height // patch_size, width // patch_size)
-    masked = indices_to_mask(idx_mask, grid[0] * grid[1] * grid[2])
-    masked = masked.view(batch, 1, *grid)
-    for dim, side in ((2, tubelet_size), (3, patch_size), (4, patch_size)):
-        masked = masked.repeat_interleave(side, dim)
+    masked = _masked_pixels(idx_mask, clips, tubelet_size, patch_size)
     if cells is None:
         background = torch.tensor(REGION_COLORS[Label.BACKGROUND], device=clips.device)
         paint = background.view(1, 3, 1, 1, 1).expand_as(clips)
@@ -80,6 +85,55 @@ def mask_overlay(
         paint = cell_colors(cells).to(clips.device)
     painted = clips * (1 - strength) + paint * strength
     return torch.where(masked, painted, clips)
+
+
+def hatch_undecoded(
+    painted: Tensor,
+    idx_mask: Tensor,
+    idx_decode: Tensor,
+    *,
+    tubelet_size: int = 2,
+    patch_size: int = 16,
+    strength: float = 0.9,
+) -> Tensor:
+    """Hatches the masked tokens that the decoder does not reconstruct.
+
+    Args:
+        painted: Clips of `mask_overlay`, floating point (B, 3, T, H, W) in [0, 1].
+        idx_mask: int64 indices of the masked tokens, (B, n_mask).
+        idx_decode: int64 indices of those that are decoded, (B, n_decode).
+        tubelet_size: Frames per tubelet.
+        patch_size: Side of a patch in pixels.
+        strength: Opacity of the stripes in [0, 1].
+
+    Returns:
+        float32 tensor (B, 3, T, H, W) in [0, 1].
+    """
+    masked, decoded = (
+        _masked_pixels(idx, painted, tubelet_size, patch_size)
+        for idx in (idx_mask, idx_decode)
+    )
+    stripes = hatch(*painted.shape[-2:]).to(painted.device).permute(2, 0, 1)
+    hatched = painted * (1 - strength) + stripes.unsqueeze(1) * strength
+    return torch.where(masked & ~decoded, hatched, painted)
+
+
+def _masked_pixels(
+    idx: Tensor, clips: Tensor, tubelet_size: int, patch_size: int
+) -> Tensor:
+    """Returns a boolean tensor (B, 1, T, H, W), True over the tokens `idx`."""
+    batch, _, frames, height, width = clips.shape
+    grid = (frames // tubelet_size, height // patch_size, width // patch_size)
+    masked = indices_to_mask(idx, grid[0] * grid[1] * grid[2]).view(batch, 1, *grid)
+    for dim, side in ((2, tubelet_size), (3, patch_size), (4, patch_size)):
+        masked = masked.repeat_interleave(side, dim)
+    return masked
+
+
+def hatch(height: int, width: int) -> Tensor:
+    """Returns diagonal stripes, float32 (height, width, 3), RGB in [0, 1]."""
+    diagonal = torch.arange(height)[:, None] + torch.arange(width)
+    return torch.tensor(_HATCH_COLORS)[diagonal // _HATCH_WIDTH % 2]
 
 
 def cell_colors(cells: Tensor) -> Tensor:

@@ -27,13 +27,29 @@ def test_draws_every_strategy(run, tmp_path):
     """
     assert run() == 0
     sheet = pixels(tmp_path / "masks" / "masks.png")
-    assert sheet.shape == (8 * 176, 6 * 162, 3)
-    rows = sheet.reshape(8, 176, -1, 3)[:, 16:]
+    assert sheet.shape[1:] == (8 * 162, 3)
+    rows = sheet[: 8 * 176].reshape(8, 176, -1, 3)[:, 16:]
     for first in range(8):
         for second in range(first):
             assert np.abs(rows[first] - rows[second]).mean() > 0.1
     with Image.open(tmp_path / "masks" / "masks.gif") as animation:
         assert animation.n_frames > 4
+
+
+def test_covered_regions_are_named(load_recipe, tiny_store):
+    """CRFR-P hides one of them; what is not all hidden is not named."""
+    module = load_recipe("visualize_masks")
+    clip = module.choose_clip(str(tiny_store), None)
+    every = module.covered_regions(clip, torch.arange(1568))
+    assert {"eyes", "nose", "mouth", "face boundary"} <= set(every)
+    assert module.covered_regions(clip, torch.arange(0)) == []
+    drawn = set()
+    for seed in range(12):
+        crfrp = module.draw_masks(clip, 0.5, seed)["crfrp"]
+        named = module.covered_regions(clip, crfrp)
+        assert named
+        drawn |= set(named)
+    assert len(drawn) > 2
 
 
 def test_options_reach_the_masks(load_recipe, tiny_store):

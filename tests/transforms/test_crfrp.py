@@ -10,8 +10,19 @@ from hypothesis import strategies as st
 from lightly_marlin.regions import RegionCells
 from lightly_marlin.transforms import crfrp_token_mask, random_tubelet_mask
 
-COVERED = [{2, 3}, {4, 5}, {6}, {7, 8, 9}, {10}]
-ORDER = [*COVERED, {1}, {0}, {-1}]
+
+def part(*labels):
+    """Whether a token, a set of labels, holds one of these."""
+    return lambda token: bool(token & set(labels))
+
+
+def boundary(token):
+    """The face boundary: skin beside hair or background."""
+    return 1 in token and bool(token & {0, 10})
+
+
+COVERED = [part(2, 3), part(4, 5), part(6), part(7, 8, 9), boundary, part(10)]
+ORDER = [*COVERED, part(1), part(0), part(-1)]
 
 
 def token_labels(clip, patch=16, tubelet=2):
@@ -27,7 +38,12 @@ def token_labels(clip, patch=16, tubelet=2):
 
 
 def present_regions(tokens):
-    return [region for region in COVERED if any(region & token for token in tokens)]
+    return [region for region in COVERED if any(region(token) for token in tokens)]
+
+
+def nowhere(_):
+    """The region that is covered where no facial region occurs."""
+    return False
 
 
 def transcribed_probabilities(clip, mask_ratio):
@@ -35,9 +51,9 @@ def transcribed_probabilities(clip, mask_ratio):
     tokens = token_labels(clip)
     kept = int(len(tokens) * (1 - mask_ratio))
     probabilities = torch.zeros(len(tokens), dtype=torch.float64)
-    regions = present_regions(tokens) or [set()]
+    regions = present_regions(tokens) or [nowhere]
     for region in regions:
-        covered = [bool(region & token) for token in tokens]
+        covered = [region(token) for token in tokens]
         free = covered.count(False)
         for index, hidden in enumerate(covered):
             if not hidden:
@@ -51,15 +67,15 @@ def transcribed_probabilities(clip, mask_ratio):
 def assert_a_draw_obeys(tokens, visible, kept):
     """Some region is covered, and every other keeps its share in every tubelet."""
     per_tubelet = 16
-    for region in present_regions(tokens) or [set()]:
-        covered = {i for i, token in enumerate(tokens) if region & token}
+    for region in present_regions(tokens) or [nowhere]:
+        covered = {i for i, token in enumerate(tokens) if region(token)}
         if covered & visible:
             continue
         share = kept / (len(tokens) - len(covered))
         strata = {}
         for index, token in enumerate(tokens):
             if index not in covered:
-                first = next(n for n, group in enumerate(ORDER) if group & token)
+                first = next(n for n, group in enumerate(ORDER) if group(token))
                 strata.setdefault((index // per_tubelet, first), set()).add(index)
         counts = [(len(s & visible), share * len(s)) for s in strata.values()]
         if all(math.floor(e - 1e-9) <= n <= math.ceil(e + 1e-9) for n, e in counts):
@@ -129,6 +145,16 @@ def test_crfrp_token_mask__a_random_mask_does_not_obey():
             continue
         obeying += 1
     assert obeying < 10
+
+
+def test_crfrp_token_mask__face_boundary():
+    """Skin on background has but this region: where both meet, all is masked."""
+    labels = torch.zeros(50, 2, 96, 96, dtype=torch.int64)
+    labels[:, :, 24:72, 16:80] = 1
+    kept, _ = crfrp_token_mask(labels, 0.7)
+    boundary_rows = {6 * row + column for row in (1, 4) for column in (1, 2, 3, 4)}
+    assert not boundary_rows & set(kept.flatten().tolist())
+    assert set(range(36)) == boundary_rows | set(kept.flatten().tolist())
 
 
 def test_crfrp_token_mask__covered_region_larger_than_the_ratio():

@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 import torch
 
@@ -62,6 +64,22 @@ def test_grid_transforms__counts(transform):
     result = transform(0.75, generator=torch.Generator().manual_seed(0))(sample())
     assert result["idx_keep"].shape == (8,)
     assert result["idx_mask"].shape == (24,)
+
+
+@pytest.mark.parametrize(
+    "transform", [Fasking, Crfrp, MotionMask, TubeMask, FrameMask, RandomTubeletMask]
+)
+def test_mask_transforms__pickled_for_a_worker(transform):
+    """With all options, which no strategy may leave out."""
+    original = transform(0.6, patch_size=32, tubelet_size=4, num_prefix_tokens=2)
+    masks = []
+    for candidate in (original, pickle.loads(pickle.dumps(original))):
+        torch.manual_seed(0)
+        masks.append(candidate(sample(side=128)))
+    for name, shape in (("idx_keep", (2 + 6,)), ("idx_mask", (10,))):
+        assert masks[0][name].shape == shape
+        assert torch.equal(masks[0][name], masks[1][name])
+    assert masks[0]["idx_keep"][:2].tolist() == [0, 1]
 
 
 def test_transforms__errors():

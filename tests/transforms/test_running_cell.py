@@ -16,16 +16,16 @@ from lightly_marlin.transforms import (
 )
 
 GRID = (8, 4, 4)
-CIRCLE = [(0, 0), (0, 1), (1, 1), (1, 0)]
+PLACES = [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
 def pattern(grid, start, width):
-    """The tokens whose turn it is, by walking round every cell."""
+    """The tokens whose turn it is: places go back through the lines of a cell."""
     tubelets, height, width_of_grid = grid
     turn = set()
     for tubelet in range(tubelets):
         for step in range(width):
-            y, x = CIRCLE[(start + tubelet + step) % 4]
+            y, x = PLACES[(start - tubelet - step) % 4]
             turn |= {
                 (tubelet * height + row) * width_of_grid + column
                 for row in range(y, height, 2)
@@ -46,6 +46,20 @@ def test_running_cell__pattern_of_a_wholly_masked_clip(ratio, width):
     rows = [set(row.tolist()) for row in chosen]
     assert all(row in patterns for row in rows)
     assert all(expected in rows for expected in patterns)
+
+
+def test_running_cell__half_of_a_cell_over_time():
+    """Rows and diagonals of a cell take turns, as VideoMAE V2 has them."""
+    grid = (4, 2, 2)
+    sequence = ["..##", ".##.", "##..", "#..#"]
+    orders = [sequence[start:] + sequence[:start] for start in range(4)]
+    seen = set()
+    for chosen in running_cell_decoder_mask(all_masked(64, grid), grid, 0.5):
+        tokens = set(chosen.tolist())
+        cells = ["".join(".#"[4 * t + i in tokens] for i in range(4)) for t in range(4)]
+        assert cells in orders
+        seen.add(cells[0])
+    assert seen == set(sequence)
 
 
 def test_running_cell__every_place_has_its_turn():

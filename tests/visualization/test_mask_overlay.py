@@ -1,7 +1,11 @@
 import torch
 
 from lightly_marlin.regions import Label, RegionCells
-from lightly_marlin.visualization.mask_overlay import REGION_COLORS, mask_overlay
+from lightly_marlin.visualization.mask_overlay import (
+    REGION_COLORS,
+    hatch_undecoded,
+    mask_overlay,
+)
 
 
 def test_mask_overlay__paints_only_masked_tokens_in_region_colours():
@@ -21,3 +25,16 @@ def test_mask_overlay__without_regions():
     painted = mask_overlay(videos, torch.tensor([[3]]))
     assert painted[..., :16, :].eq(1).all()
     assert painted[..., 16:, 16:].lt(1).all()
+
+
+def test_hatch_undecoded__only_what_is_masked_and_not_decoded():
+    painted = torch.full((2, 3, 2, 32, 32), 0.3)
+    idx_mask, idx_decode = (
+        torch.tensor([[0, 1, 2], [1, 2, 3]]),
+        torch.tensor([[1], [2]]),
+    )
+    hatched = hatch_undecoded(painted, idx_mask, idx_decode, strength=1.0)
+    changed = hatched.ne(painted).all(dim=(1, 2))
+    tokens = changed.unfold(1, 16, 16).unfold(2, 16, 16).flatten(3).float().mean(-1)
+    expected = torch.tensor([[[1.0, 0], [1, 0]], [[0, 1], [0, 1]]])
+    assert torch.equal(tokens, expected)
