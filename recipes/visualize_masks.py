@@ -5,7 +5,8 @@
 
 Writes OUT/masks.png, a row of frames per strategy, and OUT/masks.gif. Masked tokens are
 painted in the colours of the regions under them, so what a strategy hides first can be
-seen. "decoded half" shows, of Fasking's mask, the half that running cells decode.
+seen. "decoded half" shows, of Fasking's mask, the half that running cells decode. The
+GIF plays more slowly than the video: 8 frames in a second.
 """
 
 from __future__ import annotations
@@ -13,14 +14,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from lightly_marlin.data import FaceClip, FaceClips, open_store
-from lightly_marlin.training import MASKS, BatchMasking
+from lightly_marlin.training.every_mask import draw_every_mask
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
@@ -29,8 +28,7 @@ from lightly_marlin.visualization import mask_animation, mask_sheet, write_gif
 
 NUM_FRAMES = 16
 FRAMES_PER_SECOND = 8.0
-PATCH_SIZE = 16
-TUBELET_SIZE = 2
+SIZES = {"patch_size": 16, "tubelet_size": 2}
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -63,37 +61,19 @@ def choose_clip(store: str | None, track: str | None) -> FaceClip:
     return clips[clips.track_ids.index(track)]
 
 
-def draw_masks(clip: FaceClip, mask_ratio: float, seed: int) -> dict[str, Tensor]:
-    """Returns idx_mask (n_mask,) of each strategy, by its caption."""
-    _, frames, height, width = clip["video"].shape
-    masking = partial(
-        BatchMasking,
-        mask_ratio=mask_ratio,
-        grid=(frames // TUBELET_SIZE, height // PATCH_SIZE, width // PATCH_SIZE),
-        patch_size=PATCH_SIZE,
-        tubelet_size=TUBELET_SIZE,
-        seed=seed,
-    )
-    strategies = {name: masking(name) for name in MASKS}
-    strategies["fasking, decoded half"] = masking("fasking", decode_ratio=0.5)
-    return {
-        caption: strategy(*_batch(clip))[1][0]
-        for caption, strategy in strategies.items()
-    }
-
-
-def _batch(clip: FaceClip) -> tuple[Tensor, int, int, Tensor]:
-    """Returns cells, step, rank and videos, as `BatchMasking` takes them."""
-    return clip["regions"].unsqueeze(0), 0, 0, clip["video"].unsqueeze(0)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draws as the command line says; returns the exit status."""
     options = parse_arguments(arguments)
     torch.manual_seed(options.seed)
     clip = choose_clip(options.store, options.track)
     try:
-        masks = draw_masks(clip, options.mask_ratio, options.seed)
+        masks = draw_every_mask(
+            clip["video"],
+            clip["regions"],
+            options.mask_ratio,
+            seed=options.seed,
+            **SIZES,
+        )
     except ValueError as error:
         raise UsageError(str(error)) from error
     try:
@@ -103,11 +83,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"The folder {options.out} cannot be written: {error.strerror}. Choose "
             "another with --out."
         ) from error
-    sizes = {"patch_size": PATCH_SIZE, "tubelet_size": TUBELET_SIZE}
-    sheet = mask_sheet(clip["video"], masks, clip["regions"], **sizes)
+    sheet = mask_sheet(clip["video"], masks, clip["regions"], **SIZES)
     with atomic_write(options.out / "masks.png") as path:
         sheet.save(path)
-    pictures = mask_animation(clip["video"], masks, clip["regions"], **sizes)
+    pictures = mask_animation(clip["video"], masks, clip["regions"], **SIZES)
     with atomic_write(options.out / "masks.gif") as path:
         write_gif(path, pictures, seconds=len(pictures) / FRAMES_PER_SECOND)
     console.print(f"{clip['track_id']}: {options.out}/masks.png and masks.gif")

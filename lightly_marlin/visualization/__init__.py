@@ -21,6 +21,12 @@ from lightly_marlin.visualization.feature_overlay import feature_overlay
 from lightly_marlin.visualization.histogram_sheet import histogram_sheet
 from lightly_marlin.visualization.mask_gallery import mask_animation, mask_sheet
 from lightly_marlin.visualization.mask_overlay import mask_overlay
+from lightly_marlin.visualization.panels import (
+    PanelText,
+    animation,
+    moment_captions,
+    picture_sheet,
+)
 from lightly_marlin.visualization.reconstruction import reconstruction_sheet
 from lightly_marlin.visualization.region_paint import paint_cells, paint_labels
 
@@ -30,8 +36,10 @@ __all__ = [
     "ExampleRow",
     "FaceCrop",
     "FaceMark",
+    "PanelText",
     "SheetFrame",
     "SheetTrack",
+    "animation",
     "embedding_sheet",
     "example_sheet",
     "face_sheet",
@@ -40,8 +48,10 @@ __all__ = [
     "mask_animation",
     "mask_overlay",
     "mask_sheet",
+    "moment_captions",
     "paint_cells",
     "paint_labels",
+    "picture_sheet",
     "reconstruction_sheet",
     "write_gif",
 ]

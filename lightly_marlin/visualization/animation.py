@@ -12,7 +12,8 @@ from lightly_marlin.visualization.drawing import stack
 __all__ = ["write_gif"]
 
 _PALETTE_FROM = 4
-_PAUSES = (60, 500)
+# Players slow down below two hundredths of a second.
+_PAUSES = (20, 500)
 
 
 def write_gif(
@@ -23,7 +24,7 @@ def write_gif(
     Args:
         path: The file to write.
         pictures: RGB images of one size, at least one.
-        seconds: How long one round takes; each picture stands for 60 to 500 ms, though.
+        seconds: How long one round takes; each picture stands for 20 to 500 ms, though.
     """
     # One palette for all, or colours would flicker; an octree keeps rare colours, such
     # as that of eyes; dithering would shimmer and double the size of the file.
@@ -33,11 +34,14 @@ def write_gif(
         picture.quantize(palette=palette, dither=Image.Dither.NONE)
         for picture in pictures
     ]
-    pause = round(1000 * seconds / len(pictures))
+    pause = 1000 * seconds / len(pictures)
+    pause = min(max(pause, _PAUSES[0]), _PAUSES[1])
+    # GIF counts in hundredths of a second: the ends of pauses are rounded, not each.
+    ends = [round(pause * number / 10) * 10 for number in range(len(pictures) + 1)]
     colored[0].save(
         path,
         save_all=True,
         append_images=colored[1:],
-        duration=min(max(pause, _PAUSES[0]), _PAUSES[1]),
+        duration=[stop - start for start, stop in zip(ends, ends[1:], strict=False)],
         loop=0,
     )

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from lightly_marlin.regions import Label
 from lightly_marlin.visualization.drawing import (
     INK,
     PALE,
@@ -22,7 +21,7 @@ from lightly_marlin.visualization.drawing import (
     stack,
     text_width,
 )
-from lightly_marlin.visualization.mask_overlay import REGION_COLORS
+from lightly_marlin.visualization.legend import region_legend
 from lightly_marlin.visualization.region_paint import paint_cells, paint_labels
 
 __all__ = ["FaceCrop", "FaceMark", "SheetFrame", "SheetTrack", "face_sheet"]
@@ -46,16 +45,6 @@ _PARTS = (
     (42, 48, True),
     (48, 60, True),
     (60, 68, True),
-)
-
-_LEGEND = (
-    ("skin", Label.SKIN),
-    ("brows", Label.LEFT_EYEBROW),
-    ("eyes", Label.LEFT_EYE),
-    ("nose", Label.NOSE),
-    ("lips", Label.UPPER_LIP),
-    ("inner mouth", Label.INNER_MOUTH),
-    ("hair", Label.HAIR),
 )
 
 
@@ -284,14 +273,5 @@ def _row(
 
 
 def _legend(width: int) -> Image.Image:
-    """Draws which colour is which region."""
-    picture = Image.new("RGB", (width, 34), PAPER)
-    draw = ImageDraw.Draw(picture)
-    draw.line((0, 0, width, 0), fill=PALE, width=1)
-    left = 0
-    for name, label in _LEGEND:
-        color = tuple(round(255 * value) for value in REGION_COLORS[label])
-        draw.rounded_rectangle((left, 14, left + 14, 28), 3, fill=color)
-        draw_text(draw, (left + 21, 21), name, 13, SOFT, "lm")
-        left += 21 + text_width(name, 13) + 20
-    return picture
+    """Draws which colour is which region, below a line."""
+    return stack([Image.new("RGB", (width, 1), PALE), region_legend(width)], gap=9)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor
 
+from lightly_marlin.visualization.legend import region_legend
 from lightly_marlin.visualization.mask_overlay import mask_overlay
+from lightly_marlin.visualization.panels import PanelText, animation, picture_sheet
 
 __all__ = ["mask_animation", "mask_sheet"]
-
-_CAPTION_HEIGHT = 16
-_GAP = 2
 
 
 def mask_sheet(
@@ -25,6 +25,7 @@ def mask_sheet(
     side: int = 160,
     tubelet_size: int = 2,
     patch_size: int = 16,
+    text: PanelText | None = None,
 ) -> Image.Image:
     """Draws a row of frames for every strategy.
 
@@ -37,6 +38,7 @@ def mask_sheet(
         side: Width and height of a frame in the picture, in pixels.
         tubelet_size: Frames per tubelet.
         patch_size: Side of a patch in pixels.
+        text: Title and moments; with cells, their legend stands below.
 
     Returns:
         RGB image; the first row is the clip without a mask.
@@ -47,18 +49,10 @@ def mask_sheet(
     for name, value in (("num_frames", num_frames), ("side", side)):
         if value < 1:
             raise ValueError(f"Invalid {name} {value}: must be at least 1.")
-    rows = _paint(video, masks, cells, tubelet_size, patch_size)
+    panels = _paint(video, masks, cells, tubelet_size, patch_size)
     index = torch.linspace(0, video.shape[1] - 1, num_frames).round().long().tolist()
-    height = side + _CAPTION_HEIGHT
-    size = (num_frames * (side + _GAP), len(rows) * height)
-    sheet = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(sheet)
-    for number, (name, frames) in enumerate(rows.items()):
-        draw.text((2, number * height + 2), name, fill="black")
-        for column, frame in enumerate(index):
-            place = (column * (side + _GAP), number * height + _CAPTION_HEIGHT)
-            sheet.paste(_to_image(frames[:, frame], side), place)
-    return sheet
+    around = _with_legend(text, cells)
+    return picture_sheet(panels, index, side=side, text=around)
 
 
 def mask_animation(
@@ -66,10 +60,11 @@ def mask_animation(
     masks: Mapping[str, Tensor],
     cells: Tensor | None = None,
     *,
-    columns: int = 4,
+    columns: int = 5,
     side: int = 160,
     tubelet_size: int = 2,
     patch_size: int = 16,
+    text: PanelText | None = None,
 ) -> list[Image.Image]:
     """Draws all strategies into every frame of an animation.
 
@@ -81,6 +76,7 @@ def mask_animation(
         side: Width and height of a frame in the picture, in pixels.
         tubelet_size: Frames per tubelet.
         patch_size: Side of a patch in pixels.
+        text: As in `mask_sheet`.
 
     Returns:
         One RGB image per frame of the clip, the clip without a mask first.
@@ -92,20 +88,18 @@ def mask_animation(
         if value < 1:
             raise ValueError(f"Invalid {name} {value}: must be at least 1.")
     panels = _paint(video, masks, cells, tubelet_size, patch_size)
-    height = side + _CAPTION_HEIGHT
-    size = (columns * (side + _GAP), -(-len(panels) // columns) * height)
-    pictures = []
-    for frame in range(video.shape[1]):
-        picture = Image.new("RGB", size, "white")
-        draw = ImageDraw.Draw(picture)
-        for number, (name, frames) in enumerate(panels.items()):
-            row, column = divmod(number, columns)
-            left, top = column * (side + _GAP), row * height
-            draw.text((left + 2, top + 2), name, fill="black")
-            image = _to_image(frames[:, frame], side)
-            picture.paste(image, (left, top + _CAPTION_HEIGHT))
-        pictures.append(picture)
-    return pictures
+    around = _with_legend(text, cells)
+    return animation(panels, side=side, columns=columns, text=around)
+
+
+def _with_legend(text: PanelText | None, cells: Tensor | None) -> PanelText:
+    """Returns the text with the legend of the regions, if they are painted."""
+    text = PanelText() if text is None else text
+    return text if cells is None else replace(text, footer=_legend)
+
+
+def _legend(width: int) -> Sequence[Image.Image]:
+    return (region_legend(width, background="background"),)
 
 
 def _paint(
@@ -115,23 +109,16 @@ def _paint(
     tubelet_size: int,
     patch_size: int,
 ) -> dict[str, Tensor]:
-    """Returns float32 clips (3, T, H, W) in [0, 1] by caption, the original first."""
+    """Returns float32 clips (1, 3, T, H, W) in [0, 1] by caption, the original first."""
     original = video.float() / 255 if video.dtype == torch.uint8 else video.float()
     batch_cells = None if cells is None else cells.unsqueeze(0)
-    painted = {"original": original}
+    painted = {"original": original.unsqueeze(0)}
     for name, idx_mask in masks.items():
-        clips = mask_overlay(
+        painted[name] = mask_overlay(
             video.unsqueeze(0),
             idx_mask.unsqueeze(0),
             batch_cells,
             tubelet_size=tubelet_size,
             patch_size=patch_size,
         )
-        painted[name] = clips[0]
     return painted
-
-
-def _to_image(frame: Tensor, side: int) -> Image.Image:
-    pixels = frame.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0)
-    image = Image.fromarray(pixels.cpu().contiguous().numpy(), "RGB")
-    return image.resize((side, side), Image.Resampling.BILINEAR)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from lightly_marlin.regions import CELL_SIZE, NUM_LABELS, Label
 from lightly_marlin.transforms import indices_to_mask
 
-__all__ = ["REGION_COLORS", "cell_colors", "front_labels", "mask_overlay"]
+__all__ = [
+    "REGION_COLORS",
+    "cell_colors",
+    "front_labels",
+    "mask_overlay",
+    "masked_pixels",
+]
 
 REGION_COLORS: dict[Label, tuple[float, float, float]] = {
     Label.BACKGROUND: (0.35, 0.35, 0.38),
@@ -67,12 +75,9 @@ def mask_overlay(
         float32 tensor (B, 3, T, H, W) in [0, 1].
     """
     clips = videos.float() / 255 if videos.dtype == torch.uint8 else videos.float()
-    batch, _, frames, height, width = clips.shape
-    grid = (frames // tubelet_size, height // patch_size, width // patch_size)
-    masked = indices_to_mask(idx_mask, grid[0] * grid[1] * grid[2])
-    masked = masked.view(batch, 1, *grid)
-    for dim, side in ((2, tubelet_size), (3, patch_size), (4, patch_size)):
-        masked = masked.repeat_interleave(side, dim)
+    masked = masked_pixels(
+        idx_mask, clips.shape, tubelet_size=tubelet_size, patch_size=patch_size
+    )
     if cells is None:
         background = torch.tensor(REGION_COLORS[Label.BACKGROUND], device=clips.device)
         paint = background.view(1, 3, 1, 1, 1).expand_as(clips)
@@ -80,6 +85,33 @@ def mask_overlay(
         paint = cell_colors(cells).to(clips.device)
     painted = clips * (1 - strength) + paint * strength
     return torch.where(masked, painted, clips)
+
+
+def masked_pixels(
+    idx_mask: Tensor,
+    shape: Sequence[int],
+    *,
+    tubelet_size: int = 2,
+    patch_size: int = 16,
+) -> Tensor:
+    """Returns which pixels belong to masked tokens.
+
+    Args:
+        idx_mask: int64 indices of the masked tokens, (B, n_mask).
+        shape: That of the videos: (B, C, T, H, W).
+        tubelet_size: Frames per tubelet.
+        patch_size: Side of a patch in pixels.
+
+    Returns:
+        bool tensor (B, 1, T, H, W).
+    """
+    batch, _, frames, height, width = shape
+    grid = (frames // tubelet_size, height // patch_size, width // patch_size)
+    masked = indices_to_mask(idx_mask, grid[0] * grid[1] * grid[2])
+    masked = masked.view(batch, 1, *grid)
+    for dim, side in ((2, tubelet_size), (3, patch_size), (4, patch_size)):
+        masked = masked.repeat_interleave(side, dim)
+    return masked
 
 
 def cell_colors(cells: Tensor) -> Tensor:

@@ -130,7 +130,9 @@ def test_not_finite(value):
 
 
 def test_unknown_method():
-    with pytest.raises(ValueError, match=r"method \('umap'\). Supported values are tsn"):
+    with pytest.raises(
+        ValueError, match=r"method \('umap'\). Supported values are tsn"
+    ):
         embed_in_plane(torch.ones(1, 2), "umap")
 
 
