@@ -53,11 +53,9 @@ from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write, write_json
 from lightly_marlin.visualization import (
     PanelText,
-    animation,
     mask_sheet,
     moment_captions,
-    picture_sheet,
-    write_gif,
+    write_panels,
 )
 from lightly_marlin.visualization.reconstruction_panels import (
     reconstruction_footer,
@@ -101,9 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     panels = reconstruction_panels(clip.video, idx_mask, pred, clip.cells, **sizes)
     baseline = float(mean_color_loss(clip.video, idx_mask, **sizes))
+    share = f"{100 * options.mask_ratio:.3g} %"
     title = (
-        f"{options.video.name} · {options.mask}, {options.mask_ratio:.0%} masked · mean "
-        f"squared error {float(loss):.4f}, of the mean colour {baseline:.4f}"
+        f"{options.video.name} · {options.mask}, {share} masked · "
+        f"mean squared error {float(loss):.4f}, of the mean colour {baseline:.4f}"
     )
     moments = moment_captions(clip.frames, clip.fps)
     text = PanelText(title, moments, reconstruction_footer)
@@ -117,7 +116,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-        save_pictures(panels, text, clip, options.sample_rate, options.out)
+        index = torch.linspace(0, len(clip.frames) - 1, NUM_COLUMNS).round().long()
+        seconds = len(clip.frames) * options.sample_rate / clip.fps
+        name = "reconstruction"
+        write_panels(options.out, name, panels, index.tolist(), seconds, text)
         save_masks(clip, options, **sizes)
         write_json(options.out / "reconstruction.json", result)
     except OSError as error:
@@ -236,25 +238,14 @@ def choose_frames(
     return [min(int(start) + index * rate, last) for index in range(num_frames)]
 
 
-def save_pictures(
-    panels: dict[str, Tensor], text: PanelText, clip: FaceClip, rate: int, out: Path
-) -> None:
-    """Writes the panels as a sheet of frames, and in the clip's own speed."""
-    num_frames = len(clip.frames)
-    index = torch.linspace(0, num_frames - 1, NUM_COLUMNS).round().long().tolist()
-    with atomic_write(out / "reconstruction.png") as path:
-        picture_sheet(panels, index, text=text).save(path)
-    with atomic_write(out / "reconstruction.gif") as path:
-        write_gif(path, animation(panels, text=text), num_frames * rate / clip.fps)
-
-
 def save_masks(clip: FaceClip, options: argparse.Namespace, **sizes: int) -> None:
     """Writes the clip under the mask of every strategy as a sheet of frames."""
     video, cells = clip.video[0], clip.cells[0]
     masks = draw_every_mask(
         video, cells, options.mask_ratio, seed=options.seed, **sizes
     )
-    title = f"{options.video.name} · {options.mask_ratio:.0%} of the tokens masked"
+    share = f"{100 * options.mask_ratio:.3g} %"
+    title = f"{options.video.name} · painted: the {share} of the tokens that are masked"
     text = PanelText(title, moment_captions(clip.frames, clip.fps))
     with atomic_write(options.out / "masks.png") as path:
         mask_sheet(video, masks, cells, text=text, **sizes).save(path)

@@ -18,9 +18,14 @@ from lightly_marlin.visualization.face_sheet import (
     face_sheet,
 )
 from lightly_marlin.visualization.feature_overlay import feature_overlay
+from lightly_marlin.visualization.feature_panels import (
+    FeaturePanels,
+    feature_panels,
+)
 from lightly_marlin.visualization.histogram_sheet import histogram_sheet
 from lightly_marlin.visualization.mask_gallery import mask_animation, mask_sheet
 from lightly_marlin.visualization.mask_overlay import mask_overlay
+from lightly_marlin.visualization.panel_files import write_panels
 from lightly_marlin.visualization.panels import (
     PanelText,
     animation,
@@ -36,6 +41,7 @@ __all__ = [
     "ExampleRow",
     "FaceCrop",
     "FaceMark",
+    "FeaturePanels",
     "PanelText",
     "SheetFrame",
     "SheetTrack",
@@ -44,6 +50,7 @@ __all__ = [
     "example_sheet",
     "face_sheet",
     "feature_overlay",
+    "feature_panels",
     "histogram_sheet",
     "mask_animation",
     "mask_overlay",
@@ -54,4 +61,5 @@ __all__ = [
     "picture_sheet",
     "reconstruction_sheet",
     "write_gif",
+    "write_panels",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,6 +43,6 @@ def write_gif(
         path,
         save_all=True,
         append_images=colored[1:],
-        duration=[stop - start for start, stop in zip(ends, ends[1:], strict=False)],
+        duration=[stop - start for start, stop in itertools.pairwise(ends)],
         loop=0,
     )

@@ -7,7 +7,10 @@ from torch import Tensor
 
 from lightly_marlin.visualization.heat import heat_colors
 
-__all__ = ["feature_overlay"]
+__all__ = ["STRENGTH", "feature_overlay"]
+
+STRENGTH = 0.6
+"""Opacity of the paint."""
 
 _BORDER = 2
 _BORDER_COLOR = (0.35, 1.0, 0.55)
@@ -21,7 +24,7 @@ def feature_overlay(
     query: int | None = None,
     tubelet_size: int = 2,
     patch_size: int = 16,
-    strength: float = 0.6,
+    strength: float = STRENGTH,
 ) -> Tensor:
     """Paints a value per token over clips, from black to pale yellow.
 

@@ -109,7 +109,7 @@ def _paint(
     tubelet_size: int,
     patch_size: int,
 ) -> dict[str, Tensor]:
-    """Returns float32 clips (1, 3, T, H, W) in [0, 1] by caption, the original first."""
+    """Returns clips (1, 3, T, H, W) in [0, 1] by caption, the original first."""
     original = video.float() / 255 if video.dtype == torch.uint8 else video.float()
     batch_cells = None if cells is None else cells.unsqueeze(0)
     painted = {"original": original.unsqueeze(0)}

@@ -57,7 +57,7 @@ def moment_captions(frames: Sequence[int], fps: float) -> list[str]:
     for number, frame in enumerate(frames):
         repeated = number > 0 and frame == frames[number - 1]
         captions.append(
-            f"{frame} (repeated)"
+            f"frame {frame}, repeated"
             if repeated
             else f"frame {frame} · {frame / fps:.2f} s"
         )
