@@ -24,11 +24,15 @@ from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
-from lightly_marlin.visualization import mask_animation, mask_sheet, write_gif
+from lightly_marlin.visualization import (
+    PanelText,
+    mask_animation,
+    mask_sheet,
+    write_gif,
+)
 
 NUM_FRAMES = 16
 FRAMES_PER_SECOND = 8.0
-SIZES = {"patch_size": 16, "tubelet_size": 2}
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -68,11 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     clip = choose_clip(options.store, options.track)
     try:
         masks = draw_every_mask(
-            clip["video"],
-            clip["regions"],
-            options.mask_ratio,
-            seed=options.seed,
-            **SIZES,
+            clip["video"], clip["regions"], options.mask_ratio, seed=options.seed
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -83,10 +83,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"The folder {options.out} cannot be written: {error.strerror}. Choose "
             "another with --out."
         ) from error
-    sheet = mask_sheet(clip["video"], masks, clip["regions"], **SIZES)
+    share = f"{100 * options.mask_ratio:.3g} %"
+    text = PanelText(f"painted: the {share} of the tokens that are masked")
+    sheet = mask_sheet(clip["video"], masks, clip["regions"], text=text)
     with atomic_write(options.out / "masks.png") as path:
         sheet.save(path)
-    pictures = mask_animation(clip["video"], masks, clip["regions"], **SIZES)
+    pictures = mask_animation(clip["video"], masks, clip["regions"], text=text)
     with atomic_write(options.out / "masks.gif") as path:
         write_gif(path, pictures, seconds=len(pictures) / FRAMES_PER_SECOND)
     console.print(f"{clip['track_id']}: {options.out}/masks.png and masks.gif")

@@ -6,9 +6,10 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
-from lightly_marlin.visualization.drawing import stack
+from lightly_marlin.visualization.drawing import PAPER, stack
 
 __all__ = ["write_gif"]
 
@@ -30,7 +31,12 @@ def write_gif(
     # One palette for all, or colours would flicker; an octree keeps rare colours, such
     # as that of eyes; dithering would shimmer and double the size of the file.
     step = max(1, len(pictures) // _PALETTE_FROM)
-    palette = stack(pictures[::step]).quantize(256, Image.Quantize.FASTOCTREE)
+    palette = stack(pictures[::step]).quantize(255, Image.Quantize.FASTOCTREE)
+    # Its colours are means of many, but paper is to stay white. Pillow looks colours up
+    # in steps of 4, so those nearly white would be taken for it.
+    colors = np.array(palette.getpalette()).reshape(-1, 3)[:255]
+    colors[colors.min(axis=1) >= 252] = PAPER
+    palette.putpalette([*colors.ravel().tolist(), *PAPER])
     colored = [
         picture.quantize(palette=palette, dither=Image.Dither.NONE)
         for picture in pictures

@@ -32,7 +32,7 @@ _SECTION_GAP = 26
 _MARGIN = 32
 _CAPTION = 22
 _MAX_FRAME_HEIGHT = 440
-_PALE_FRAME = (245, 246, 248)
+_PALE_FRAME = (238, 240, 243)
 
 # Start, stop and closedness of the parts of the 68 landmarks.
 _PARTS = (
@@ -243,19 +243,25 @@ def _track(track: SheetTrack, width: int) -> Image.Image:
 def _crop_pictures(crop: FaceCrop | None) -> list[Image.Image]:
     """Returns the crop with landmarks, with regions, and with cells."""
     if crop is None:
-        return [Image.new("RGB", (_CROP, _CROP), _PALE_FRAME)] * 3
+        return [_empty("not in this frame"), _empty(""), _empty("")]
     points = crop.landmarks + 0.5
     lines = [(part, (255, 255, 255), 0.8) for part in _contours(points)]
     first = overlay_lines(
         Image.fromarray(crop.crop), lines, [(points, (255, 255, 255), 2.0)]
     )
     if crop.labels is None:
-        second = Image.new("RGB", (_CROP, _CROP), _PALE_FRAME)
-        draw = ImageDraw.Draw(second)
-        draw_text(draw, (_CROP / 2, _CROP / 2), "kept as cells only", 13, SOFT, "mm")
+        second = _empty("kept as cells only")
     else:
         second = Image.fromarray(paint_labels(crop.crop, crop.labels))
     return [first, second, Image.fromarray(paint_cells(crop.crop, crop.cells))]
+
+
+def _empty(text: str) -> Image.Image:
+    """Returns the place of a crop that there is not."""
+    picture = Image.new("RGB", (_CROP, _CROP), _PALE_FRAME)
+    place = (_CROP / 2, _CROP / 2)
+    draw_text(ImageDraw.Draw(picture), place, text, 13, SOFT, "mm")
+    return picture
 
 
 def _row(

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from lightly_marlin.visualization import mask_animation, mask_sheet
+from lightly_marlin.regions import Label
+from lightly_marlin.visualization import PanelText, mask_animation, mask_sheet
+from lightly_marlin.visualization.mask_overlay import REGION_COLORS
 
 
 def clip():
@@ -19,35 +21,47 @@ def white(picture):
 
 def test_mask_sheet__each_row_shows_its_mask():
     sheet = mask_sheet(clip(), MASKS, num_frames=2, side=32)
-    assert sheet.size == (2 * 34, 4 * 48)
-    frames = white(sheet)
-    rows = [frames[48 * n + 16 : 48 * n + 48] for n in range(4)]
-    first, second = slice(0, 32), slice(34, 66)
+    assert sheet.size == (2 * 36 - 4 + 16, 4 * 54 + 16)
+    frames = white(sheet)[8:, 8:]
+    rows = [frames[54 * n + 22 : 54 * n + 54] for n in range(4)]
+    first, second = slice(0, 32), slice(36, 68)
     assert rows[0].all()
     assert not rows[1][:, first].any()
     assert not rows[1][:, second].any()
-    # Token 0 is the upper left of the first tubelet; resizing keeps the size here.
+    # Token 0 is the upper left of the first tubelet; the size is its own here.
     assert not rows[2][:16, :16].any()
     assert rows[2][16:, first].all()
     assert rows[2][:, second].all()
     assert rows[3].all()
 
 
-def test_mask_sheet__regions_have_their_colours():
+def test_mask_sheet__regions_have_their_colours_and_a_legend():
     cells = torch.full((4, 4, 4), 1 << 6, dtype=torch.int32)
-    plain = mask_sheet(clip(), {"all": torch.arange(8)}, num_frames=1, side=32)
-    nose = mask_sheet(clip(), {"all": torch.arange(8)}, cells, num_frames=1, side=32)
-    colours = [np.asarray(sheet)[80, 16].tolist() for sheet in (plain, nose)]
+    masks = {"all": torch.arange(8)}
+    plain = mask_sheet(clip(), masks, num_frames=1, side=32)
+    nose = mask_sheet(clip(), masks, cells, num_frames=1, side=32)
+    colours = [np.asarray(sheet)[100, 20].tolist() for sheet in (plain, nose)]
     assert colours[1][1] > colours[1][0] + 50
     assert abs(colours[0][1] - colours[0][0]) < 5
+    hair = tuple(round(255 * value) for value in REGION_COLORS[Label.HAIR])
+    found = [{c for _, c in sheet.getcolors(2**16)} for sheet in (plain, nose)]
+    assert [hair in colors for colors in found] == [False, True]
 
 
 def test_mask_animation__a_picture_per_frame():
     pictures = mask_animation(clip(), MASKS, columns=3, side=32)
     assert len(pictures) == 4
-    assert pictures[0].size == (3 * 34, 2 * 48)
-    shown = [white(picture)[16:48, 68:84].mean() for picture in pictures]
+    assert pictures[0].size == (3 * 36 - 4 + 16, 2 * 54 + 16)
+    shown = [white(picture)[30:62, 80:96].mean() for picture in pictures]
     assert shown[0] == shown[1] < shown[2] == shown[3] == 1
+
+
+def test_text_stands_above():
+    text = PanelText("90 % masked", ["a", "b", "c", "d"])
+    plain, titled = (mask_sheet(clip(), MASKS, text=t) for t in (None, text))
+    assert titled.height > plain.height + 40
+    moving = mask_animation(clip(), MASKS, text=text)
+    assert moving[0].height > mask_animation(clip(), MASKS)[0].height
 
 
 @pytest.mark.parametrize("options", [{"side": 0}, {"num_frames": 0}])

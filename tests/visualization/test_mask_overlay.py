@@ -1,7 +1,11 @@
 import torch
 
 from lightly_marlin.regions import Label, RegionCells
-from lightly_marlin.visualization.mask_overlay import REGION_COLORS, mask_overlay
+from lightly_marlin.visualization.mask_overlay import (
+    REGION_COLORS,
+    mask_overlay,
+    masked_pixels,
+)
 
 
 def test_mask_overlay__paints_only_masked_tokens_in_region_colours():
@@ -21,3 +25,12 @@ def test_mask_overlay__without_regions():
     painted = mask_overlay(videos, torch.tensor([[3]]))
     assert painted[..., :16, :].eq(1).all()
     assert painted[..., 16:, 16:].lt(1).all()
+
+
+def test_masked_pixels__of_each_token():
+    for token in range(8):
+        masked = masked_pixels(torch.tensor([[token]]), (1, 3, 4, 32, 32))[0, 0]
+        time, row, column = token // 4, token // 2 % 2, token % 2
+        expected = torch.zeros(2, 2, 2, 16, 2, 16, dtype=torch.bool)
+        expected[time, :, row, :, column] = True
+        assert torch.equal(masked, expected.view(4, 32, 32))
