@@ -166,10 +166,11 @@ def _place_pictures(
     for _, index in sorted(turns)[:_MAX_TRIES]:
         centers = places[index] + around
         free = ((centers > edge) & (centers < _SIDE - edge)).all(axis=-1)
+        near = np.abs(places - places[index]).max(axis=-1) < _RINGS[-1] + half + _DOT
         others = np.array([*chosen.values()]).reshape(-1, 2)
         leading = places[index] + steps * (centers - places[index])
         for points, taken, distance in (
-            (centers, places, half + _DOT),
+            (centers, places[near], half + _DOT),
             (centers, others, 2 * half + 4),
             (centers, lines, half),
             *((step, others, half) for step in leading),

@@ -41,7 +41,7 @@ def test_heat_scale__is_the_paint(strength):
     expected = 255 * (strength * ramp.numpy() + (1 - strength) * 0.5)
     starts = [
         left
-        for left in range(0, 100)
+        for left in range(100)
         if np.abs(row[left : left + 160] - expected).max() < 1
     ]
     assert len(starts) == 1
