@@ -84,7 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "another with --out."
         ) from error
     share = f"{100 * options.mask_ratio:.3g} %"
-    text = PanelText(f"painted: the {share} of the tokens that are masked")
+    text = PanelText(
+        f"{share} of the tokens masked: painted is what is masked, or of it decoded"
+    )
     sheet = mask_sheet(clip["video"], masks, clip["regions"], text=text)
     with atomic_write(options.out / "masks.png") as path:
         sheet.save(path)

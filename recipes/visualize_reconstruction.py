@@ -245,7 +245,10 @@ def save_masks(clip: FaceClip, options: argparse.Namespace, **sizes: int) -> Non
         video, cells, options.mask_ratio, seed=options.seed, **sizes
     )
     share = f"{100 * options.mask_ratio:.3g} %"
-    title = f"{options.video.name} · painted: the {share} of the tokens that are masked"
+    title = (
+        f"{options.video.name} · {share} of the tokens masked: painted is what is "
+        "masked, or of it decoded"
+    )
     text = PanelText(title, moment_captions(clip.frames, clip.fps))
     with atomic_write(options.out / "masks.png") as path:
         mask_sheet(video, masks, cells, text=text, **sizes).save(path)

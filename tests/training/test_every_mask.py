@@ -10,7 +10,7 @@ def draw(*arguments, **options):
     generator = torch.Generator().manual_seed(0)
     video = torch.randint(0, 256, (3, 4, 64, 64), generator=generator).to(torch.uint8)
     labels = torch.zeros(4, 64, 64, dtype=torch.int64)
-    labels[:, 16:32, 16:32] = Label.NOSE
+    labels[:, 16:48, 16:48] = Label.NOSE
     return draw_every_mask(
         video, RegionCells.from_labels(labels).bits, *arguments, **options
     )
@@ -22,8 +22,10 @@ def test_every_strategy_is_there():
     sizes = {name: len(idx_mask) for name, idx_mask in masks.items()}
     assert sizes.pop("fasking, decoded half") == 12
     assert set(sizes.values()) == {24}
-    assert {5, 21} <= set(masks["fasking"].tolist())  # The nose is hidden first.
-    assert masks["fasking, opposite"].tolist() != masks["fasking"].tolist()
+    # The nose is hidden first, or shown first: it is a quarter of all tokens.
+    nose = {5, 6, 9, 10, 21, 22, 25, 26}
+    assert nose <= set(masks["fasking"].tolist())
+    assert not nose & set(masks["fasking, opposite"].tolist())
     strict = masks["fasking, strict tube"].tolist()
     assert {token + 16 for token in strict if token < 16} == {
         t for t in strict if t > 15
