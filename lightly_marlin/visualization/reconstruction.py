@@ -7,7 +7,8 @@ from PIL import Image
 from torch import Tensor
 
 from lightly_marlin.models.patches import paste_tubelets
-from lightly_marlin.visualization.drawing import stack
+from lightly_marlin.visualization.drawing import PAPER, stack
+from lightly_marlin.visualization.legend import region_legend
 from lightly_marlin.visualization.mask_overlay import mask_overlay
 from lightly_marlin.visualization.panels import picture_sheet
 
@@ -15,6 +16,7 @@ __all__ = ["reconstruction_sheet"]
 
 _ROWS = ("original", "mask over regions", "visible", "reconstructed")
 _HIDDEN = 0.5
+_INDENT = 8
 
 
 def reconstruction_sheet(
@@ -44,7 +46,7 @@ def reconstruction_sheet(
         patch_size: Side of a patch in pixels.
 
     Returns:
-        RGB image.
+        RGB image, with a legend of the regions if there are any.
     """
     sizes = {"tubelet_size": tubelet_size, "patch_size": patch_size}
     clips = videos.float() / 255 if videos.dtype == torch.uint8 else videos.float()
@@ -57,6 +59,10 @@ def reconstruction_sheet(
     )
     index = torch.linspace(0, videos.shape[2] - 1, num_frames).round().long().tolist()
     panels = dict(zip(_ROWS, rows, strict=True))
-    return stack(
-        [picture_sheet(panels, index, clip=clip) for clip in range(len(videos))]
-    )
+    sheets = [picture_sheet(panels, index, clip=clip) for clip in range(len(videos))]
+    if cells is not None:
+        width = sheets[0].width - 2 * _INDENT
+        legend = Image.new("RGB", (sheets[0].width, 40), PAPER)
+        legend.paste(region_legend(width, background="background"), (_INDENT, 0))
+        sheets.append(legend)
+    return stack(sheets)

@@ -22,3 +22,13 @@ def test_reconstruction_sheet__perfect_prediction_shows_the_original():
         top, left = (16 * place for place in divmod(int(idx_mask[clip, 0]), 10))
         hidden = visible[top : top + 16, left : left + 16].astype(int)
         assert np.abs(hidden - 128).max() <= 1
+
+
+def test_reconstruction_sheet__regions_have_a_legend():
+    videos = torch.zeros(1, 3, 2, 160, 160)
+    cells = torch.ones(1, 2, 20, 20, dtype=torch.int32)
+    arguments = (videos, torch.tensor([[0]]), torch.zeros(1, 1, 1536))
+    plain = reconstruction_sheet(*arguments, num_frames=1)
+    legend = reconstruction_sheet(*arguments, cells, num_frames=1)
+    below = np.asarray(legend)[plain.height :]
+    assert len(np.unique(below.reshape(-1, 3), axis=0)) > 8
