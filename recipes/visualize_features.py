@@ -165,7 +165,7 @@ def draw_overlays(
         task = bar.add_task("videos", total=len(files), unit="videos")
         for file, video in zip(files, points, strict=True):
             show_reason(file.source, video.end.reason)
-            for window in (video.first_windows[n] for n in sorted(video.first_windows)):
+            for _, window in sorted(video.first_windows.items()):
                 if num_tracks < options.max_overlays:
                     fps = video.end.info.fps
                     save_overlay(encoder, window, token, file.source, fps, options)

@@ -28,9 +28,9 @@ from lightly_marlin.visualization.mask_overlay import mask_overlay
 from lightly_marlin.visualization.panel_files import write_panels
 from lightly_marlin.visualization.panels import (
     PanelText,
-    animation,
     moment_captions,
-    picture_sheet,
+    panel_animation,
+    panel_sheet,
 )
 from lightly_marlin.visualization.reconstruction import reconstruction_sheet
 from lightly_marlin.visualization.region_paint import paint_cells, paint_labels
@@ -45,7 +45,6 @@ __all__ = [
     "PanelText",
     "SheetFrame",
     "SheetTrack",
-    "animation",
     "embedding_sheet",
     "example_sheet",
     "face_sheet",
@@ -58,7 +57,8 @@ __all__ = [
     "moment_captions",
     "paint_cells",
     "paint_labels",
-    "picture_sheet",
+    "panel_animation",
+    "panel_sheet",
     "reconstruction_sheet",
     "write_gif",
     "write_panels",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lightly_marlin.visualization.legend import region_legend
 from lightly_marlin.visualization.mask_overlay import mask_overlay
-from lightly_marlin.visualization.panels import PanelText, animation, picture_sheet
+from lightly_marlin.visualization.panels import PanelText, panel_animation, panel_sheet
 
 __all__ = ["mask_animation", "mask_sheet"]
 
@@ -52,7 +52,7 @@ def mask_sheet(
     panels = _paint(video, masks, cells, tubelet_size, patch_size)
     index = torch.linspace(0, video.shape[1] - 1, num_frames).round().long().tolist()
     around = _with_legend(text, cells)
-    return picture_sheet(panels, index, side=side, text=around)
+    return panel_sheet(panels, index, side=side, text=around)
 
 
 def mask_animation(
@@ -89,7 +89,7 @@ def mask_animation(
             raise ValueError(f"Invalid {name} {value}: must be at least 1.")
     panels = _paint(video, masks, cells, tubelet_size, patch_size)
     around = _with_legend(text, cells)
-    return animation(panels, side=side, columns=columns, text=around)
+    return panel_animation(panels, side=side, columns=columns, text=around)
 
 
 def _with_legend(text: PanelText | None, cells: Tensor | None) -> PanelText:

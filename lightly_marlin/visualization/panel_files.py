@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lightly_marlin.utils.files import atomic_write
 from lightly_marlin.visualization.animation import write_gif
-from lightly_marlin.visualization.panels import PanelText, animation, picture_sheet
+from lightly_marlin.visualization.panels import PanelText, panel_animation, panel_sheet
 
 __all__ = ["write_panels"]
 
@@ -33,6 +33,6 @@ def write_panels(
         text: What stands around the panels.
     """
     with atomic_write(folder / f"{name}.png") as path:
-        picture_sheet(panels, frames, text=text).save(path)
+        panel_sheet(panels, frames, text=text).save(path)
     with atomic_write(folder / f"{name}.gif") as path:
-        write_gif(path, animation(panels, text=text), seconds)
+        write_gif(path, panel_animation(panels, text=text), seconds)

@@ -19,7 +19,7 @@ from lightly_marlin.visualization.drawing import (
     stack,
 )
 
-__all__ = ["PanelText", "animation", "moment_captions", "picture_sheet"]
+__all__ = ["PanelText", "moment_captions", "panel_animation", "panel_sheet"]
 
 _SIZE = 13
 _LINE = 22
@@ -64,7 +64,7 @@ def moment_captions(frames: Sequence[int], fps: float) -> list[str]:
     return captions
 
 
-def picture_sheet(
+def panel_sheet(
     panels: Mapping[str, Tensor],
     frames: Sequence[int],
     *,
@@ -110,7 +110,7 @@ def picture_sheet(
     return _surround(body, text.title, text)
 
 
-def animation(
+def panel_animation(
     panels: Mapping[str, Tensor],
     *,
     clip: int = 0,
@@ -123,7 +123,7 @@ def animation(
     Args:
         panels: Clips (B, 3, T, H, W) in [0, 1] by caption.
         clip: Which of the B clips.
-        side: As in `picture_sheet`.
+        side: As in `panel_sheet`.
         columns: Panels in a row; None for all of them.
         text: What stands around the panels.
 

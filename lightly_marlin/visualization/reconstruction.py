@@ -10,7 +10,7 @@ from lightly_marlin.models.patches import paste_tubelets
 from lightly_marlin.visualization.drawing import PAPER, stack
 from lightly_marlin.visualization.legend import region_legend
 from lightly_marlin.visualization.mask_overlay import mask_overlay
-from lightly_marlin.visualization.panels import picture_sheet
+from lightly_marlin.visualization.panels import panel_sheet
 
 __all__ = ["reconstruction_sheet"]
 
@@ -59,7 +59,7 @@ def reconstruction_sheet(
     )
     index = torch.linspace(0, videos.shape[2] - 1, num_frames).round().long().tolist()
     panels = dict(zip(_ROWS, rows, strict=True))
-    sheets = [picture_sheet(panels, index, clip=clip) for clip in range(len(videos))]
+    sheets = [panel_sheet(panels, index, clip=clip) for clip in range(len(videos))]
     if cells is not None:
         width = sheets[0].width - 2 * _INDENT
         legend = Image.new("RGB", (sheets[0].width, 40), PAPER)

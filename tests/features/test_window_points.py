@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from lightly_marlin.data import write_video
-from lightly_marlin.features import ExtractionOptions, extract_features
+from lightly_marlin.features import (
+    ExtractionOptions,
+    Window,
+    extract_features,
+    window_points,
+)
+from lightly_marlin.features.video_stream import VideoEnd
+from lightly_marlin.features.video_windows import VideoInfo
 from lightly_marlin.features.window_points import encode_points
 from lightly_marlin.models import MarlinConfig, MarlinEncoder
 from lightly_marlin.utils.errors import UsageError
@@ -51,6 +58,16 @@ def test_pictures_are_of_the_middle_frame(encoder, paths):
         assert abs(np.asarray(point.picture).mean() - 5 * frame) < 4
     # The middle of what is no padding.
     assert np.asarray(videos[2].points[0].picture).mean() == pytest.approx(10, abs=3)
+
+
+def test_a_video_that_fails_late_has_no_points(encoder, monkeypatch):
+    window = Window(0, 16, np.zeros((16, 32, 32, 3), np.uint8))
+    ends = [VideoEnd(status, None, VideoInfo()) for status in ("failed", "ok")]
+    events = [(0, window), (0, ends[0]), (1, window), (1, ends[1])]
+    monkeypatch.setattr(window_points, "stream_windows", lambda *_, **__: events)
+    videos = list(encode_points(encoder, [], ExtractionOptions()))
+    assert [len(video.points) for video in videos] == [0, 1]
+    assert [len(video.first_windows) for video in videos] == [0, 1]
 
 
 def test_features_that_are_not_finite(encoder, paths):

@@ -29,6 +29,15 @@ def test_rare_colours_survive(tmp_path):
     assert np.abs(shown[:20, :20] - eye).max() < 24
 
 
+def pauses(path):
+    with Image.open(path) as animation:
+        found = []
+        for index in range(animation.n_frames):
+            animation.seek(index)
+            found.append(animation.info["duration"])
+    return found
+
+
 @pytest.mark.parametrize("rate", [15.0, 14.985, 16.5, 12.5, 26.38])
 def test_the_round_takes_its_time(tmp_path, rate):
     """Pauses are whole hundredths of a second, but their errors do not add up."""
@@ -36,24 +45,15 @@ def test_the_round_takes_its_time(tmp_path, rate):
     for index, picture in enumerate(pictures):
         picture.putpixel((index, 3), (255, 0, 0))
     write_gif(tmp_path / "a.gif", pictures, 30 / rate)
-    pauses = []
-    with Image.open(tmp_path / "a.gif") as animation:
-        for index in range(animation.n_frames):
-            animation.seek(index)
-            pauses.append(animation.info["duration"])
-    assert sum(pauses) == pytest.approx(30_000 / rate, abs=5.1)
-    assert max(pauses) - min(pauses) <= 10
+    found = pauses(tmp_path / "a.gif")
+    assert sum(found) == pytest.approx(30_000 / rate, abs=5.1)
+    assert max(found) - min(found) <= 10
 
 
 def test_equal_pictures_stand_as_long(tmp_path):
-    colors = (0, 90, 90, 90)
-    write_gif(
-        tmp_path / "a.gif", [Image.new("RGB", (9, 9), (c,) * 3) for c in colors], 1
-    )
-    with Image.open(tmp_path / "a.gif") as animation:
-        assert animation.info["duration"] == 250
-        animation.seek(animation.n_frames - 1)
-        assert animation.n_frames * animation.info["duration"] >= 750
+    pictures = [Image.new("RGB", (9, 9), (level,) * 3) for level in (0, 90, 90, 90)]
+    write_gif(tmp_path / "a.gif", pictures, 1)
+    assert pauses(tmp_path / "a.gif") in ([250, 750], [250] * 4)
 
 
 def test_paper_stays_white(tmp_path):

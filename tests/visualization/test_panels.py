@@ -7,10 +7,9 @@ from PIL import Image
 
 from lightly_marlin.visualization import (
     PanelText,
-    animation,
     moment_captions,
-    picture_sheet,
-    write_panels,
+    panel_animation,
+    panel_sheet,
 )
 
 
@@ -23,7 +22,7 @@ def panels():
 
 
 def test_sheet(panels):
-    sheet = picture_sheet(panels, [0, 3])
+    sheet = panel_sheet(panels, [0, 3])
     # Small frames are enlarged to 160 pixels; margins are 8, lines 22, gaps 4.
     assert sheet.size == (2 * 164 - 4 + 16, 2 * 182 + 16)
     for column, level in ((0, 0), (1, 191)):
@@ -36,18 +35,18 @@ def test_sheet(panels):
 
 def test_sheet__side_and_shape():
     wide = {"a": torch.zeros(1, 3, 1, 200, 400)}
-    assert picture_sheet(wide, [0]).size == (416, 238)
-    assert picture_sheet(wide, [0], side=100).size == (116, 88)
+    assert panel_sheet(wide, [0]).size == (416, 238)
+    assert panel_sheet(wide, [0], side=100).size == (116, 88)
 
 
 def test_animation(panels):
-    pictures = animation(panels)
+    pictures = panel_animation(panels)
     assert len(pictures) == 4
     assert {picture.size for picture in pictures} == {(2 * 164 + 12, 182 + 16)}
     for picture, level in zip(pictures, (0, 64, 128, 191), strict=True):
         assert picture.getpixel((8, 30)) == (level,) * 3
         assert picture.getpixel((8 + 164, 30)) == (255, 0, 0)
-    rows = animation(panels, columns=1)
+    rows = panel_animation(panels, columns=1)
     assert rows[0].size == (176, 2 * 182 + 16)
     assert rows[0].getpixel((8, 30 + 182)) == (255, 0, 0)
 
@@ -57,13 +56,13 @@ def dark_rows(picture, stop):
 
 
 def test_text_stands_around(panels):
-    plain = animation(panels)[0]
+    plain = panel_animation(panels)[0]
     bar = Image.new("RGB", (324, 5), (0, 255, 0))
     widths = []
     text = PanelText(
         "title", ["a", "b", "c", "d"], lambda w: (widths.append(w), [bar])[1]
     )
-    first, second, *_ = animation(panels, text=text)
+    first, second, *_ = panel_animation(panels, text=text)
     assert first.height == plain.height + 22 + 4 + 5 + 4
     assert dark_rows(first, 28).any()
     changed = (np.asarray(first) != np.asarray(second)).any(axis=(1, 2))
@@ -71,8 +70,8 @@ def test_text_stands_around(panels):
     assert changed[:28].any()
     assert not changed[28:50].any()
     assert first.getpixel((8, first.height - 10)) == (0, 255, 0)
-    sheet = picture_sheet(panels, [1], text=PanelText("", ["a", "b", "c", "d"]))
-    assert sheet.height == picture_sheet(panels, [1]).height + 22
+    sheet = panel_sheet(panels, [1], text=PanelText("", ["a", "b", "c", "d"]))
+    assert sheet.height == panel_sheet(panels, [1]).height + 22
     assert set(widths) == {324}
 
 
@@ -80,8 +79,8 @@ def test_long_captions_stay_inside(panels):
     long = {f"{'very ' * 40}long {name}": panel for name, panel in panels.items()}
     text = PanelText("title " * 200, ["moment " * 50] * 4)
     for picture in (
-        picture_sheet(long, [0, 1], text=text),
-        animation(long, text=text)[0],
+        panel_sheet(long, [0, 1], text=text),
+        panel_animation(long, text=text)[0],
     ):
         pixels = np.asarray(picture)
         assert (pixels[:, :8] == 255).all()
@@ -96,11 +95,3 @@ def test_moment_captions():
         "frame 8, repeated",
         "frame 8, repeated",
     ]
-
-
-def test_write_panels(panels, tmp_path):
-    write_panels(tmp_path, "a", panels, [0, 2], 1.0, PanelText("title"))
-    with Image.open(tmp_path / "a.png") as sheet:
-        assert sheet.size == picture_sheet(panels, [0, 2], text=PanelText("title")).size
-    with Image.open(tmp_path / "a.gif") as film:
-        assert (film.n_frames, film.info["duration"]) == (4, 250)
