@@ -67,11 +67,12 @@ _MAX_NAME_BYTES = 200
 
 @dataclass(frozen=True)
 class Video:
-    """A video with its tracks and where it is, None if it cannot be read."""
+    """A video with its tracks, where it is (None if it is gone), and its frame rate."""
 
     record: VideoRecord
     tracks: list[Track]
     path: Path | None
+    fps: float
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,10 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with open_videos(options) as videos, progress() as bar:
         for video in bar.track(videos, description="sheets"):
             path = sheet_path(options.out, video.record.source, options.format)
-            pictures = draw(video, options)
+            pictures, seconds = draw(video, options)
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                save(pictures, path, video)
+                save(pictures, path, seconds)
             except OSError as error:
                 raise UsageError(
                     f"The sheet {path} cannot be written: {error.strerror or error}."
@@ -169,7 +170,8 @@ def collect(
         tracks = [Track(row, store.path) for row in record.rows]
         tracks.sort(key=lambda track: -(track.row.face_size**2) * track.num_frames)
         path = paths.get(record.source) or find_source(record)
-        videos.append(Video(record, tracks, path))
+        fps = tracks[0].fps if tracks else frame_rate(path)
+        videos.append(Video(record, tracks, path, fps))
     return videos
 
 
@@ -182,6 +184,15 @@ def find_source(record: VideoRecord) -> Path | None:
     return Path(record.path) if size == record.fingerprint.get("size") else None
 
 
+def frame_rate(path: Path | None) -> float:
+    """Returns the frames per second of a video without tracks, 25 if it is unknown."""
+    with contextlib.suppress(VideoError):
+        if path is not None:
+            with VideoReader(path) as reader:
+                return reader.fps
+    return 25.0
+
+
 def sheet_path(out: Path, source: str, suffix: str) -> Path:
     """Returns where a sheet goes: as the video, below OUT."""
     parts = [part for part in PurePosixPath(source).parts if part not in ("/", "..")]
@@ -191,10 +202,11 @@ def sheet_path(out: Path, source: str, suffix: str) -> Path:
     return out.joinpath(*parts[:-1], name)
 
 
-def draw(video: Video, options: argparse.Namespace) -> list[Image.Image]:
-    """Returns the sheet of a video, or the pictures of its animation."""
+def draw(video: Video, options: argparse.Namespace) -> tuple[list[Image.Image], float]:
+    """Returns the sheet of a video, or the pictures of its animation, and seconds."""
     shown = video.tracks[: options.max_tracks]
-    moments = spread(video.record.num_frames, options.frames)
+    length = video.record.num_frames
+    moments = spread(length, options.frames)
     if not video.path and options.format == "gif" and shown:
         # Without the video, its largest track is played.
         first, length = shown[0].start_frame, shown[0].num_frames
@@ -209,14 +221,15 @@ def draw(video: Video, options: argparse.Namespace) -> list[Image.Image]:
     if options.format == "png":
         tracks = [draw_track(video, track, options.frames) for track in shown]
         size = max(options.frames, 3)
-        return [face_sheet(*title, frames, tracks, notes=notes, num_columns=size)]
+        sheet = face_sheet(*title, frames, tracks, notes=notes, num_columns=size)
+        return [sheet], 0.0
     pictures = []
     for number, moment in enumerate(moments or [0]):
         tracks = [draw_track_at(video, track, moment) for track in shown]
         frame = frames[number : number + 1]
         sheet = face_sheet(*title, frame, tracks, notes=notes, num_columns=_GIF_COLUMNS)
         pictures.append(sheet)
-    return pictures
+    return pictures, length / video.fps
 
 
 def spread(length: int, count: int) -> list[int]:
@@ -347,14 +360,13 @@ def read_crops(video: Video, track: Track, frames: list[int]) -> list[FaceCrop]:
     ]
 
 
-def save(pictures: list[Image.Image], path: Path, video: Video) -> None:
+def save(pictures: list[Image.Image], path: Path, seconds: float) -> None:
     """Writes one picture as PNG, several as a GIF that takes as long as the video."""
     with atomic_write(path) as temporary:
         if path.suffix == ".png":
             pictures[0].save(temporary)
         else:
-            fps = video.tracks[0].fps if video.tracks else 25.0
-            write_gif(temporary, pictures, video.record.num_frames / fps)
+            write_gif(temporary, pictures, seconds)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@
 writes to the folder OUT:
 
 - `embedding.png`: every window of every video as a point, coloured by its track (each
-  followed face is one), in the plane in which their features differ most (the first
-  two principal components); `embedding.csv` has the coordinates and the places;
+  followed face is one), laid out by t-SNE so that windows with similar features are
+  close together; with --embedding pca, or fewer than 16 different windows, the plane in
+  which they differ most. `embedding.csv` has the coordinates and the places;
 - `overlays/<video>_<track>.gif` and `.png` for the first tracks (--max-overlays): a
   window of it | how similar the feature of every token is to that of a chosen one, in
   cosine | where this token attends to, in multiples of even attention.
@@ -23,31 +24,27 @@ with their reasons); 2 for bad arguments or weights, or when no video gave a win
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
 from rich.text import Text
-from torch import Tensor
 
 from lightly_marlin.data import VideoFile, find_videos
 from lightly_marlin.data.store_format import video_id
 from lightly_marlin.features import (
     ExtractionOptions,
-    PrincipalPlane,
     Window,
-    WindowEncoder,
-    principal_plane,
     token_attention,
     token_similarity,
 )
-from lightly_marlin.features.video_stream import VideoEnd, stream_windows
+from lightly_marlin.features.plane_embedding import METHODS, embed_in_plane
+from lightly_marlin.features.points_table import write_points_table
+from lightly_marlin.features.token_query import parse_token
+from lightly_marlin.features.window_points import VideoPoints, encode_points
 from lightly_marlin.models import (
-    MarlinConfig,
     MarlinEncoder,
     create_marlin_encoder,
     load_weights,
@@ -59,40 +56,14 @@ from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
 from lightly_marlin.visualization import (
     EmbeddedClip,
+    PanelText,
     embedding_sheet,
-    feature_overlay,
-    write_gif,
-)
-from lightly_marlin.visualization.reconstruction_panels import (
-    animation,
-    picture_sheet,
+    feature_panels,
+    moment_captions,
+    write_panels,
 )
 
 NUM_COLUMNS = 8
-PICTURE_SIDE = 64
-# Of attention, a few tokens would leave all others black.
-BRIGHTEST = 0.99
-
-
-@dataclass(frozen=True)
-class Point:
-    """A window: its feature (D,), its place in the video, and a picture of it."""
-
-    feature: Tensor
-    track: int
-    start_frame: int
-    num_frames: int
-    picture: Image.Image
-
-
-@dataclass
-class VideoPoints:
-    """The windows of a video, and of each track the first one for the overlay."""
-
-    source: str
-    fps: float = 25.0
-    points: list[Point] = field(default_factory=list)
-    first_windows: dict[int, Window] = field(default_factory=dict)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -109,34 +80,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse_arguments(arguments)
     encoder = load_encoder(options.weights, options.model, options.device)
-    query = parse_query(options.query, encoder.config)
+    token = parse_token(options.query, encoder.config.grid)
     files = find_videos(options.videos, exclude=options.out)
     try:
         (options.out / "overlays").mkdir(parents=True, exist_ok=True)
-        videos, left_out = [], 0
-        room = options.max_overlays
-        for video in encode_videos(encoder, files, options):
-            videos.append(video)
-            for track, window in sorted(video.first_windows.items()):
-                if room > 0:
-                    name = f"{video_id(video.source)}_{track:03d}"
-                    path = options.out / "overlays" / name
-                    rate = video.fps / options.sample_rate
-                    save_overlay(encoder, window, query, path, rate)
-                    room -= 1
-                else:
-                    left_out += 1
-            video.first_windows.clear()
+        videos = draw_overlays(encoder, token, files, options)
         if not videos:
             raise UsageError(
                 f"None of the {len(files)} videos gave a window. The reasons are "
                 "listed above."
             )
-        plane = save_embedding(videos, options.out)
+        save_embedding(videos, options.embedding, options.out)
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(f"Cannot write to {options.out}: {reason}.") from error
-    show_totals(plane, options.max_overlays - room, left_out, options.out)
+    console.print(f"Pictures: {options.out}", markup=False, soft_wrap=True)
     return 0
 
 
@@ -150,6 +108,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--model", help="sizes of the model (default: told from the weights)")
     add("--crop-face", action="store_true", help="find and crop the main face")
     add("--all-faces", action="store_true", help="crop every face")
+    add("--embedding", choices=METHODS, default="tsne", help="default: tsne")
     add(
         "--query",
         default="middle",
@@ -185,29 +144,13 @@ def load_encoder(weights: str, model: str | None, device: str) -> MarlinEncoder:
     return encoder
 
 
-def parse_query(text: str, config: MarlinConfig) -> int | None:
-    """Returns the index of the token that --query names, None for the mean."""
-    if text == "mean":
-        return None
-    grid = config.grid
-    if text == "middle":
-        place = [size // 2 for size in grid]
-    else:
-        place = [int(part) if part.isdecimal() else -1 for part in text.split(",")]
-    if len(place) != 3 or not all(
-        0 <= number < size for number, size in zip(place, grid, strict=True)
-    ):
-        raise UsageError(
-            f"Invalid --query {text}. Supported are middle, mean, and TIME,ROW,COLUMN "
-            f"from 0,0,0 to {','.join(str(size - 1) for size in grid)}."
-        )
-    return (place[0] * grid[1] + place[1]) * grid[2] + place[2]
-
-
-def encode_videos(
-    encoder: MarlinEncoder, files: Sequence[VideoFile], options: argparse.Namespace
-) -> Iterator[VideoPoints]:
-    """Yields every video that gives windows; says why others do not."""
+def draw_overlays(
+    encoder: MarlinEncoder,
+    token: int | None,
+    files: Sequence[VideoFile],
+    options: argparse.Namespace,
+) -> dict[str, VideoPoints]:
+    """Encodes the videos, draws the first tracks, and returns what gave windows."""
     extraction = ExtractionOptions(
         crop_face=options.crop_face or options.all_faces,
         all_faces=options.all_faces,
@@ -215,145 +158,97 @@ def encode_videos(
         stride=options.stride,
         min_face=options.min_face,
     )
-    windows: WindowEncoder[tuple[int, int, int, Image.Image]] = WindowEncoder(encoder)
-    config = encoder.config
-    events = stream_windows(
-        [file.path for file in files],
-        extraction,
-        num_frames=config.num_frames,
-        size=config.img_size,
-    )
-    video = VideoPoints("")
+    videos: dict[str, VideoPoints] = {}
+    num_tracks = 0
+    points = encode_points(encoder, [file.path for file in files], extraction)
     with progress() as bar:
         task = bar.add_task("videos", total=len(files), unit="videos")
-        for index, event in events:
-            if isinstance(event, Window):
-                video.first_windows.setdefault(event.track, event)
-                key = (event.track, event.start_frame, event.num_frames)
-                picture = make_picture(event)
-                video.points += to_points(windows.add((*key, picture), event.clip))
-                continue
-            video.points += to_points(windows.flush())
-            show_reason(files[index].source, event)
-            if event.status == "ok" and video.points:
-                video.source, video.fps = files[index].source, event.info.fps
-                video.points.sort(key=lambda point: (point.track, point.start_frame))
-                yield video
-            video = VideoPoints("")
+        for file, video in zip(files, points, strict=True):
+            show_reason(file.source, video.end.reason)
+            for _, window in sorted(video.first_windows.items()):
+                if num_tracks < options.max_overlays:
+                    fps = video.end.info.fps
+                    save_overlay(encoder, window, token, file.source, fps, options)
+                num_tracks += 1
+            video.first_windows.clear()
+            if video.points:
+                videos[file.source] = video
             bar.advance(task)
-
-
-def to_points(
-    encoded: Iterable[tuple[tuple[int, int, int, Image.Image], Tensor]],
-) -> list[Point]:
-    """Returns windows that were encoded as points."""
-    points = []
-    for (track, start, count, picture), feature in encoded:
-        if not feature.isfinite().all():
-            raise UsageError("The weights give features that are not finite.")
-        points.append(Point(feature, track, start, count, picture))
-    return points
-
-
-def make_picture(window: Window) -> Image.Image:
-    """Returns the middle one of the frames that are not padding, small."""
-    frame = Image.fromarray(window.clip[window.num_frames // 2])
-    return frame.resize((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.LANCZOS)
+    drawn = min(num_tracks, options.max_overlays)
+    console.print(f"Overlays of {drawn} of {num_tracks} tracks (--max-overlays).")
+    return videos
 
 
 def save_overlay(
     encoder: MarlinEncoder,
     window: Window,
-    query: int | None,
-    path: Path,
-    frames_per_second: float,
+    token: int | None,
+    source: str,
+    fps: float,
+    options: argparse.Namespace,
 ) -> None:
     """Writes a window under the similarity and the attention of its tokens."""
     config = encoder.config
     clip = torch.from_numpy(window.clip).permute(3, 0, 1, 2)[None]
     with torch.inference_mode():
         videos = clip.to(encoder.pos_embed.device)
-        similarity = token_similarity(encoder.encode(videos), query).cpu()
-        attention = token_attention(encoder, videos, query).cpu() * config.num_tokens
-    panels = {"original": clip.float() / 255}
-    for caption, values, brightest in (
-        (f"similarity to {'mean' if query is None else 'token'}", similarity, 1.0),
-        ("mean attention" if query is None else "its attention", attention, BRIGHTEST),
-    ):
-        low, high = float(values.min()), float(values.quantile(brightest))
-        # Of equal values, none stands out.
-        high = max(high, low + 1e-6)
-        panels[f"{caption}: {low:.2f} to {high:.2f}"] = feature_overlay(
-            clip,
-            values,
-            (low, high),
-            query=query,
-            tubelet_size=config.tubelet_size,
-            patch_size=config.patch_size,
-        )
+        similarity = token_similarity(encoder.encode(videos), token).cpu()
+        attention = token_attention(encoder, videos, token).cpu()
+    panels, footer = feature_panels(
+        clip,
+        similarity,
+        attention,
+        token=token,
+        tubelet_size=config.tubelet_size,
+        patch_size=config.patch_size,
+    )
+    places = [min(n, window.num_frames - 1) for n in range(config.num_frames)]
+    moments = [window.start_frame + n * options.sample_rate for n in places]
+    title = f"{source}, track {window.track}"
     # One column per tubelet, as far as they fit: frames of one have the same heat.
     columns = min(NUM_COLUMNS, config.grid[0])
     frames = torch.linspace(0, config.grid[0] - 1, columns).round().long()
-    with atomic_write(path.with_name(f"{path.name}.png")) as temporary:
-        sheet = picture_sheet(panels, (frames * config.tubelet_size).tolist())
-        sheet.save(temporary)
-    with atomic_write(path.with_name(f"{path.name}.gif")) as temporary:
-        pictures = animation(panels)
-        write_gif(temporary, pictures, seconds=len(pictures) / frames_per_second)
-
-
-def save_embedding(videos: Sequence[VideoPoints], out: Path) -> PrincipalPlane:
-    """Writes the windows of all videos as points in a plane, picture and table."""
-    plane = principal_plane(
-        torch.stack([point.feature for video in videos for point in video.points])
+    write_panels(
+        options.out / "overlays",
+        f"{video_id(source)}_{window.track:03d}",
+        panels,
+        (frames * config.tubelet_size).tolist(),
+        config.num_frames * options.sample_rate / fps,
+        PanelText(title, moment_captions(moments, fps), footer),
     )
+
+
+def save_embedding(videos: dict[str, VideoPoints], method: str, out: Path) -> None:
+    """Writes the windows of all videos as points in a plane, picture and table."""
+    points = [(source, point) for source in videos for point in videos[source].points]
+    embedding = embed_in_plane(
+        torch.stack([point.feature for _, point in points]), method
+    )
+    show_reason("embedding", embedding.reason)
     numbers: dict[tuple[str, int], int] = {}
-    clips, rows = [], []
-    coordinates = iter(plane.coordinates.tolist())
-    for video in videos:
-        for point in video.points:
-            x, y = next(coordinates)
-            number = numbers.setdefault((video.source, point.track), len(numbers))
-            clips.append(EmbeddedClip((x, y), number, point.picture))
-            seconds = point.start_frame / video.fps
-            place = (point.track, point.start_frame, f"{seconds:.3f}")
-            rows.append((video.source, *place, point.num_frames, x, y))
-    names = [f"{source}, track {track}" for source, track in numbers]
-    axes = [
-        f"principal component {number}: {100 * share:.0f} % of the variance"
-        for number, share in enumerate(plane.shares, start=1)
+    clips = []
+    for (source, point), (x, y) in zip(
+        points, embedding.coordinates.tolist(), strict=True
+    ):
+        number = numbers.setdefault((source, point.track), len(numbers))
+        clips.append(EmbeddedClip((x, y), number, point.picture))
+    sources = Counter(source for source, _ in numbers)
+    names = [
+        f"{source}, track {track}" if sources[source] > 1 else source
+        for source, track in numbers
     ]
     with atomic_write(out / "embedding.png") as path:
-        embedding_sheet(clips, names, (axes[0], axes[1])).save(path)
-    with (
-        atomic_write(out / "embedding.csv") as path,
-        path.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(
-            ("source", "track", "start_frame", "start_seconds", "num_frames", "x", "y")
-        )
-        writer.writerows(rows)
-    return plane
-
-
-def show_reason(source: str, end: VideoEnd) -> None:
-    """Says what there is to say about a video."""
-    if end.reason is not None:
-        line = Text(f"{source}: ").append(end.reason, style="yellow")
-        console.print(line, soft_wrap=True)
-
-
-def show_totals(
-    plane: PrincipalPlane, num_overlays: int, left_out: int, out: Path
-) -> None:
-    """Says what was drawn."""
-    text = (
-        f"{len(plane.coordinates)} windows, of whose variance the plane shows "
-        f"{100 * sum(plane.shares):.0f} %. Overlays of {num_overlays} of "
-        f"{num_overlays + left_out} tracks (--max-overlays). Pictures: {out}"
-    )
+        embedding_sheet(clips, names, embedding.axes, embedding.meaning).save(path)
+    write_points_table(out / "embedding.csv", videos, embedding.coordinates)
+    text = f"{len(points)} windows of {len(numbers)} tracks. {embedding.meaning}"
     console.print(text, markup=False, soft_wrap=True)
+
+
+def show_reason(subject: str, reason: str | None) -> None:
+    """Says what there is to say about a video or the embedding."""
+    if reason is not None:
+        line = Text(f"{subject}: ").append(reason, style="yellow")
+        console.print(line, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -43,28 +43,26 @@ from lightly_marlin.faces import (
 from lightly_marlin.models import Marlin, MarlinConfig, create_marlin, load_weights
 from lightly_marlin.models.weight_sizes import config_of_weights
 from lightly_marlin.regions import RegionCells
-from lightly_marlin.training import MASKS, BatchMasking, mean_color_loss
+from lightly_marlin.training import BatchMasking, mean_color_loss
+from lightly_marlin.training.every_mask import draw_every_mask
+from lightly_marlin.training.masking import MASK_NAMES
 from lightly_marlin.training.validation import reconstruct_clips
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write, write_json
-from lightly_marlin.visualization import mask_overlay
+from lightly_marlin.visualization import (
+    PanelText,
+    mask_sheet,
+    moment_captions,
+    write_panels,
+)
 from lightly_marlin.visualization.reconstruction_panels import (
-    animation,
-    picture_sheet,
+    reconstruction_footer,
     reconstruction_panels,
 )
 
 NUM_COLUMNS = 6
-STRATEGIES = {
-    "fasking, per tubelet": ("fasking", "tubelet", "components_masked_first"),
-    "fasking, strict tube": ("fasking", "tube", "components_masked_first"),
-    "fasking, opposite": ("fasking", "tubelet", "components_visible_first"),
-    "tube": ("tube", "tubelet", "components_masked_first"),
-    "frame": ("frame", "tubelet", "components_masked_first"),
-    "random": ("random", "tubelet", "components_masked_first"),
-}
 
 
 @dataclass(frozen=True)
@@ -91,15 +89,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse_arguments(arguments)
     model = load_model(options.weights, options.model)
-    masking = make_masking(model.config, options.mask_ratio, options.seed, options.mask)
+    masking = make_masking(model.config, options)
     clip = read_clip(options.video, model.config, options)
-    idx_mask, pred, loss = reconstruct_clips(model, clip.video, *masking(clip.cells, 0))
+    drawn = masking(clip.cells, 0, videos=clip.video)
+    idx_mask, pred, loss = reconstruct_clips(model, clip.video, *drawn)
     sizes = {
         "tubelet_size": model.config.tubelet_size,
         "patch_size": model.config.patch_size,
     }
     panels = reconstruction_panels(clip.video, idx_mask, pred, clip.cells, **sizes)
     baseline = float(mean_color_loss(clip.video, idx_mask, **sizes))
+    share = f"{100 * options.mask_ratio:.3g} %"
+    title = (
+        f"{options.video.name} · {options.mask}, {share} masked · "
+        f"mean squared error {float(loss):.4f}, of the mean colour {baseline:.4f}"
+    )
+    moments = moment_captions(clip.frames, clip.fps)
+    text = PanelText(title, moments, reconstruction_footer)
     result = {
         "video": options.video.name,
         "mask": options.mask,
@@ -110,10 +116,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-        save_gif(panels, options.out / "reconstruction.gif", len(clip.frames), clip)
-        save_sheet(panels, options.out / "reconstruction.png")
-        masks = draw_masks(model.config, clip, options.mask_ratio, options.seed)
-        save_sheet(masks, options.out / "masks.png")
+        index = torch.linspace(0, len(clip.frames) - 1, NUM_COLUMNS).round().long()
+        seconds = len(clip.frames) * options.sample_rate / clip.fps
+        name = "reconstruction"
+        write_panels(options.out, name, panels, index.tolist(), seconds, text)
+        save_masks(clip, options, **sizes)
         write_json(options.out / "reconstruction.json", result)
     except OSError as error:
         reason = error.strerror or error
@@ -135,7 +142,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("out", metavar="OUT", type=Path, help="folder of the pictures")
     add("--weights", required=True, help="weights of a whole model, of any known kind")
     add("--model", help="sizes of the model (default: told from the weights)")
-    add("--mask", choices=MASKS, default="fasking", help="default: fasking")
+    add("--mask", default="fasking", help=f"{MASK_NAMES} (default: fasking)")
     add("--mask-ratio", type=float, default=0.9, help="default: 0.9")
     add(
         "--start-seconds", type=float, help="default: so that the clip is in the middle"
@@ -163,25 +170,16 @@ def load_model(weights: str, name: str | None) -> Marlin:
     return model
 
 
-def make_masking(
-    config: MarlinConfig,
-    ratio: float,
-    seed: int,
-    mask: str,
-    mode: str = "tubelet",
-    order: str = "components_masked_first",
-) -> BatchMasking:
-    """Returns a masking strategy for a model's tokens."""
+def make_masking(config: MarlinConfig, options: argparse.Namespace) -> BatchMasking:
+    """Returns the masking strategy for a model's tokens."""
     try:
         return BatchMasking(
-            mask,
-            ratio,
+            options.mask,
+            options.mask_ratio,
             grid=config.grid,
             patch_size=config.patch_size,
             tubelet_size=config.tubelet_size,
-            mode=mode,  # type: ignore[arg-type]
-            order=order,  # type: ignore[arg-type]
-            seed=seed,
+            seed=options.seed,
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -240,44 +238,17 @@ def choose_frames(
     return [min(int(start) + index * rate, last) for index in range(num_frames)]
 
 
-def draw_masks(
-    config: MarlinConfig, clip: FaceClip, ratio: float, seed: int
-) -> dict[str, Tensor]:
-    """Returns the clip under the mask of every strategy, by its name."""
-    pictures = {}
-    for name, (mask, mode, order) in STRATEGIES.items():
-        masking = make_masking(config, ratio, seed, mask, mode, order)
-        _, idx_mask = masking(clip.cells, 0)
-        pictures[name] = mask_overlay(
-            clip.video,
-            idx_mask,
-            clip.cells,
-            tubelet_size=config.tubelet_size,
-            patch_size=config.patch_size,
-        )
-    return pictures
-
-
-def save_gif(
-    panels: dict[str, Tensor], path: Path, num_frames: int, clip: FaceClip
-) -> None:
-    """Writes the panels as an endless animation in the clip's own speed."""
-    first, *rest = animation(panels)
-    rate = max(1, clip.frames[1] - clip.frames[0]) if num_frames > 1 else 1
-    # GIF counts in hundredths of a second, and players slow down below two of them.
-    duration = max(20, round(1000 * rate / clip.fps))
-    with atomic_write(path) as temporary:
-        first.save(
-            temporary, save_all=True, append_images=rest, duration=duration, loop=0
-        )
-
-
-def save_sheet(panels: dict[str, Tensor], path: Path) -> None:
-    """Writes frames at even distances as one picture."""
-    num_frames = next(iter(panels.values())).shape[2]
-    index = torch.linspace(0, num_frames - 1, NUM_COLUMNS).round().long()
-    with atomic_write(path) as temporary:
-        picture_sheet(panels, index.tolist()).save(temporary)
+def save_masks(clip: FaceClip, options: argparse.Namespace, **sizes: int) -> None:
+    """Writes the clip under the mask of every strategy as a sheet of frames."""
+    video, cells = clip.video[0], clip.cells[0]
+    masks = draw_every_mask(
+        video, cells, options.mask_ratio, seed=options.seed, **sizes
+    )
+    share = f"{100 * options.mask_ratio:.3g} %"
+    title = f"{options.video.name} · {share} of the tokens are masked (painted)"
+    text = PanelText(title, moment_captions(clip.frames, clip.fps))
+    with atomic_write(options.out / "masks.png") as path:
+        mask_sheet(video, masks, cells, text=text, **sizes).save(path)
 
 
 if __name__ == "__main__":

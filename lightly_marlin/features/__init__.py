@@ -13,7 +13,6 @@ from lightly_marlin.features.extract_video import (
     extract_video,
 )
 from lightly_marlin.features.options import ExtractionOptions
-from lightly_marlin.features.principal_plane import PrincipalPlane, principal_plane
 from lightly_marlin.features.token_maps import token_attention, token_similarity
 from lightly_marlin.features.video_windows import NoFaceError, video_windows
 from lightly_marlin.features.windows import Window, WindowCutter
@@ -22,7 +21,6 @@ __all__ = [
     "ExtractionOptions",
     "FolderSummary",
     "NoFaceError",
-    "PrincipalPlane",
     "VideoFeatures",
     "Window",
     "WindowCutter",
@@ -30,7 +28,6 @@ __all__ = [
     "extract_features",
     "extract_folder",
     "extract_video",
-    "principal_plane",
     "token_attention",
     "token_similarity",
     "video_windows",

@@ -18,9 +18,24 @@ from lightly_marlin.visualization.face_sheet import (
     face_sheet,
 )
 from lightly_marlin.visualization.feature_overlay import feature_overlay
+from lightly_marlin.visualization.feature_panels import (
+    FeaturePanels,
+    feature_panels,
+)
 from lightly_marlin.visualization.histogram_sheet import histogram_sheet
-from lightly_marlin.visualization.mask_gallery import mask_animation, mask_sheet
+from lightly_marlin.visualization.mask_gallery import (
+    ShownMask,
+    mask_animation,
+    mask_sheet,
+)
 from lightly_marlin.visualization.mask_overlay import mask_overlay
+from lightly_marlin.visualization.panel_files import write_panels
+from lightly_marlin.visualization.panels import (
+    PanelText,
+    moment_captions,
+    panel_animation,
+    panel_sheet,
+)
 from lightly_marlin.visualization.reconstruction import reconstruction_sheet
 from lightly_marlin.visualization.region_paint import paint_cells, paint_labels
 
@@ -30,18 +45,26 @@ __all__ = [
     "ExampleRow",
     "FaceCrop",
     "FaceMark",
+    "FeaturePanels",
+    "PanelText",
     "SheetFrame",
     "SheetTrack",
+    "ShownMask",
     "embedding_sheet",
     "example_sheet",
     "face_sheet",
     "feature_overlay",
+    "feature_panels",
     "histogram_sheet",
     "mask_animation",
     "mask_overlay",
     "mask_sheet",
+    "moment_captions",
     "paint_cells",
     "paint_labels",
+    "panel_animation",
+    "panel_sheet",
     "reconstruction_sheet",
     "write_gif",
+    "write_panels",
 ]

@@ -21,6 +21,7 @@ __all__ = [
     "fit_text",
     "overlay_lines",
     "stack",
+    "text_block",
     "text_width",
 ]
 
@@ -153,3 +154,27 @@ def stack(
         sheet.paste(picture, (margin, top))
         top += picture.height + gap
     return sheet
+
+
+def text_block(text: str, width: int, size: int = 13) -> Image.Image:
+    """Returns a text in soft ink, broken into lines that fit.
+
+    Args:
+        text: Words; one that is wider than the picture loses its middle.
+        width: Of the picture in pixels.
+        size: Height of the font in pixels.
+    """
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".lstrip()
+        if text_width(longer, size) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    height = round(1.5 * size)
+    picture = Image.new("RGB", (width, height * len(lines)), PAPER)
+    draw = ImageDraw.Draw(picture)
+    for number, line in enumerate(lines):
+        place = (0, number * height + 2)
+        draw_text(draw, place, fit_text(line, size, width), size, SOFT)
+    return picture

@@ -18,17 +18,25 @@ from lightly_marlin.visualization.drawing import (
     SOFT,
     draw_text,
     fit_text,
+    overlay_lines,
+    stack,
+    text_block,
 )
 
 __all__ = ["EmbeddedClip", "embedding_sheet", "track_colors"]
 
 _SIDE = 900
 _MARGIN = 64
-_LEGEND = 320
+_LEGEND = 380
 _THUMBNAIL = 56
 _BORDER = 3
 _DOT = 5
 _LINE = 22
+# Rings around a dot on which its picture may lie, in pixels, and the places on a ring.
+_RINGS = (52, 76, 104, 140)
+_ANGLES = 16
+_MAX_PICTURES = 60
+_MAX_TRIES = 400
 
 
 @dataclass(frozen=True)
@@ -50,17 +58,19 @@ def embedding_sheet(
     clips: Sequence[EmbeddedClip],
     tracks: Sequence[str],
     axes: tuple[str, str] = ("", ""),
+    meaning: str = "",
 ) -> Image.Image:
-    """Draws clips where they lie, with pictures of as many as there is room for.
+    """Draws clips as dots where they lie, and pictures as far as there is room.
 
-    Both axes have the same scale. A picture, whose centre is the place of its clip, is
-    drawn where it covers no other one, the first of each track before any second; the
-    other clips are dots.
+    Both axes have the same scale. A picture lies near its dot, which a line leads to,
+    where it covers neither a dot nor another picture; the first of each track comes
+    before any second.
 
     Args:
         clips: At least one.
         tracks: The name of each track, for the legend.
         axes: What the axes are: horizontal, vertical.
+        meaning: What may be read from the places, for a line below.
 
     Returns:
         RGB image.
@@ -84,16 +94,25 @@ def embedding_sheet(
     draw_text(draw, (_MARGIN / 2, 8), axes[1], 13, SOFT)
     places = _to_pixels(np.array([clip.place for clip in clips], np.float64))
     colors = track_colors(len(tracks))
-    pictured = _with_picture([clip.track for clip in clips], places)
-    for index in pictured:
-        _draw_picture(sheet, clips[index], places[index], colors[clips[index].track])
-    for index in sorted(set(range(len(clips))) - set(pictured)):
-        x, y = places[index].tolist()
-        around = (x - _DOT, y - _DOT, x + _DOT, y + _DOT)
-        draw.ellipse(around, fill=colors[clips[index].track], outline=PAPER)
+    pictured = _place_pictures([clip.track for clip in clips], places)
+    lines = [
+        (np.stack([places[index], center]), colors[clips[index].track], 1.5)
+        for index, center in pictured.items()
+    ]
+    sheet = overlay_lines(sheet, lines)
+    draw = ImageDraw.Draw(sheet)
+    for place, clip in zip(places.tolist(), clips, strict=True):
+        around = [value + step for step in (-_DOT, _DOT) for value in place]
+        draw.ellipse(around, fill=colors[clip.track], outline=PAPER)
+    for index, center in pictured.items():
+        _draw_picture(sheet, clips[index], center, colors[clips[index].track])
     counts = np.bincount([clip.track for clip in clips], minlength=len(tracks))
     _draw_legend(draw, tracks, counts.tolist(), colors)
-    return sheet
+    if not meaning:
+        return sheet
+    block = Image.new("RGB", (sheet.width, 60), PAPER)
+    block.paste(text_block(meaning, sheet.width - _MARGIN), (_MARGIN // 2, 0))
+    return stack([sheet, block])
 
 
 def track_colors(num_tracks: int) -> list[tuple[int, int, int]]:
@@ -110,7 +129,7 @@ def track_colors(num_tracks: int) -> list[tuple[int, int, int]]:
         return list(PERSON_COLORS[:num_tracks])
     colors = []
     for index in range(num_tracks):
-        value = (0.95, 0.6)[index % 2]
+        value = (0.85, 0.5)[index % 2]
         red, green, blue = colorsys.hsv_to_rgb(index / num_tracks, 0.85, value)
         colors.append((round(255 * red), round(255 * green), round(255 * blue)))
     return colors
@@ -126,19 +145,44 @@ def _to_pixels(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return pixels
 
 
-def _with_picture(tracks: Sequence[int], places: npt.NDArray[np.float64]) -> list[int]:
-    """Returns which clips are drawn with a picture."""
+def _place_pictures(
+    tracks: Sequence[int], places: npt.NDArray[np.float64]
+) -> dict[int, npt.NDArray[np.float64]]:
+    """Returns the centres (2,) in pixels of the pictures that have room, by clip."""
     # The first clip of every track comes before the second of any.
     rank: dict[int, int] = {}
     turns = []
     for index, track in enumerate(tracks):
         rank[track] = rank.get(track, 0) + 1
         turns.append((rank[track], index))
-    chosen: list[int] = []
-    for _, index in sorted(turns):
-        distance = np.abs(places[chosen] - places[index]).max(axis=-1)
-        if (distance >= _THUMBNAIL + 2 * _BORDER).all():
-            chosen.append(index)
+    turn = 2 * np.pi * np.arange(_ANGLES) / _ANGLES
+    ring = np.stack([np.cos(turn), -np.sin(turn)], axis=-1)
+    around = np.concatenate([radius * ring for radius in _RINGS])
+    half = _THUMBNAIL / 2 + _BORDER
+    edge = _MARGIN / 2 + half
+    steps = np.linspace(0, 1, 9)[:, None, None]
+    chosen: dict[int, npt.NDArray[np.float64]] = {}
+    lines = np.empty((0, 2))
+    for _, index in sorted(turns)[:_MAX_TRIES]:
+        centers = places[index] + around
+        free = ((centers > edge) & (centers < _SIDE - edge)).all(axis=-1)
+        near = np.abs(places - places[index]).max(axis=-1) < _RINGS[-1] + half + _DOT
+        others = np.array([*chosen.values()]).reshape(-1, 2)
+        leading = places[index] + steps * (centers - places[index])
+        for points, taken, distance in (
+            (centers, places[near], half + _DOT),
+            (centers, others, 2 * half + 4),
+            (centers, lines, half),
+            *((step, others, half) for step in leading),
+        ):
+            apart = np.abs(points[:, None] - taken[None]).max(axis=-1)
+            free &= (apart > distance).all(axis=-1)
+        if free.any():
+            best = free.argmax()
+            chosen[index] = centers[best]
+            lines = np.concatenate([lines, leading[:, best]])
+        if len(chosen) == _MAX_PICTURES:
+            break
     return chosen
 
 
@@ -168,6 +212,6 @@ def _draw_legend(
     for name, count, color in zip(tracks, counts, colors, strict=True):
         draw.rectangle((_SIDE, top + 2, _SIDE + 12, top + 14), fill=color)
         number = f" ({count})"
-        text = fit_text(name, 13, _LEGEND - 80) + number
+        text = fit_text(name, 13, _LEGEND - 70) + number
         draw_text(draw, (_SIDE + 20, top), text, 13, INK)
         top += _LINE

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from lightly_marlin.regions import Label
 from lightly_marlin.visualization.drawing import (
     INK,
     PALE,
@@ -22,7 +21,7 @@ from lightly_marlin.visualization.drawing import (
     stack,
     text_width,
 )
-from lightly_marlin.visualization.mask_overlay import REGION_COLORS
+from lightly_marlin.visualization.legend import region_legend
 from lightly_marlin.visualization.region_paint import paint_cells, paint_labels
 
 __all__ = ["FaceCrop", "FaceMark", "SheetFrame", "SheetTrack", "face_sheet"]
@@ -33,7 +32,7 @@ _SECTION_GAP = 26
 _MARGIN = 32
 _CAPTION = 22
 _MAX_FRAME_HEIGHT = 440
-_PALE_FRAME = (245, 246, 248)
+_PALE_FRAME = (238, 240, 243)
 
 # Start, stop and closedness of the parts of the 68 landmarks.
 _PARTS = (
@@ -46,16 +45,6 @@ _PARTS = (
     (42, 48, True),
     (48, 60, True),
     (60, 68, True),
-)
-
-_LEGEND = (
-    ("skin", Label.SKIN),
-    ("brows", Label.LEFT_EYEBROW),
-    ("eyes", Label.LEFT_EYE),
-    ("nose", Label.NOSE),
-    ("lips", Label.UPPER_LIP),
-    ("inner mouth", Label.INNER_MOUTH),
-    ("hair", Label.HAIR),
 )
 
 
@@ -254,19 +243,25 @@ def _track(track: SheetTrack, width: int) -> Image.Image:
 def _crop_pictures(crop: FaceCrop | None) -> list[Image.Image]:
     """Returns the crop with landmarks, with regions, and with cells."""
     if crop is None:
-        return [Image.new("RGB", (_CROP, _CROP), _PALE_FRAME)] * 3
+        return [_empty("not in this frame"), _empty(""), _empty("")]
     points = crop.landmarks + 0.5
     lines = [(part, (255, 255, 255), 0.8) for part in _contours(points)]
     first = overlay_lines(
         Image.fromarray(crop.crop), lines, [(points, (255, 255, 255), 2.0)]
     )
     if crop.labels is None:
-        second = Image.new("RGB", (_CROP, _CROP), _PALE_FRAME)
-        draw = ImageDraw.Draw(second)
-        draw_text(draw, (_CROP / 2, _CROP / 2), "kept as cells only", 13, SOFT, "mm")
+        second = _empty("kept as cells only")
     else:
         second = Image.fromarray(paint_labels(crop.crop, crop.labels))
     return [first, second, Image.fromarray(paint_cells(crop.crop, crop.cells))]
+
+
+def _empty(text: str) -> Image.Image:
+    """Returns the place of a crop that there is not."""
+    picture = Image.new("RGB", (_CROP, _CROP), _PALE_FRAME)
+    place = (_CROP / 2, _CROP / 2)
+    draw_text(ImageDraw.Draw(picture), place, text, 13, SOFT, "mm")
+    return picture
 
 
 def _row(
@@ -284,14 +279,5 @@ def _row(
 
 
 def _legend(width: int) -> Image.Image:
-    """Draws which colour is which region."""
-    picture = Image.new("RGB", (width, 34), PAPER)
-    draw = ImageDraw.Draw(picture)
-    draw.line((0, 0, width, 0), fill=PALE, width=1)
-    left = 0
-    for name, label in _LEGEND:
-        color = tuple(round(255 * value) for value in REGION_COLORS[label])
-        draw.rounded_rectangle((left, 14, left + 14, 28), 3, fill=color)
-        draw_text(draw, (left + 21, 21), name, 13, SOFT, "lm")
-        left += 21 + text_width(name, 13) + 20
-    return picture
+    """Draws which colour is which region, below a line."""
+    return stack([Image.new("RGB", (width, 1), PALE), region_legend(width)], gap=9)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lightly_marlin.visualization.reconstruction_panels import error_colors
+from lightly_marlin.visualization.heat import heat_colors
 
-__all__ = ["feature_overlay"]
+__all__ = ["STRENGTH", "feature_overlay"]
+
+STRENGTH = 0.6
+"""Opacity of the paint."""
 
 _BORDER = 2
 _BORDER_COLOR = (0.35, 1.0, 0.55)
@@ -21,9 +24,11 @@ def feature_overlay(
     query: int | None = None,
     tubelet_size: int = 2,
     patch_size: int = 16,
-    strength: float = 0.6,
+    strength: float = STRENGTH,
 ) -> Tensor:
     """Paints a value per token over clips, from black to pale yellow.
+
+    The clips are grey below, so that every colour is one of the heat.
 
     Args:
         videos:
@@ -60,11 +65,18 @@ def feature_overlay(
     heat = values.float().view(batch, *grid)
     for dim, side in ((1, tubelet_size), (2, patch_size), (3, patch_size)):
         heat = heat.repeat_interleave(side, dim)
-    painted = clips * (1 - strength)
-    painted += error_colors(heat - low, high - low) * strength
+    painted = _to_grey(clips) * (1 - strength)
+    painted += heat_colors(heat - low, high - low) * strength
     if query is not None:
         _frame_token(painted, query, grid, tubelet_size, patch_size)
     return painted
+
+
+def _to_grey(clips: Tensor) -> Tensor:
+    """Returns clips (B, 3, T, H, W) without their colours."""
+    red, green, blue = clips.unbind(dim=1)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return luma.unsqueeze(1).expand_as(clips).clone()
 
 
 def _frame_token(

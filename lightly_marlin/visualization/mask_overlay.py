@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,7 @@ __all__ = [
     "hatch",
     "hatch_undecoded",
     "mask_overlay",
+    "masked_pixels",
 ]
 
 _HATCH_COLORS = ((0.05, 0.05, 0.05), (0.55, 0.55, 0.55))
@@ -77,7 +80,9 @@ def mask_overlay(
         float32 tensor (B, 3, T, H, W) in [0, 1].
     """
     clips = videos.float() / 255 if videos.dtype == torch.uint8 else videos.float()
-    masked = _masked_pixels(idx_mask, clips, tubelet_size, patch_size)
+    masked = masked_pixels(
+        idx_mask, clips.shape, tubelet_size=tubelet_size, patch_size=patch_size
+    )
     if cells is None:
         background = torch.tensor(REGION_COLORS[Label.BACKGROUND], device=clips.device)
         paint = background.view(1, 3, 1, 1, 1).expand_as(clips)
@@ -110,7 +115,9 @@ def hatch_undecoded(
         float32 tensor (B, 3, T, H, W) in [0, 1].
     """
     masked, decoded = (
-        _masked_pixels(idx, painted, tubelet_size, patch_size)
+        masked_pixels(
+            idx, painted.shape, tubelet_size=tubelet_size, patch_size=patch_size
+        )
         for idx in (idx_mask, idx_decode)
     )
     stripes = hatch(*painted.shape[-2:]).to(painted.device).permute(2, 0, 1)
@@ -118,13 +125,28 @@ def hatch_undecoded(
     return torch.where(masked & ~decoded, hatched, painted)
 
 
-def _masked_pixels(
-    idx: Tensor, clips: Tensor, tubelet_size: int, patch_size: int
+def masked_pixels(
+    idx_mask: Tensor,
+    shape: Sequence[int],
+    *,
+    tubelet_size: int = 2,
+    patch_size: int = 16,
 ) -> Tensor:
-    """Returns a boolean tensor (B, 1, T, H, W), True over the tokens `idx`."""
-    batch, _, frames, height, width = clips.shape
+    """Returns which pixels belong to masked tokens.
+
+    Args:
+        idx_mask: int64 indices of the masked tokens, (B, n_mask).
+        shape: That of the videos: (B, C, T, H, W).
+        tubelet_size: Frames per tubelet.
+        patch_size: Side of a patch in pixels.
+
+    Returns:
+        bool tensor (B, 1, T, H, W).
+    """
+    batch, _, frames, height, width = shape
     grid = (frames // tubelet_size, height // patch_size, width // patch_size)
-    masked = indices_to_mask(idx, grid[0] * grid[1] * grid[2]).view(batch, 1, *grid)
+    masked = indices_to_mask(idx_mask, grid[0] * grid[1] * grid[2])
+    masked = masked.view(batch, 1, *grid)
     for dim, side in ((2, tubelet_size), (3, patch_size), (4, patch_size)):
         masked = masked.repeat_interleave(side, dim)
     return masked

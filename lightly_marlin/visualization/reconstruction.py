@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor
 
 from lightly_marlin.models.patches import paste_tubelets
+from lightly_marlin.visualization.drawing import PAPER, stack
+from lightly_marlin.visualization.legend import region_legend
 from lightly_marlin.visualization.mask_overlay import mask_overlay
+from lightly_marlin.visualization.panels import panel_sheet
 
 __all__ = ["reconstruction_sheet"]
 
 _ROWS = ("original", "mask over regions", "visible", "reconstructed")
 _HIDDEN = 0.5
-_CAPTION_HEIGHT = 16
-_GAP = 2
+_INDENT = 8
 
 
 def reconstruction_sheet(
@@ -44,7 +46,7 @@ def reconstruction_sheet(
         patch_size: Side of a patch in pixels.
 
     Returns:
-        RGB image.
+        RGB image, with a legend of the regions if there are any.
     """
     sizes = {"tubelet_size": tubelet_size, "patch_size": patch_size}
     clips = videos.float() / 255 if videos.dtype == torch.uint8 else videos.float()
@@ -55,25 +57,12 @@ def reconstruction_sheet(
         paste_tubelets(clips, idx_mask, hidden, **sizes),
         paste_tubelets(clips, idx_mask, pred.float(), **sizes),
     )
-    index = torch.linspace(0, videos.shape[2] - 1, num_frames).round().long()
-    height, width = videos.shape[-2:]
-    row_height = height + _CAPTION_HEIGHT
-    sheet = Image.new(
-        "RGB",
-        (num_frames * (width + _GAP), len(videos) * len(rows) * row_height),
-        "white",
-    )
-    draw = ImageDraw.Draw(sheet)
-    for clip in range(len(videos)):
-        for number, (name, row) in enumerate(zip(_ROWS, rows, strict=True)):
-            top = (clip * len(rows) + number) * row_height
-            draw.text((2, top + 2), name, fill="black")
-            for column, frame in enumerate(index.tolist()):
-                picture = _to_image(row[clip, :, frame])
-                sheet.paste(picture, (column * (width + _GAP), top + _CAPTION_HEIGHT))
-    return sheet
-
-
-def _to_image(frame: Tensor) -> Image.Image:
-    pixels = frame.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0)
-    return Image.fromarray(pixels.cpu().contiguous().numpy(), "RGB")
+    index = torch.linspace(0, videos.shape[2] - 1, num_frames).round().long().tolist()
+    panels = dict(zip(_ROWS, rows, strict=True))
+    sheets = [panel_sheet(panels, index, clip=clip) for clip in range(len(videos))]
+    if cells is not None:
+        width = sheets[0].width - 2 * _INDENT
+        legend = Image.new("RGB", (sheets[0].width, 40), PAPER)
+        legend.paste(region_legend(width, background="background"), (_INDENT, 0))
+        sheets.append(legend)
+    return stack(sheets)

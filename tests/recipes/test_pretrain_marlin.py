@@ -142,7 +142,7 @@ def test_pretrain_marlin__mixture_and_half_decoder(
     assert "mask: fasking+tube" in text
     assert "decode_ratio: 0.5" in text
     picture = Image.open(tmp_path / "run" / "reconstructions" / "step_0000001.png")
-    masked, painted = (picture.crop((0, y, 1356, y + 224)) for y in (256, 736))
+    masked, painted = (picture.crop((8, y, 1372, y + 224)) for y in (276, 768))
     difference = np.abs(np.asarray(masked, int) - np.asarray(painted, int)).sum(-1)
     assert (difference > 0).mean() > 0.8
 

@@ -1,3 +1,5 @@
+import argparse
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -33,7 +35,7 @@ def videos(tmp_path_factory):
     for place, clip in zip(("", "deep er"), demo_clips(2, 20), strict=True):
         write_video(folder / place / "a.mp4", clip.frames, clip.fps)
     black = [np.zeros((64, 96, 3), np.uint8)] * 20
-    write_video(folder / "a.mov", black)
+    write_video(folder / "a.mov", black, fps=10)
     (folder / "text.mp4").write_text("no video")
     return folder
 
@@ -107,6 +109,26 @@ def test_visualize_faces__gif_moves(store, tmp_path, visualize_faces):
             animation.seek(index)
             frames.append(np.asarray(animation.convert("RGB"), dtype=int))
     assert np.abs(frames[4] - frames[0]).mean() > 0.5
+    # The video without a face has a pace of its own, too: 20 frames in 2 seconds.
+    with Image.open(out / "a.mov.gif") as animation:
+        assert (animation.n_frames, animation.info["duration"]) == (5, 400)
+
+
+def test_visualize_faces__gif_of_crops_alone_lasts_as_long_as_the_track(store, recipe):
+    opened = FaceStore(store)
+    video = recipe.collect(opened, opened.records(), {})[1]
+    record = dataclasses.replace(video.record, num_frames=999)
+    gone = dataclasses.replace(video, path=None, record=record)
+    options = argparse.Namespace(max_tracks=1, frames=4, format="gif")
+    pictures, seconds = recipe.draw(gone, options)
+    assert len(pictures) == 4
+    assert seconds == pytest.approx(20 / video.tracks[0].fps)
+
+
+def test_frame_rate(videos, recipe, tmp_path):
+    assert recipe.frame_rate(videos / "a.mov") == 10
+    for path in (None, videos / "text.mp4", tmp_path / "gone.mp4"):
+        assert recipe.frame_rate(path) == 25
 
 
 def test_visualize_faces__another_parser_keeps_cells_only(

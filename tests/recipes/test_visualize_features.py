@@ -9,7 +9,8 @@ from PIL import Image
 
 from lightly_marlin.data import write_video
 from lightly_marlin.faces import FaceTrack
-from lightly_marlin.features import extract_features, principal_plane
+from lightly_marlin.features import extract_features
+from lightly_marlin.features.plane_embedding import embed_in_plane
 from lightly_marlin.models import MarlinConfig, MarlinEncoder
 from lightly_marlin.utils.console import run_recipe
 
@@ -80,13 +81,52 @@ def test_table(visualize, weights, videos, tmp_path, capsys):
     encoder = MarlinEncoder.from_pretrained(weights).eval()
     files = (videos / "b.mp4", videos / "more" / "a.mp4")
     features = [extract_features(encoder, path).features for path in files]
-    expected = principal_plane(torch.cat(features)).coordinates
+    expected = embed_in_plane(torch.cat(features), "pca").coordinates
     found = [[float(row["x"]), float(row["y"])] for row in rows]
     np.testing.assert_allclose(found, expected, atol=1e-5)
     text = capsys.readouterr().out
     assert "text.mp4: cannot be opened" in text
-    assert "4 windows" in text
+    assert (
+        "embedding: t-SNE needs at least 16 different windows, and there are 4" in text
+    )
+    assert "4 windows of 2 tracks. The plane in which" in text
     assert "Overlays of 2 of 2 tracks" in text
+
+
+@pytest.mark.parametrize("method", ["tsne", "pca"])
+def test_embedding(method, visualize, weights, videos, tmp_path, capsys):
+    """A stride of one frame gives 65 windows, enough for t-SNE."""
+    out = tmp_path / "out"
+    options = ("--weights", weights, "--sample-rate", 1, "--stride", 1)
+    arguments = (videos / "b.mp4", out, *options, "--embedding", method)
+    assert visualize(*arguments) == 0
+    rows = read(out / "embedding.csv")
+    assert len(rows) == 65
+    features = extract_features(
+        MarlinEncoder.from_pretrained(weights).eval(),
+        videos / "b.mp4",
+        sample_rate=1,
+        stride=1,
+    ).features
+    found = [[float(row["x"]), float(row["y"])] for row in rows]
+    expected = embed_in_plane(features, method)
+    np.testing.assert_allclose(found, expected.coordinates, rtol=1e-6)
+    text = capsys.readouterr().out
+    assert expected.meaning in text
+    assert ("perplexity 21.3" in text) == (method == "tsne")
+    first = (out / "embedding.csv").read_bytes(), (out / "embedding.png").read_bytes()
+    assert visualize(*arguments) == 0
+    again = (out / "embedding.csv").read_bytes(), (out / "embedding.png").read_bytes()
+    assert first == again
+
+
+def test_one_frame(visualize, weights, tmp_path, capsys):
+    write_video(tmp_path / "one.mp4", np.full((1, 64, 64, 3), 90, np.uint8))
+    arguments = (tmp_path / "one.mp4", tmp_path / "out", "--weights", weights)
+    assert visualize(*arguments) == 0
+    (row,) = read(tmp_path / "out" / "embedding.csv")
+    assert (row["num_frames"], float(row["x"]), float(row["y"])) == ("1", 0, 0)
+    assert "and there are 1: principal components" in capsys.readouterr().out
 
 
 def test_pictures(visualize, weights, videos, tmp_path):
@@ -98,10 +138,11 @@ def test_pictures(visualize, weights, videos, tmp_path):
     names = [path.name[0] + path.suffix for path in overlays]
     assert names == ["a.gif", "a.png", "b.gif", "b.png"]
     with Image.open(overlays[2]) as gif:
-        assert (gif.n_frames, gif.size) == (16, (3 * 34 - 2, 48))
+        # Enlarged to 160 pixels; a title, three lines below, margins and gaps.
+        assert (gif.n_frames, gif.size) == (16, (3 * 164 - 4 + 16, 320))
         assert gif.info["duration"] == 100  # Every second frame of 20 in a second.
     with Image.open(overlays[3]) as sheet:
-        assert sheet.size == (8 * 34, 3 * 48)
+        assert sheet.size == (8 * 164 - 4 + 16, 686)
 
 
 def test_every_face(visualize, weights, videos, tmp_path, monkeypatch, capsys):
@@ -122,9 +163,11 @@ def test_every_face(visualize, weights, videos, tmp_path, monkeypatch, capsys):
 def framed(path):
     """Returns the columns of the sheet in which a token is framed, and its corner."""
     with Image.open(path) as sheet:
-        pixels = np.asarray(sheet.convert("RGB"), dtype=int)[64:96]
+        pixels = np.asarray(sheet.convert("RGB"), dtype=int)
+    # Below margin, title, moments, the original and a caption.
+    pixels = pixels[8 + 26 + 22 + 182 + 22 :, 8:][:160]
     y, x = (pixels == (89, 255, 140)).all(axis=-1).nonzero()
-    return [] if len(x) == 0 else [x.min() // 34, y.min(), x.min() % 34]
+    return [] if len(x) == 0 else [x.min() // 164, y.min() // 5, x.min() % 164 // 5]
 
 
 @pytest.mark.parametrize(
@@ -142,8 +185,9 @@ def test_query(query, place, visualize, weights, videos, tmp_path):
     ("options", "message"),
     [
         (["--query", "8,0,0"], "TIME,ROW,COLUMN from 0,0,0 to 7,1,1"),
-        (["--query", "1,1"], "Invalid --query 1,1"),
-        (["--query", "nose"], "Invalid --query nose"),
+        (["--query", "1,1"], "Invalid token 1,1"),
+        (["--query", "nose"], "Invalid token nose"),
+        (["--embedding", "umap"], "invalid choice: 'umap'"),
         (["--max-overlays", "0"], "must be a positive integer, got 0"),
         (["--model", "marlin_vit_tiny"], "another configuration"),
         (["--device", "moon"], "The device moon cannot be used"),

@@ -72,13 +72,14 @@ def test_pictures(visualize, weights, video, tmp_path):
     assert visualize(video, out, "--weights", weights) == 0
     with Image.open(out / "reconstruction.gif") as gif:
         assert gif.n_frames == 16
-        assert gif.size == (4 * 226 - 2, 240)
+        assert gif.size == (4 * 228 - 4 + 16, 364)
         assert gif.info["duration"] == 100  # Every second frame of 20 in a second.
     with Image.open(out / "reconstruction.png") as sheet:
-        assert sheet.size == (6 * 226, 4 * 240)
+        assert sheet.size == (6 * 228 - 4 + 16, 4 * 246 + 140)
         assert np.asarray(sheet).std() > 20
     with Image.open(out / "masks.png") as sheet:
-        assert sheet.size == (6 * 226, 6 * 240)
+        # The clip and ten masks: a row each.
+        assert sheet.size == (6 * 164 - 4 + 16, 10 * 182 + 90)
     result = json.loads((out / "reconstruction.json").read_text())
     # In the middle of the face's 56 frames, of which 31 are spanned.
     assert result["frames"] == list(range(16, 48, 2))
@@ -94,13 +95,46 @@ def test_start_and_rate(visualize, weights, video, tmp_path):
     assert result["mask"] == "tube"
 
 
+@pytest.mark.parametrize("mask", ["motion", "crfrp", "fasking+tube"])
+def test_every_mask(mask, visualize, weights, video, tmp_path):
+    options = ("--weights", weights, "--mask", mask)
+    assert visualize(video, tmp_path / "out", *options) == 0
+    result = json.loads((tmp_path / "out" / "reconstruction.json").read_text())
+    assert result["mask"] == mask
+
+
+def test_the_mask_shown_is_the_mask_used(visualize, weights, video, tmp_path):
+    """The error is grey exactly where the mask leaves the clip as it is."""
+    assert visualize(video, tmp_path / "out", "--weights", weights) == 0
+    with Image.open(tmp_path / "out" / "reconstruction.png") as sheet:
+        pixels = np.asarray(sheet, dtype=int)
+    rows = [pixels[8 + 26 + 22 + 246 * n + 22 :, 8:][:224, :224] for n in range(4)]
+    original, mask, painted, error = (
+        row.reshape(14, 16, 14, 16, 3).swapaxes(1, 2) for row in rows
+    )
+    visible = (mask == original).all(axis=(2, 3, 4))
+    assert 0 < visible.sum() < 60
+    assert ((error == 140).all(axis=(2, 3, 4)) == visible).all()
+    assert ((painted == original).all(axis=(2, 3, 4)) == visible).all()
+
+
+@pytest.mark.parametrize("count", [5, 7])
+def test_a_face_for_a_moment(count, visualize, weights, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (count, 96, 96, 3), np.uint8)
+    write_video(tmp_path / "short.mp4", noise)
+    out = tmp_path / "out"
+    assert visualize(tmp_path / "short.mp4", out, "--weights", weights) == 0
+    result = json.loads((out / "reconstruction.json").read_text())
+    assert result["frames"] == [4, *(15 * [4] if count == 5 else 15 * [6])]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--mask-ratio", "1"], "--mask-ratio 1.0"),
         (["--sample-rate", "0"], "--sample-rate 0"),
         (["--start-seconds", "0"], "from frame 4 to 59, which leaves out frame 0"),
-        (["--mask", "none"], "invalid choice"),
+        (["--mask", "none"], "Invalid mask ('none')"),
         (["--model", "marlin_vit_small"], "another configuration"),
     ],
 )

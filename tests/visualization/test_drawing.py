@@ -7,6 +7,7 @@ from lightly_marlin.visualization.drawing import (
     fit_text,
     overlay_lines,
     stack,
+    text_block,
     text_width,
 )
 
@@ -49,3 +50,13 @@ def test_stack_keeps_sizes():
     sheet = stack([Image.new("RGB", (10, 5)), Image.new("RGB", (6, 7))], 3, 2)
     assert sheet.size == (14, 19)
     assert sheet.getpixel((9, 12)) == PAPER
+
+
+@pytest.mark.parametrize("width", [30, 200, 2000])
+def test_text_block__breaks_lines(width):
+    text = "windows that lie close together have similar features"
+    block = text_block(text, width)
+    lines = {30: 8, 200: 2, 2000: 1}[width]
+    assert block.size == (width, lines * 20)
+    ink = (np.asarray(block) < 200).any(axis=(1, 2)).reshape(lines, 20)
+    assert ink.any(axis=1).all()

@@ -1,4 +1,4 @@
-"""Clips in a plane: places, colours, and which of them have a picture."""
+"""Clips in a plane: places, colours, and where their pictures lie."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,8 @@ from PIL import Image
 from lightly_marlin.visualization import EmbeddedClip, embedding_sheet
 from lightly_marlin.visualization.embedding_sheet import track_colors
 
-PICTURE = Image.new("RGB", (8, 8), (0, 0, 10))
+BLUE = (0, 0, 10)
+PICTURE = Image.new("RGB", (8, 8), BLUE)
 
 
 def draw(*clips, tracks=("a", "b"), **options):
@@ -15,43 +16,73 @@ def draw(*clips, tracks=("a", "b"), **options):
     return np.asarray(embedding_sheet(made, tracks, **options))
 
 
-def places(sheet, color):
-    """Returns the box (left, top, right, bottom) of a colour left of the legend."""
-    y, x = (sheet[:, :900] == color).all(axis=-1).nonzero()
-    return int(x.min()), int(y.min()), int(x.max()), int(y.max())
+def where(sheet, color):
+    """Returns a colour's pixels left of the legend."""
+    return (sheet[:900, :868] == color).all(axis=-1)
 
 
-def test_embedding_sheet__places_and_colours():
+def num_pictures(sheet):
+    """Returns how many pictures there are, none of which is covered."""
+    number, rest = divmod(int(where(sheet, BLUE).sum()), 56 * 56)
+    assert rest == 0
+    return number
+
+
+def test_embedding_sheet__dots_where_clips_lie():
     sheet = draw(((0, 0), 0), ((2, 1), 1))
-    first, second = (places(sheet, color) for color in track_colors(2))
-    # The horizontal extent fills 716 pixels; up is up; frames are 62 pixels wide.
-    assert first == (61, 598, 122, 659)
-    assert second == (777, 240, 838, 301)
-    assert (sheet[450 + 179, 92] == (0, 0, 10)).all()
+    # The horizontal extent fills 716 pixels; up is up.
+    for (x, y), color in zip(((92, 629), (808, 271)), track_colors(2), strict=True):
+        assert (sheet[y - 2 : y + 3, x - 2 : x + 3] == color).all()
+        assert where(sheet, color)[y - 5 : y + 6, x - 5 : x + 6].sum() > 60
+    assert num_pictures(sheet) == 2
     for color in track_colors(2):
         assert (sheet[:, 900:] == color).all(axis=-1).sum() == 13 * 13
 
 
-def test_embedding_sheet__pictures_do_not_cover_each_other():
+def test_embedding_sheet__a_line_leads_from_a_dot_to_its_picture():
+    sheet = draw(((3, 4), 0), tracks=["a"])
+    color = track_colors(1)[0]
+    # Of equal places, the middle; the picture is 52 pixels to the right.
+    assert (sheet[450, 446:455] == color).all()
+    # After the dot's white outline.
+    assert (where(sheet, color) | where(sheet, BLUE))[450, 457:532].all()
+    assert where(sheet, BLUE)[:, 474:530].sum() == 56 * 56
+
+
+def test_embedding_sheet__pictures_cover_nothing():
     near = [((0.001 * n, 0), 0) for n in range(5)]
     sheet = draw(*near, ((0.002, 0), 1), ((10, 0), 1))
-    blue = (sheet[:, :900] == (0, 0, 10)).all(axis=-1)
-    # The first of each track has a picture unless another is in its way.
-    assert blue[:, :450].sum() < 56 * 56
-    assert blue[:, 450:].sum() == 56 * 56
-    # The dot of the second track's first clip lies on the picture of the first track.
-    assert places(sheet[:, :450], track_colors(2)[1])[0] < 100
+    assert num_pictures(sheet) >= 6
+    for color in track_colors(2):
+        assert where(sheet, color)[445:456].any()
 
 
-def test_embedding_sheet__equal_places_lie_in_the_middle():
-    sheet = draw(((3, 4), 0), tracks=["a"])
-    assert places(sheet, track_colors(1)[0]) == (419, 419, 480, 480)
+def test_embedding_sheet__a_crowd_has_as_many_as_there_is_room_for():
+    grid = [((x, y), 0) for x in range(60) for y in range(60)]
+    assert num_pictures(draw(*grid)) == 0
+    few = [((x, y), 0) for x in range(9) for y in range(9)]
+    assert 10 < num_pictures(draw(*few)) <= 60
+
+
+def test_embedding_sheet__every_track_comes_before_any_second_clip():
+    clips = [((0, 0), 0)] * 200 + [((0, 0), 1)]
+    sheet = draw(*clips)
+    first, second = (where(sheet, color).sum() for color in track_colors(2))
+    assert first > 62**2 - 56**2
+    assert second > 62**2 - 56**2
+
+
+def test_embedding_sheet__meaning_stands_below():
+    plain = draw(((0, 0), 0))
+    told = draw(((0, 0), 0), meaning="t-SNE, perplexity 5: near is alike.")
+    assert np.array_equal(told[:900], plain)
+    assert (told[900:] < 160).any()
 
 
 def test_embedding_sheet__grows_with_the_legend():
     names = [f"track {number}" for number in range(60)]
     sheet = draw(((0, 0), 59), tracks=names)
-    assert sheet.shape == (2 * 64 + 60 * 22, 1220, 3)
+    assert sheet.shape == (2 * 64 + 60 * 22, 1280, 3)
     assert (sheet == track_colors(60)[59]).all(axis=-1)[-100:].any()
 
 

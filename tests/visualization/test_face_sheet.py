@@ -60,6 +60,16 @@ def test_three_pictures_per_crop():
         assert rows * 224 * 224 - 60 < len(found[0]) <= rows * 224 * 224
 
 
+def test_an_absent_face_is_said_to_be():
+    track = SheetTrack("track 0", 0, [], [_crop(40), None])
+    sheet = face_sheet("a", "", [], [track], num_columns=2)
+    rows, columns = _where(sheet, (238, 240, 243))
+    assert 3 * 224 * 224 - 2000 < len(rows) < 3 * 224 * 224 - 100
+    # The words are in the first of its pictures.
+    place = np.asarray(sheet)[rows.min() : rows.min() + 224, columns.min() :][:, :224]
+    assert (place < 160).all(axis=-1).sum() > 30
+
+
 def test_a_single_crop_shows_them_side_by_side():
     sheet = face_sheet(
         "a", "", [], [SheetTrack("t", 0, ["x" * 200, "y" * 200], [_crop(40)])]

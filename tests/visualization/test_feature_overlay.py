@@ -38,6 +38,13 @@ def test_feature_overlay__known_colours():
     torch.testing.assert_close(painted[:, 0, 16, 16], high)
 
 
+def test_feature_overlay__frames_are_grey():
+    clip = torch.zeros(1, 3, 2, 16, 16)
+    clip[:, 0] = 1.0
+    painted = feature_overlay(clip, torch.tensor([[0.0]]), (0.0, 1.0), strength=0.0)
+    torch.testing.assert_close(painted, torch.full_like(clip, 0.299))
+
+
 def test_feature_overlay__the_query_is_framed():
     plain, framed = paint([0.5] * 8), paint([0.5] * 8, query=6)
     changed = (plain != framed).any(dim=0)

@@ -5,6 +5,7 @@ from lightly_marlin.visualization.mask_overlay import (
     REGION_COLORS,
     hatch_undecoded,
     mask_overlay,
+    masked_pixels,
 )
 
 
@@ -38,3 +39,12 @@ def test_hatch_undecoded__only_what_is_masked_and_not_decoded():
     tokens = changed.unfold(1, 16, 16).unfold(2, 16, 16).flatten(3).float().mean(-1)
     expected = torch.tensor([[[1.0, 0], [1, 0]], [[0, 1], [0, 1]]])
     assert torch.equal(tokens, expected)
+
+
+def test_masked_pixels__of_each_token():
+    for token in range(8):
+        masked = masked_pixels(torch.tensor([[token]]), (1, 3, 4, 32, 32))[0, 0]
+        time, row, column = token // 4, token // 2 % 2, token % 2
+        expected = torch.zeros(2, 2, 2, 16, 2, 16, dtype=torch.bool)
+        expected[time, :, row, :, column] = True
+        assert torch.equal(masked, expected.view(4, 32, 32))

@@ -6,15 +6,29 @@ from lightly_marlin.visualization import reconstruction_sheet
 
 
 def test_reconstruction_sheet__perfect_prediction_shows_the_original():
-    videos = torch.randint(0, 256, (2, 3, 4, 32, 32), dtype=torch.uint8)
-    idx_mask = torch.tensor([[0, 1, 2, 5], [1, 3, 6, 7]])
+    videos = torch.randint(0, 256, (2, 3, 4, 160, 160), dtype=torch.uint8)
+    idx_mask = torch.stack([torch.randperm(200)[:150].sort().values for _ in range(2)])
     target = patchify(videos.float() / 255)[torch.arange(2).unsqueeze(1), idx_mask]
     sheet = np.asarray(reconstruction_sheet(videos, idx_mask, target, num_frames=2))
-    row = 32 + 16
-    assert sheet.shape == (2 * 4 * row, 2 * 34, 3)
-    original, _, visible, reconstructed = (
-        sheet[index * row + 16 : (index + 1) * row, :32] for index in range(4)
-    )
-    assert np.array_equal(original, videos[0, :, 0].permute(1, 2, 0))
-    assert np.array_equal(original, reconstructed)
-    assert np.abs(visible[:16, :16].astype(int) - 128).max() <= 1
+    row, height = 160 + 22, 4 * (160 + 22) + 16
+    assert sheet.shape == (2 * height, 2 * 164 - 4 + 16, 3)
+    for clip in range(2):
+        rows = sheet[clip * height + 8 :, 8:168]
+        original, _, visible, reconstructed = (
+            rows[index * row + 22 : (index + 1) * row] for index in range(4)
+        )
+        assert np.array_equal(original, videos[clip, :, 0].permute(1, 2, 0))
+        assert np.array_equal(original, reconstructed)
+        top, left = (16 * place for place in divmod(int(idx_mask[clip, 0]), 10))
+        hidden = visible[top : top + 16, left : left + 16].astype(int)
+        assert np.abs(hidden - 128).max() <= 1
+
+
+def test_reconstruction_sheet__regions_have_a_legend():
+    videos = torch.zeros(1, 3, 2, 160, 160)
+    cells = torch.ones(1, 2, 20, 20, dtype=torch.int32)
+    arguments = (videos, torch.tensor([[0]]), torch.zeros(1, 1, 1536))
+    plain = reconstruction_sheet(*arguments, num_frames=1)
+    legend = reconstruction_sheet(*arguments, cells, num_frames=1)
+    below = np.asarray(legend)[plain.height :]
+    assert len(np.unique(below.reshape(-1, 3), axis=0)) > 8

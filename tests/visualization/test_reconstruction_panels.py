@@ -2,9 +2,7 @@ import pytest
 import torch
 
 from lightly_marlin.visualization.reconstruction_panels import (
-    animation,
-    error_colors,
-    picture_sheet,
+    reconstruction_footer,
     reconstruction_panels,
 )
 
@@ -18,12 +16,7 @@ def panels():
 
 
 def test_panels_show_what_they_say(panels):
-    assert list(panels) == [
-        "original",
-        "mask over regions",
-        "reconstruction",
-        "error (0 to 0.5)",
-    ]
+    assert list(panels) == ["original", "mask over regions", "reconstruction", "error"]
     hidden = torch.zeros(4, 32, 32, dtype=torch.bool)
     hidden[2:, :16, 16:] = True  # Token 5 is the second of the second pair of frames.
     original, mask, painted, error = (panel[0] for panel in panels.values())
@@ -31,32 +24,19 @@ def test_panels_show_what_they_say(panels):
     assert (painted[:, hidden] == 1).all()
     torch.testing.assert_close(painted[:, ~hidden], original[:, ~hidden])
     assert ((mask != original).any(dim=0) == hidden).all()
-    # 0.6 is beyond 0.5: the brightest colour; no error is the darkest.
-    for where, color in ((hidden, (0.99, 1.0, 0.64)), (~hidden, (0.0, 0.0, 0.02))):
+    # 0.6 is beyond 0.5: the brightest colour; what was not predicted is grey.
+    for where, color in ((hidden, (0.99, 1.0, 0.64)), (~hidden, (0.55, 0.55, 0.55))):
         expected = torch.tensor(color)[:, None].expand(3, int(where.sum()))
         torch.testing.assert_close(error[:, where], expected)
 
 
-def test_brighter_is_more():
-    error = torch.linspace(0, 0.6, 100).view(1, 1, 1, 100)
-    colors = error_colors(error, full_error=0.6)[0, :, 0, 0]
-    assert colors.shape == (3, 100)
-    luma = torch.tensor([0.299, 0.587, 0.114]) @ colors
-    assert (luma.diff() > 0).all()
-    assert torch.equal(colors, error_colors(error / 2, full_error=0.3)[0, :, 0, 0])
+def test_no_error_is_dark_and_not_grey():
+    videos = torch.full((1, 3, 2, 16, 16), 255, dtype=torch.uint8)
+    pred = torch.ones(1, 1, 3 * 2 * 16 * 16)
+    error = reconstruction_panels(videos, torch.tensor([[0]]), pred)["error"]
+    assert error.max() < 0.05
 
 
-def test_sheet(panels):
-    sheet = picture_sheet(panels, [0, 3])
-    assert sheet.size == (2 * 34, 4 * 48)
-    # Reconstruction: row 2; the hidden place of frame 3 is white, of frame 0 grey.
-    assert sheet.getpixel((34 + 20, 2 * 48 + 16 + 3)) == (255, 255, 255)
-    assert sheet.getpixel((20, 2 * 48 + 16 + 3)) == (102, 102, 102)
-
-
-def test_animation(panels):
-    pictures = animation(panels)
-    assert len(pictures) == 4
-    assert pictures[0].size == (4 * 34 - 2, 48)
-    assert pictures[3].getpixel((2 * 34 + 20, 16 + 3)) == (255, 255, 255)
-    assert pictures[0].getpixel((2 * 34 + 20, 16 + 3)) == (102, 102, 102)
+@pytest.mark.parametrize("width", [40, 160, 900])
+def test_footer_keeps_its_width(width):
+    assert [picture.width for picture in reconstruction_footer(width)] == [width] * 3

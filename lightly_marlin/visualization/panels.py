@@ -1,0 +1,183 @@
+"""Clips with captions: a sheet of frames, or an animation side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from lightly_marlin.visualization.drawing import (
+    INK,
+    PAPER,
+    SOFT,
+    draw_text,
+    fit_text,
+    stack,
+)
+
+__all__ = ["PanelText", "moment_captions", "panel_animation", "panel_sheet"]
+
+_SIZE = 13
+_LINE = 22
+_GAP = 4
+_MARGIN = 8
+_MIN_SIDE = 160
+
+
+@dataclass(frozen=True)
+class PanelText:
+    """What stands around panels.
+
+    Attributes:
+        title: A line above all.
+        moments: Captions of the T frames of the clip; none if empty.
+        footer: Makes the pictures below from their width in pixels: legends, scales.
+    """
+
+    title: str = ""
+    moments: Sequence[str] = ()
+    footer: Callable[[int], Sequence[Image.Image]] = lambda width: ()
+
+
+_BARE = PanelText()
+
+
+def moment_captions(frames: Sequence[int], fps: float) -> list[str]:
+    """Returns what stands at the frames of a clip.
+
+    Args:
+        frames: Their indices in the video; one that repeats the one before is padding.
+        fps: Frames per second of the video.
+    """
+    captions = []
+    for number, frame in enumerate(frames):
+        repeated = number > 0 and frame == frames[number - 1]
+        captions.append(
+            f"frame {frame}, repeated"
+            if repeated
+            else f"frame {frame} · {frame / fps:.2f} s"
+        )
+    return captions
+
+
+def panel_sheet(
+    panels: Mapping[str, Tensor],
+    frames: Sequence[int],
+    *,
+    clip: int = 0,
+    side: int | None = None,
+    text: PanelText = _BARE,
+) -> Image.Image:
+    """Draws one row per panel, one column per frame.
+
+    Args:
+        panels: Clips (B, 3, T, H, W) in [0, 1] by caption.
+        frames: Indices in [0, T) of the frames to show.
+        clip: Which of the B clips.
+        side: Width of a frame in the picture in pixels; None for its own, or a whole
+            multiple of it that leaves room for captions.
+        text: What stands around the panels.
+
+    Returns:
+        RGB image.
+    """
+    width, height = _frame_size(panels, side)
+    body = Image.new(
+        "RGB",
+        (
+            len(frames) * (width + _GAP) - _GAP,
+            _LINE * bool(text.moments) + len(panels) * (height + _LINE),
+        ),
+        PAPER,
+    )
+    draw = ImageDraw.Draw(body)
+    top = 0
+    if text.moments:
+        for column, frame in enumerate(frames):
+            line = fit_text(text.moments[frame], 12, width)
+            draw_text(draw, (column * (width + _GAP), 3), line, 12, SOFT)
+        top = _LINE
+    for caption, panel in panels.items():
+        draw_text(draw, (0, top + 3), fit_text(caption, _SIZE, body.width), _SIZE)
+        for column, frame in enumerate(frames):
+            image = _to_image(panel[clip, :, frame], (width, height))
+            body.paste(image, (column * (width + _GAP), top + _LINE))
+        top += height + _LINE
+    return _surround(body, text.title, text)
+
+
+def panel_animation(
+    panels: Mapping[str, Tensor],
+    *,
+    clip: int = 0,
+    side: int | None = None,
+    columns: int | None = None,
+    text: PanelText = _BARE,
+) -> list[Image.Image]:
+    """Draws the panels beside each other, one picture per frame.
+
+    Args:
+        panels: Clips (B, 3, T, H, W) in [0, 1] by caption.
+        clip: Which of the B clips.
+        side: As in `panel_sheet`.
+        columns: Panels in a row; None for all of them.
+        text: What stands around the panels.
+
+    Returns:
+        T RGB images of one size.
+    """
+    width, height = _frame_size(panels, side)
+    columns = len(panels) if columns is None else columns
+    size = (
+        columns * (width + _GAP) - _GAP,
+        -(-len(panels) // columns) * (height + _LINE),
+    )
+    pictures = []
+    for frame in range(next(iter(panels.values())).shape[2]):
+        body = Image.new("RGB", size, PAPER)
+        draw = ImageDraw.Draw(body)
+        for number, (caption, panel) in enumerate(panels.items()):
+            row, column = divmod(number, columns)
+            left, top = column * (width + _GAP), row * (height + _LINE)
+            draw_text(draw, (left, top + 3), fit_text(caption, _SIZE, width), _SIZE)
+            image = _to_image(panel[clip, :, frame], (width, height))
+            body.paste(image, (left, top + _LINE))
+        moment = [text.moments[frame]] if text.moments else []
+        title = " · ".join([*([text.title] if text.title else []), *moment])
+        pictures.append(_surround(body, title, text))
+    return pictures
+
+
+def _frame_size(panels: Mapping[str, Tensor], side: int | None) -> tuple[int, int]:
+    """Returns width and height of a frame in the picture."""
+    height, width = next(iter(panels.values())).shape[-2:]
+    if side is None:
+        side = width * max(1, math.ceil(_MIN_SIDE / width))
+    return side, max(1, round(height * side / width))
+
+
+def _surround(body: Image.Image, title: str, text: PanelText) -> Image.Image:
+    """Returns the panels with a title and what stands below, on paper."""
+    parts = [body, *text.footer(body.width)]
+    if title:
+        heading = Image.new("RGB", (body.width, _LINE), PAPER)
+        line = fit_text(title, _SIZE, body.width)
+        draw_text(ImageDraw.Draw(heading), (0, 2), line, _SIZE, INK)
+        parts.insert(0, heading)
+    return stack(parts, _MARGIN // 2, _MARGIN)
+
+
+def _to_image(frame: Tensor, size: tuple[int, int]) -> Image.Image:
+    """Returns a frame (3, H, W) in [0, 1] at a size (width, height)."""
+    pixels = frame.clamp(0, 1).mul(255).round().to(torch.uint8).permute(1, 2, 0)
+    image = Image.fromarray(pixels.cpu().contiguous().numpy(), "RGB")
+    if image.size == size:
+        return image
+    # The edges of tokens stay sharp when small frames are enlarged.
+    enlarged = size[0] % image.width == 0
+    way = Image.Resampling.NEAREST if enlarged else Image.Resampling.BILINEAR
+    return image.resize(size, way)
