@@ -68,7 +68,7 @@ def draw_every_mask(
         ),
         "fasking, opposite": ShownMask(
             draw(masking("fasking", order="components_visible_first")),
-            "eyes, nose, mouth and hair stay visible",
+            "what stays visible is of eyes, nose, mouth and hair",
         ),
         "fasking, half decoded": ShownMask(
             fasking,
