@@ -61,6 +61,7 @@ MAX_DIFFERENCE = 1e-4
 MIN_COSINE = 0.99
 
 Encode = Callable[[Tensor], Tensor]
+Export = Callable[[PlainEncoder, Tensor, Path], tuple[Path, Callable[[Path], Encode]]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -248,7 +249,7 @@ def export_executorch(
     return path, read_executorch
 
 
-EXPORTS = {
+EXPORTS: dict[str, Export] = {
     "onnx": export_onnx,
     "program": export_program,
     "int8": export_int8,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from timm.models.vision_transformer import Attention
 from torch import Tensor
 
 from lightly_marlin.models.plain_encoder import PlainEncoder
@@ -104,8 +105,9 @@ def _with_plain_attention(plain: PlainEncoder) -> PlainEncoder:
     operations that XNNPACK does not have.
     """
     unfused = copy.deepcopy(plain)
-    for block in unfused.blocks:
-        block.attn.fused_attn = False
+    for module in unfused.modules():
+        if isinstance(module, Attention):
+            module.fused_attn = False
     return unfused
 
 

@@ -1,4 +1,4 @@
-import importlib.util
+import dataclasses
 
 import pytest
 import torch
@@ -10,15 +10,12 @@ from lightly_marlin.models.executorch_program import (
 )
 from lightly_marlin.models.plain_encoder import PlainEncoder
 
-needs_executorch = pytest.mark.skipif(
-    importlib.util.find_spec("executorch") is None, reason="ExecuTorch is not installed"
-)
-
 
 @pytest.fixture(scope="module")
 def plain(toy):
     torch.manual_seed(0)
-    encoder = MarlinEncoder(toy)
+    # Lowering takes seconds a block.
+    encoder = MarlinEncoder(dataclasses.replace(toy, encoder_depth=1))
     for parameter in encoder.parameters():
         if parameter.requires_grad:
             parameter.data += 0.05 * torch.randn(parameter.shape)
@@ -50,34 +47,22 @@ def test_the_program_is_of_core_operations_only(plain, clips):
     assert isinstance(node.meta["val"].shape[0], torch.SymInt)
 
 
-@needs_executorch
 @torch.no_grad()
-@pytest.mark.parametrize("int8", [False, True])
-def test_the_runtime_gives_the_features(int8, plain, clips, tmp_path):
-    content = executorch_program(plain, clips[:3], int8=int8)
-    (tmp_path / "encoder.pte").write_bytes(content)
-    encode = read_executorch(tmp_path / "encoder.pte")
+def test_the_runtime_gives_the_features(plain, clips, tmp_path):
+    # Not there, or built for another release of PyTorch.
+    pytest.importorskip("executorch.runtime", exc_type=ImportError)
     expected = plain(clips)
+    (tmp_path / "encoder.pte").write_bytes(executorch_program(plain, clips[:3]))
+    encode = read_executorch(tmp_path / "encoder.pte")
     first = encode(clips[:1])
     for count in (1, 2, 3):
         features = encode(clips[1 : 1 + count])
-        if int8:
-            cosine = torch.cosine_similarity(features, expected[1 : 1 + count])
-            assert 0.99 < cosine.min() < 1 - 1e-7
-        else:
-            torch.testing.assert_close(features, expected[1 : 1 + count])
-    # Results of earlier calls are not overwritten by later ones.
-    assert torch.cosine_similarity(first, expected[:1]) > 0.99
+        torch.testing.assert_close(features, expected[1 : 1 + count])
+    # Results of earlier calls are not overwritten, the encoder is not changed.
+    torch.testing.assert_close(first, expected[:1])
+    assert all(block.attn.fused_attn for block in plain.blocks)
     with pytest.raises(RuntimeError):
         encode(clips)
-
-
-@needs_executorch
-def test_the_encoder_is_left_as_it_was(plain, clips):
-    before = plain(clips)
-    executorch_program(plain, clips[:2], int8=True)
-    assert all(block.attn.fused_attn for block in plain.blocks)
-    assert torch.equal(plain(clips), before)
 
 
 def test_one_clip_is_no_example(plain, clips):
