@@ -246,12 +246,14 @@ def _misfits(
         for n, t in own.items()
         if n in found and found[n].shape != t.shape
     ]
+    integers = [n for n in own if n in found and not found[n].is_floating_point()]
     return [
         f"{label} {_listed(entries)}"
         for label, entries in (
             ("missing", [names.there(n) for n in missing]),
             ("unexpected", [names.there(n) for n in unexpected]),
             ("wrong shape:", shapes),
+            ("integers in", [names.there(n) for n in integers]),
         )
         if entries
     ]

@@ -29,6 +29,8 @@ _HARMLESS: list[Any] = [argparse.Namespace, pathlib.PosixPath]
 _WEIGHT_ENTRIES = ("state_dict", "model", "module")
 _PATIENCE = 10.0  # Seconds.
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# Counters, as other architectures have them; whose they are is told by their names.
+_INTEGERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 # What else gets saved under a name of weights, and how it begins.
 _MISTAKEN = (
     (
@@ -226,7 +228,7 @@ def _is_weight(name: Any, value: Any) -> bool:
     return (
         isinstance(name, str)
         and isinstance(value, Tensor)
-        and value.dtype in _FLOATS
+        and value.dtype in (*_FLOATS, *_INTEGERS)
         and value.layout == torch.strided
         and not value.is_meta
     )

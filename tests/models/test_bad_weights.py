@@ -52,8 +52,7 @@ def timm_weights(path):
 
 
 def resnet_weights(path):
-    state = timm.create_model("resnet10t").state_dict()
-    torch.save({n: t for n, t in state.items() if t.is_floating_point()}, path)
+    torch.save(timm.create_model("resnet10t").state_dict(), path)
 
 
 def fine_tuned_videomae(path):

@@ -156,7 +156,7 @@ def test_text_files(tmp_path):
         ({"a": torch.ones(1, device="meta")}, "a is no dense tensor"),
         ({"a": torch.ones(1, dtype=torch.float8_e4m3fn)}, "16, 32 or 64 bits"),
         (
-            {"a": torch.ones(1, dtype=torch.int64)},
+            {"a": torch.ones(1, dtype=torch.complex64)},
             "a is no dense tensor of floating point",
         ),
     ],
