@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from lightly_marlin.models.config import MarlinConfig
@@ -27,6 +29,9 @@ _PARTS = ("encoder", "enc_dec_proj", "decoder", "discriminator")
 _LISTED = 10
 # A model of other clips has the same weights but for its position tables.
 _CLIP_FIELDS = ("num_frames", "img_size")
+# What a config.json must say, because the shapes of weights do not.
+_UNSEEN_FIELDS = ("encoder_num_heads", "decoder_num_heads")
+_BLOCK = re.compile(r"(encoder|decoder)\.blocks\.(\d+)\.")
 
 
 def load_weights(module: nn.Module, source: str | Path) -> None:
@@ -44,11 +49,12 @@ def load_weights(module: nn.Module, source: str | Path) -> None:
 
     Raises:
         UsageError: A ValueError, if `source` does not exist, cannot be read without
-            running code, or does not fit; the message names the weights.
+            running code, does not fit, or holds NaN or infinity; the message names the
+            weights.
     """
     path = locate(source)
     tensors = read_tensors(path)
-    names = recognise(tensors)
+    names = recognise(tensors, path)
     prefix = str(module.state_prefix)
     own = {prefix + name: tensor for name, tensor in module.state_dict().items()}
     config = getattr(module, "config", None)
@@ -68,6 +74,7 @@ def load_weights(module: nn.Module, source: str | Path) -> None:
             f"The weights in {path} do not fit {type(module).__name__}: "
             f"{'; '.join(problems)}.{hint}"
         )
+    _check_finite(own, found, names, path)
     if config is not None:
         _tell_about_positions(own, found, grids, config, path)
     module.load_state_dict(
@@ -90,6 +97,12 @@ def read_config(source: str | Path) -> MarlinConfig:
     Raises:
         UsageError: A ValueError, if there is none or it cannot be used.
     """
+    if Path(source).expanduser().is_file():
+        raise UsageError(
+            f"{source} is a file, which does not say what sizes its model has. Give "
+            "the folder that was written by save_pretrained, or load the file by "
+            "create_marlin(name, weights=...) or create_marlin_encoder."
+        )
     path = locate(source, "config.json")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -99,7 +112,22 @@ def read_config(source: str | Path) -> MarlinConfig:
         ) from error
     if not isinstance(values, dict):
         raise UsageError(f"Cannot use {path}: it holds no settings by name.")
-    return MarlinConfig.from_dict(values)
+    if "model_type" in values:
+        raise UsageError(
+            f"Cannot use {path}: it is of a {values['model_type']!r} model of Hugging "
+            "Face's transformers, not of MARLIN."
+        )
+    try:
+        config = MarlinConfig.from_dict(values)
+    except UsageError as error:
+        raise UsageError(f"Cannot use {path}: {error}") from error
+    silent = [name for name in _UNSEEN_FIELDS if name not in values]
+    if silent:
+        raise UsageError(
+            f"Cannot use {path}: it does not say {' and '.join(silent)}, which weights "
+            "do not show."
+        )
+    return config
 
 
 def saved_config(weights: Path) -> MarlinConfig | None:
@@ -218,15 +246,30 @@ def _misfits(
         for n, t in own.items()
         if n in found and found[n].shape != t.shape
     ]
+    integers = [n for n in own if n in found and not found[n].is_floating_point()]
     return [
         f"{label} {_listed(entries)}"
         for label, entries in (
             ("missing", [names.there(n) for n in missing]),
             ("unexpected", [names.there(n) for n in unexpected]),
             ("wrong shape:", shapes),
+            ("integers in", [names.there(n) for n in integers]),
         )
         if entries
     ]
+
+
+def _check_finite(
+    own: dict[str, Tensor], found: dict[str, Tensor], names: WeightNames, path: Path
+) -> None:
+    """Refuses weights that would make every result NaN."""
+    broken = [n for n in own if n in found and not torch.isfinite(found[n]).all()]
+    if broken:
+        raise UsageError(
+            f"The weights in {path} hold NaN or infinity: "
+            f"{_listed([names.there(n) for n in broken])}. Their training diverged, or "
+            "the file is damaged."
+        )
 
 
 def _hint(
@@ -252,9 +295,21 @@ def _hint(
                 f" They are for tubelets of {kernel.shape[1]} values, the model is for "
                 f"{config.patch_dim}: set patch_size or tubelet_size."
             )
+    for part in ("encoder", "decoder"):
+        there, here = _depth(found, part), _depth(own, part)
+        if there and here and there != here:
+            return (
+                f" Its {part} has {there} blocks, the model's has {here}: choose the "
+                f"model's name, or set {part}_depth."
+            )
     if any(n in found and found[n].shape != t.shape for n, t in own.items()):
         return " They are those of a model of another size: choose its name."
     return ""
+
+
+def _depth(names: Iterable[str], part: str) -> int:
+    found = (_BLOCK.match(name) for name in names)
+    return len({match[2] for match in found if match and match[1] == part})
 
 
 def _listed(entries: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -80,8 +81,11 @@ class WeightNames:
 
 
 OURS = WeightNames("lightly_marlin", (".encoder.patch_embed.", ".encoder.blocks."))
+# Not ".patch_embed.": transformers of timm have such names with ".proj." after it.
 OUR_ENCODER = WeightNames(
-    "lightly_marlin (encoder)", (".patch_embed.",), missing_prefix="encoder."
+    "lightly_marlin (encoder)",
+    (".patch_embed.weight", ".patch_embed.bias"),
+    missing_prefix="encoder.",
 )
 OUR_TRAINING = WeightNames(
     "lightly_marlin (training)", (".model.encoder.",), prefix="model."
@@ -104,7 +108,8 @@ RELEASED_ON_HUB = WeightNames(
 )
 VIDEOMAE = WeightNames(
     "VideoMAE",
-    (".encoder.patch_embed.proj.", ".encoder_to_decoder."),
+    # Not ".encoder_to_decoder.": Hugging Face's VideoMAE has that, too.
+    (".encoder.patch_embed.proj.",),
     (
         (".encoder.patch_embed.proj.", ".encoder.patch_embed."),
         (".encoder_to_decoder.", ".enc_dec_proj."),
@@ -113,13 +118,19 @@ VIDEOMAE = WeightNames(
 )
 # The more special first: every sign of OURS is in names of VIDEOMAE too.
 _FAMILIES = (RELEASED_ON_HUB, OUR_TRAINING, RELEASED, VIDEOMAE, OURS, OUR_ENCODER)
+# Signs of what people mistake for one of these.
+_STRANGERS = (
+    (".videomae.", "Hugging Face's VideoMAE"),
+    (".patch_embed.proj.", "timm, or a VideoMAE fine-tuned for classification,"),
+)
 
 
-def recognise(names: Iterable[str]) -> WeightNames:
+def recognise(names: Iterable[str], path: Path | None = None) -> WeightNames:
     """Tells from the names of its weights who wrote a checkpoint.
 
     Args:
         names: Names in the file.
+        path: The file, for the error message.
 
     Returns:
         The family of the checkpoint.
@@ -131,8 +142,10 @@ def recognise(names: Iterable[str]) -> WeightNames:
     for family in _FAMILIES:
         if any(sign in f".{name}" for name in names for sign in family.signs):
             return family
+    like = [who for sign, who in _STRANGERS if any(sign in f".{n}" for n in names)]
     raise UsageError(
-        f"Unknown kind of checkpoint, with weights such as {', '.join(names[:3])}. "
+        f"Unknown kind of checkpoint{f' {path}' if path else ''}, with weights such as "
+        f"{', '.join(names[:3])}{f', as {like[0]} has them' if like else ''}. "
         f"Supported are those of {', '.join(family.family for family in _FAMILIES)}."
     )
 

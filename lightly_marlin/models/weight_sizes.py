@@ -71,5 +71,5 @@ def parts_of_weights(source: str | Path) -> set[str]:
 
 def _named_here(path: Path) -> Mapping[str, Tensor]:
     tensors = read_tensors(path)
-    names = recognise(tensors)
+    names = recognise(tensors, path)
     return {names.here(name): tensor for name, tensor in tensors.items()}

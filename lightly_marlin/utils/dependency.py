@@ -10,9 +10,11 @@ __all__ = ["require"]
 _DISTRIBUTIONS = {
     "av": "av",
     "dlib": "dlib-bin",
+    "executorch": "executorch",
     "face_recognition_models": "face_recognition_models",
     "kornia": "kornia",
     "skimage": "scikit-image",
+    "torchao": "torchao",
 }
 
 

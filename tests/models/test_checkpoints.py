@@ -155,6 +155,8 @@ def change(state, form):
         state["teacher.head.weight"] = torch.ones(24)
     elif form == "shape":
         state["encoder.norm.weight"] = torch.ones(25)
+    elif form == "integers":
+        state["encoder.norm.weight"] = torch.ones(24, dtype=torch.int32)
     elif form == "kernel":
         name = "encoder.patch_embedding.projection.weight"
         state[name] = state[name].reshape(24, 3, 8, 8, 8)
@@ -169,6 +171,7 @@ def change(state, form):
         ("unexpected", r"unexpected encoder.blocks.0.gamma_1\."),
         ("unknown part", r"unexpected teacher.head.weight\."),
         ("shape", r"encoder.norm.weight is \(25,\) instead of \(24,\)"),
+        ("integers", r"integers in encoder\.norm\.weight\."),
         ("kernel", r"projection.weight is \(24, 3, 8, 8, 8\) instead of \(24, 1536\)"),
         ("table", r"pos_embedding.emb is \(1, 16, 13\) instead of \(1, 32, 12\)"),
     ],

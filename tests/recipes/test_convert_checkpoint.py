@@ -1,3 +1,4 @@
+import os
 import runpy
 from pathlib import Path
 
@@ -9,6 +10,16 @@ from lightly_marlin.models import Marlin, MarlinEncoder, create_marlin
 from lightly_marlin.utils.console import run_recipe
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "convert_checkpoint.py"
+
+
+class Hostile:
+    """Makes a folder when it is unpickled by a reader that runs code."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +79,11 @@ def failing_arguments(run_model, folder):
     (folder / "cut.safetensors").write_bytes(
         (run_model / "model.safetensors").read_bytes()[:1000]
     )
+    (folder / "pointer.pt").write_text("version https://git-lfs.github.com/spec/v1\n")
+    torch.save({"code": Hostile(folder / "x"), "state_dict": {}}, folder / "code.pt")
+    torch.save(
+        {"cls_token": torch.ones(1), "norm.bias": torch.ones(1)}, folder / "v.pt"
+    )
     return {
         "nowhere": ([folder / "nowhere", folder / "x"], "no file or folder"),
         "encoder to full": ([encoder, folder / "x.full.pt"], "encoder alone"),
@@ -76,6 +92,9 @@ def failing_arguments(run_model, folder):
         "model": ([encoder, folder / "x", "--model", "marlin_vit_small"], "do not fit"),
         "cut": ([folder / "cut.safetensors", folder / "x"], "damaged, incomplete"),
         "no folder": ([run_model, encoder / "x"], "Cannot write"),
+        "pointer": ([folder / "pointer.pt", folder / "x"], "git lfs pull"),
+        "code": ([folder / "code.pt", folder / "x"], "Refused to read"),
+        "other": ([folder / "v.pt", folder / "x"], "with weights such as cls_token"),
     }
 
 
@@ -89,6 +108,9 @@ def failing_arguments(run_model, folder):
         "model",
         "cut",
         "no folder",
+        "pointer",
+        "code",
+        "other",
     ],
 )
 def test_bad_arguments(case, convert, run_model, tmp_path, capsys):

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from lightly_marlin.models import MarlinConfig, MarlinEncoder
+from lightly_marlin.models.executorch_program import read_executorch
 from lightly_marlin.utils.console import run_recipe
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "export_model.py"
@@ -26,15 +27,19 @@ def export(module):
     )
 
 
-@pytest.fixture(scope="module")
-def encoder():
+def randomised(depth):
     torch.manual_seed(0)
-    sizes = {"encoder_dim": 48, "encoder_depth": 2, "encoder_num_heads": 2}
+    sizes = {"encoder_dim": 48, "encoder_depth": depth, "encoder_num_heads": 2}
     model = MarlinEncoder(MarlinConfig(img_size=32, **sizes))
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data += 0.05 * torch.randn(parameter.shape)
     return model.eval()
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return randomised(depth=2)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +85,40 @@ def test_onnx(export, encoder, weights, tmp_path):
         (tokens,) = session.run(["features"], {"videos": videos.numpy()})
         expected = encoder.encode(videos)
         torch.testing.assert_close(torch.from_numpy(tokens), expected)
+
+
+@torch.no_grad()
+def test_executorch(export, tmp_path):
+    pytest.importorskip("executorch.runtime", exc_type=ImportError)
+    # Lowering takes seconds a block.
+    encoder, weights = randomised(depth=1), tmp_path / "weights"
+    encoder.save_pretrained(weights)
+    formats = ("--formats", "executorch", "executorch_int8", "--batch-size", 3)
+    assert export(tmp_path, "--weights", weights, *formats) == 0
+    for name in ("encoder", "encoder_int8"):
+        encode = read_executorch(tmp_path / f"{name}.pte")
+        for batch_size in (1, 3):
+            videos = clips(batch_size)
+            cosine = torch.cosine_similarity(encode(videos), encoder(videos))
+            assert cosine.min() > 0.99
+    result = json.loads((tmp_path / "export.json").read_text())
+    assert result["executorch"]["largest_difference"] < 1e-4
+    assert result["executorch_int8"]["mib"] < result["executorch"]["mib"] / 2
+
+
+def test_a_single_clip_is_enough(export, weights, tmp_path):
+    arguments = ("--weights", weights, "--formats", "program", "--batch-size", "1")
+    assert export(tmp_path, *arguments) == 0
+    # The weights and little else: no example input.
+    size = (tmp_path / "encoder.pt2").stat().st_size
+    assert size < 1.2 * (weights / "model.safetensors").stat().st_size + 2**17
+
+
+def test_a_folder_that_cannot_be_written(export, weights, tmp_path, capsys):
+    (tmp_path / "taken").touch()
+    arguments = ("--weights", weights, "--formats", "program")
+    assert export(tmp_path / "taken" / "out", *arguments) == 2
+    assert "Cannot write to" in capsys.readouterr().err
 
 
 def test_wrong_exports_are_removed(module, export, weights, tmp_path, monkeypatch):

@@ -202,7 +202,7 @@ def test_bad_options(options, message, visualize, weights, videos, tmp_path, cap
 
 def test_bad_input(visualize, weights, videos, capsys):
     broken = MarlinEncoder.from_pretrained(weights)
-    broken.norm.weight.data.fill_(torch.nan)
+    broken.norm.weight.data.fill_(torch.finfo(torch.float32).max)
     broken.save_pretrained("broken")
     for arguments, message in (
         ((videos / "text.mp4", "out", "--weights", weights), "None of the 1 videos"),
