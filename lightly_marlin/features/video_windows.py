@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lightly_marlin.data import VideoError, VideoReader
+from lightly_marlin.data.video_faces import find_video_faces
+from lightly_marlin.data.worker_pool import report_progress
 from lightly_marlin.features.options import ExtractionOptions
 from lightly_marlin.features.windows import Window, WindowCutter
 
@@ -100,7 +102,11 @@ def _of_frames(
             )
             square = _to_square(frame, size) if needed else frame
             yield from cutter.add(square)
-    _note_frames(info, reader)
+            report_progress()
+    info.num_frames = reader.num_frames
+    if reader.num_skipped:
+        damage = f"{reader.num_skipped} damaged packets were skipped"
+        info.note = f"{info.note}; {damage}" if info.note else damage
     yield from cutter.finish()
 
 
@@ -120,19 +126,19 @@ def _find_tracks(
     path: Path, options: ExtractionOptions, info: VideoInfo
 ) -> list[FaceTrack]:
     """Reads the video once; returns the tracks to encode, sorted by start."""
-    from lightly_marlin.faces import FaceFinder, main_track
+    from lightly_marlin.faces import main_track
 
     # Short tracks are padded: better a face seen for a moment than none.
-    finder = FaceFinder(min_frames=1, min_face=options.min_face)
-    with VideoReader(path) as reader:
-        info.fps = reader.fps
-        for frame in reader:
-            finder.update(frame)
-    _note_frames(info, reader)
-    tracks = finder.finish()
-    if not tracks:
-        raise NoFaceError(path, f"no face was found in its {info.num_frames} frames")
-    return tracks if options.all_faces else [main_track(tracks)]
+    found = find_video_faces(
+        path, min_frames=1, all_faces=options.all_faces, min_face=options.min_face
+    )
+    info.fps, info.num_frames, info.note = found.fps, found.num_frames, found.damage
+    if not found.tracks:
+        suffix = f" ({found.damage})" if found.damage else ""
+        raise NoFaceError(
+            path, f"no face was found in its {found.num_frames} frames{suffix}"
+        )
+    return found.tracks if options.all_faces else [main_track(found.tracks)]
 
 
 def _of_tracks(
@@ -157,6 +163,7 @@ def _of_tracks(
             for track, cutter in active:
                 box = track.boxes[index - track.start_frame]
                 yield from cutter.add(crop_face(frame, box, size))
+                report_progress()
                 if index + 1 == track.start_frame + track.num_frames:
                     yield from cutter.finish()
             active = [
@@ -166,13 +173,6 @@ def _of_tracks(
             ]
     if waiting or active:
         raise VideoError(path, "it changed while it was read")
-
-
-def _note_frames(info: VideoInfo, reader: VideoReader) -> None:
-    info.num_frames = reader.num_frames
-    if reader.num_skipped:
-        damage = f"{reader.num_skipped} damaged packets were skipped"
-        info.note = f"{info.note}; {damage}" if info.note else damage
 
 
 def _cutter(

@@ -63,7 +63,7 @@ def test_index_says_where_every_row_is(videos, tmp_path, encoder):
     assert index[6]["num_frames"] == 2
 
 
-def test_faces(videos, tmp_path, encoder, red_faces):
+def test_faces(videos, tmp_path, encoder, bright_faces):
     out = tmp_path / "out"
     options = ExtractionOptions(crop_face=True, min_face=20)
     summary = extract_folder(encoder, videos, out, options=options)
