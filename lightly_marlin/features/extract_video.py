@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -16,7 +16,9 @@ from lightly_marlin.features.batching import WindowEncoder
 from lightly_marlin.features.options import ExtractionOptions
 from lightly_marlin.features.reduction import Reduction, Row, make_reduction
 from lightly_marlin.features.video_windows import VideoInfo, video_windows
-from lightly_marlin.models import Marlin, MarlinEncoder
+
+if TYPE_CHECKING:
+    from lightly_marlin.models import Marlin, MarlinEncoder
 
 __all__ = ["VideoFeatures", "extract_features", "extract_video"]
 
