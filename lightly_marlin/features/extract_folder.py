@@ -125,6 +125,10 @@ def extract_folder(
     be it the video, an option or the weights. Videos that failed are tried again. The
     index is of the videos of the last run.
 
+    A batch of one window, the default on a CPU, gives the same bytes in every run. In
+    larger ones, what shares a batch depends on which video comes first, and rounding
+    may depend on that.
+
     Args:
         model: An encoder, or a whole model for its encoder, on any device.
         videos: A folder (searched recursively), one file, or a glob pattern.
