@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import TypeVar
@@ -104,7 +104,7 @@ def stream_jobs(
     num_workers: int,
     *,
     stall_seconds: float = _STALL_SECONDS,
-) -> Iterator[tuple[_Job, _Item | JobEnd]]:
+) -> Generator[tuple[_Job, _Item | JobEnd], None, None]:
     """Runs a function that gives items on every job, several at a time.
 
     Jobs are taken from the iterable one by one, so it may be long. Closing the iterator

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FolderSummary", "extract_folder"]
 
+# To be raised when the same video and options give other features than before, so that
+# folders of the earlier ones are made anew.
+_PIPELINE_VERSION = 2
+
 _Key = tuple[int, int, int, int]  # Video, track, first frame, number of frames.
 
 
@@ -122,7 +126,7 @@ def extract_folder(
     suffix only, the second keeps it in the name.)
 
     May be killed at any moment: run again, it does only what is missing or has changed,
-    be it the video, an option or the weights. Videos that failed are tried again. The
+    be it the video, an option, the weights or this package's pipeline. Videos that failed are tried again. The
     index is of the videos of the last run.
 
     A batch of one window, the default on a CPU, gives the same bytes in every run. In
@@ -166,6 +170,7 @@ def extract_folder(
     files = find_videos(videos, exclude=out)
     journal = Journal(Path(out))
     settings = {
+        "pipeline": _PIPELINE_VERSION,
         **asdict(options),
         "precision": precision,
         "weights": _digest(encoder_of(model)),

@@ -6,7 +6,7 @@ is at, while without workers it ends the program.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +77,7 @@ def stream_windows(
     num_frames: int,
     size: int,
     num_workers: int = 0,
-) -> Iterator[StreamEvent]:
+) -> Generator[StreamEvent, None, None]:
     """Yields the windows of many videos.
 
     Args:

@@ -125,6 +125,14 @@ def change(form, videos, out, encoder):
     return encoder, {form: 3}, 0
 
 
+def test_another_pipeline_does_all_again(videos, tmp_path, encoder, monkeypatch):
+    out = tmp_path / "out"
+    extract_folder(encoder, videos, out)
+    name = "lightly_marlin.features.extract_folder._PIPELINE_VERSION"
+    monkeypatch.setattr(name, 99)
+    assert extract_folder(encoder, videos, out).num_finished_before == 0
+
+
 @pytest.mark.parametrize("form", ["video", "file", "weights", "stride", "sample_rate"])
 def test_what_changed_is_done_again(form, videos, tmp_path, encoder):
     out = tmp_path / "out"
