@@ -126,8 +126,9 @@ def extract_folder(
     suffix only, the second keeps it in the name.)
 
     May be killed at any moment: run again, it does only what is missing or has changed,
-    be it the video, an option, the weights or this package's pipeline. Videos that failed are tried again. The
-    index is of the videos of the last run.
+    be it the video, an option, the weights or the way in which this package reads
+    videos. Videos that failed are tried again. The index is of the videos of the last
+    run.
 
     A batch of one window, the default on a CPU, gives the same bytes in every run. In
     larger ones, what shares a batch depends on which video comes first, and rounding

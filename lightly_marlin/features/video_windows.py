@@ -95,7 +95,8 @@ def _of_frames(
             if index == 0 and height != width:
                 info.note = (
                     f"of its frames of {width}x{height} pixels the middle square was "
-                    "taken for the crop of a face; crop_face finds the face instead"
+                    "taken for the crop of a face; crop_face (on the command line "
+                    "--crop-face) finds the face instead"
                 )
             needed = index % options.sample_rate == 0 or (
                 options.reference_windows and index < num_frames
