@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from lightly_marlin.data.video import VideoReader
 from lightly_marlin.data.worker_pool import report_progress
 
@@ -31,6 +34,7 @@ class VideoFaces:
         num_skipped: Damaged packets that were skipped.
         size: Width and height of the frames in pixels.
         fps: Average frame rate in frames per second.
+        seconds: When the frames are shown, float64 (num_frames,), after the first one.
     """
 
     tracks: list[FaceTrack]
@@ -39,6 +43,7 @@ class VideoFaces:
     num_skipped: int
     size: tuple[int, int]
     fps: float
+    seconds: npt.NDArray[np.float64]
 
     @property
     def damage(self) -> str | None:
@@ -100,4 +105,5 @@ def find_video_faces(
         num_skipped=reader.num_skipped,
         size=size,
         fps=reader.fps,
+        seconds=reader.seconds,
     )

@@ -93,9 +93,9 @@ class _Job:
             self._keep(track, self.reductions[track].finish())
         self.file.close()
         places = [(t, *place) for t in sorted(self.places) for place in self.places[t]]
-        name, fps = video_id(self.video.source), self.end.info.fps
+        name, seconds = video_id(self.video.source), self.end.info.seconds
         return [
-            FeatureRow(f"{name}_{track:03d}", row, start, start / fps, count)
+            FeatureRow(f"{name}_{track:03d}", row, start, float(seconds[start]), count)
             for row, (track, start, count) in enumerate(places)
         ]
 

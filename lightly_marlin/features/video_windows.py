@@ -7,7 +7,7 @@ come later; keeping frames instead would make memory grow with the length of the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,12 +37,14 @@ class VideoInfo:
     Attributes:
         fps: Average frame rate in frames per second.
         num_frames: Frames that were decoded.
+        seconds: When they are shown, float64 (num_frames,); known at the end.
         num_tracks: Face tracks that windows are cut from; 1 for whole frames.
         note: What the user should know, though the video is used.
     """
 
     fps: float = 25.0
     num_frames: int = 0
+    seconds: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     num_tracks: int = 0
     note: str | None = None
 
@@ -104,7 +106,7 @@ def _of_frames(
             square = _to_square(frame, size) if needed else frame
             yield from cutter.add(square)
             report_progress()
-    info.num_frames = reader.num_frames
+    info.num_frames, info.seconds = reader.num_frames, reader.seconds
     if reader.num_skipped:
         damage = f"{reader.num_skipped} damaged packets were skipped"
         info.note = f"{info.note}; {damage}" if info.note else damage
@@ -134,6 +136,7 @@ def _find_tracks(
         path, min_frames=1, all_faces=options.all_faces, min_face=options.min_face
     )
     info.fps, info.num_frames, info.note = found.fps, found.num_frames, found.damage
+    info.seconds = found.seconds
     if not found.tracks:
         suffix = f" ({found.damage})" if found.damage else ""
         raise NoFaceError(

@@ -1,5 +1,6 @@
 import json
 import os
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -128,8 +129,9 @@ def change(form, videos, out, encoder):
 def test_another_pipeline_does_all_again(videos, tmp_path, encoder, monkeypatch):
     out = tmp_path / "out"
     extract_folder(encoder, videos, out)
-    name = "lightly_marlin.features.extract_folder._PIPELINE_VERSION"
-    monkeypatch.setattr(name, 99)
+    # The function of the same name hides the module.
+    module = sys.modules["lightly_marlin.features.extract_folder"]
+    monkeypatch.setattr(module, "_PIPELINE_VERSION", 99)
     assert extract_folder(encoder, videos, out).num_finished_before == 0
 
 

@@ -17,7 +17,11 @@ from safetensors.numpy import load_file
 
 from lightly_marlin.data import iter_frames, write_video
 from lightly_marlin.faces import crop_face
-from lightly_marlin.features import ExtractionOptions, extract_folder
+from lightly_marlin.features import (
+    ExtractionOptions,
+    extract_features,
+    extract_folder,
+)
 from lightly_marlin.features.joined_table import write_joined_table
 
 
@@ -27,7 +31,8 @@ def write_odd(path, frames, *, audio=False, turned=0, times=None):
         sound = container.add_stream("pcm_s16le", rate=8000) if audio else None
         stream = container.add_stream("libx264", rate=25)
         stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt, stream.time_base = "yuv444p", Fraction(1, 1000)
+        stream.pix_fmt = "yuv444p"
+        stream.codec_context.time_base = Fraction(1, 1000)
         if turned:
             stream.set_display_rotation(turned)
         if sound is not None:
@@ -186,4 +191,20 @@ def test_what_is_said_of_them(odd_videos, encoder, bright_faces, tmp_path):
     index = pq.read_table(out / "index.parquet").to_pylist()
     late = next(row for row in index if row["source"] == "face_at_end.mkv")
     assert (late["start_frame"], late["num_frames"]) == (50, 2)
-    assert late["start_seconds"] == pytest.approx(2.0)
+    assert late["start_seconds"] == 2.0
+
+
+@pytest.mark.parametrize("crop_face", [False, True])
+def test_seconds_of_a_variable_rate(
+    crop_face, odd_videos, encoder, bright_faces, tmp_path
+):
+    path = odd_videos / "variable.mkv"
+    times = np.cumsum(np.random.default_rng(0).integers(10, 400, 45)) / 1000
+    expected = [0.0, pytest.approx(times[14] - times[0])]
+    options = ExtractionOptions(crop_face=crop_face)
+    extract_folder(encoder, path, tmp_path / "out", options=options)
+    index = pq.read_table(tmp_path / "out" / "index.parquet").to_pylist()
+    assert [row["start_frame"] for row in index] == [0, 14]
+    assert [row["start_seconds"] for row in index] == expected
+    found = extract_features(encoder, path, crop_face=crop_face)
+    assert list(found.start_seconds) == expected
