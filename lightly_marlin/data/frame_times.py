@@ -48,7 +48,7 @@ def frame_seconds(stamps: Sequence[float], fps: float) -> npt.NDArray[np.float64
     # False for NaN, too.
     if not np.all(np.diff(times) >= 0) or len(times) < 2 or times[-1] == times[0]:
         return by_rate
-    times = times - times[0]
-    if np.abs(times - by_rate).max() <= 1 / fps:
+    since: npt.NDArray[np.float64] = times - times[0]
+    if np.abs(since - by_rate).max() <= 1 / fps:
         return by_rate
-    return times
+    return since
