@@ -12,11 +12,12 @@ pictures without bounds is refused before they take the memory.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import stat
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -145,9 +146,20 @@ class VideoReader:
         Raises:
             VideoError: If not a single frame of the video can be decoded.
         """
+        for convert in self.lazy_frames(start, stop):
+            yield convert()
+
+    def lazy_frames(
+        self, start: int = 0, stop: int | None = None
+    ) -> Iterator[Callable[[], npt.NDArray[np.uint8]]]:
+        """Yields the frames [start, stop) as functions that convert them to RGB.
+
+        For who looks at some of them only. As `frames` otherwise; a function is to be
+        called before the next one is taken.
+        """
         for index, frame in self._pictures(stop):
             if index >= start:
-                yield self._to_rgb(frame)
+                yield functools.partial(self._to_rgb, frame)
 
     def planes(self) -> Iterator[npt.NDArray[np.uint8]]:
         """Yields the luma of all frames.

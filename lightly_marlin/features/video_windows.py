@@ -92,7 +92,12 @@ def _of_frames(
     info.num_tracks = 1
     with VideoReader(path) as reader:
         info.fps = reader.fps
-        for index, frame in enumerate(reader):
+        for index, convert in enumerate(reader.lazy_frames()):
+            report_progress()
+            if not cutter.needs_next:
+                yield from cutter.add(None)
+                continue
+            frame = convert()
             height, width = frame.shape[:2]
             if index == 0 and height != width:
                 info.note = (
@@ -100,12 +105,7 @@ def _of_frames(
                     "taken for the crop of a face; crop_face (on the command line "
                     "--crop-face) finds the face instead"
                 )
-            needed = index % options.sample_rate == 0 or (
-                options.reference_windows and index < num_frames
-            )
-            square = _to_square(frame, size) if needed else frame
-            yield from cutter.add(square)
-            report_progress()
+            yield from cutter.add(_to_square(frame, size))
     info.num_frames, info.seconds = reader.num_frames, reader.seconds
     if reader.num_skipped:
         damage = f"{reader.num_skipped} damaged packets were skipped"
@@ -160,14 +160,21 @@ def _of_tracks(
     first = min(track.start_frame for track in tracks)
     stop = max(track.start_frame + track.num_frames for track in tracks)
     with VideoReader(path) as reader:
-        for index, frame in enumerate(reader.frames(first, stop), start=first):
+        pictures = reader.lazy_frames(first, stop)
+        for index, convert in enumerate(pictures, start=first):
+            report_progress()
             while waiting and waiting[0][1].start_frame == index:
                 number, track = waiting.pop(0)
                 active.append((track, _cutter(options, num_frames, index, number)))
+            # Converted at most once, and only for windows: that costs most here.
+            needed = any(cutter.needs_next for _, cutter in active)
+            frame = convert() if needed else None
             for track, cutter in active:
-                box = track.boxes[index - track.start_frame]
-                yield from cutter.add(crop_face(frame, box, size))
-                report_progress()
+                crop = None
+                if frame is not None and cutter.needs_next:
+                    box = track.boxes[index - track.start_frame]
+                    crop = crop_face(frame, box, size)
+                yield from cutter.add(crop)
                 if index + 1 == track.start_frame + track.num_frames:
                     yield from cutter.finish()
             active = [
