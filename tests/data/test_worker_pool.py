@@ -191,3 +191,14 @@ def test_closing_a_stream_ends_its_workers_quietly(capfd):
 
 def test_available_cores():
     assert 1 <= available_cores() <= os.cpu_count()
+
+
+def test_stream_jobs_when_a_worker_dies_while_it_sends():
+    late = f"__import__('threading').Timer(0.5, lambda: {KILL}).start()"
+    job = f"(({late} if i == 1 else None, bytes(10**7)) for i in range(3))"
+    items = stream_jobs(eval, [job, "range(2)"], 1)
+    next(items)
+    # The second item is half in the pipe when its sender is ended.
+    time.sleep(1.5)
+    reason = "its worker process was ended by SIGSEGV"
+    assert [item for _, item in items] == [JobEnd(JobFailure(reason)), 0, 1, JobEnd()]
