@@ -44,13 +44,12 @@ import torch
 from rich.table import Table
 from torch import Tensor, nn
 
-from lightly_marlin.models import MarlinEncoder, create_marlin_encoder, load_weights
+from lightly_marlin.models import MarlinEncoder, load_encoder
 from lightly_marlin.models.executorch_program import (
     executorch_program,
     read_executorch,
 )
 from lightly_marlin.models.plain_encoder import PlainEncoder
-from lightly_marlin.models.weight_sizes import config_of_weights
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.dependency import require
@@ -142,17 +141,6 @@ def check_packages(formats: Sequence[str]) -> None:
                 raise UsageError(
                     f"{error}. Or leave it out: --formats program int8"
                 ) from error
-
-
-def load_encoder(weights: str, name: str | None) -> MarlinEncoder:
-    """Returns the encoder with its weights, on the CPU."""
-    if name is not None:
-        encoder = create_marlin_encoder(name, weights=weights)
-    else:
-        encoder = MarlinEncoder(config_of_weights(weights))
-        load_weights(encoder, weights)
-    encoder.eval()
-    return encoder
 
 
 def random_clips(encoder: MarlinEncoder, batch_size: int) -> Tensor:

@@ -16,7 +16,10 @@ Features:
 - --crop-face finds and follows the main face, and encodes smooth crops of it;
   --all-faces encodes every face. Without, the frames are taken as crops of a face.
 - --reduction mean or max makes one row per track; --keep-seq keeps all tokens.
-- Batches fill across windows and videos; --workers read and crop in parallel.
+- Batches fill across windows and videos; --workers processes read and crop (by default
+  one per core), of which each holds a window or two. A video whose decoder crashes, or
+  that the system kills for its memory, is reported as failed and the others go on; with
+  --workers 0 all is done in one process, which such a crash ends.
 - --precision bf16 is faster where the hardware multiplies matrices in it.
 - Resumable: kill it at any moment and run the same command again. Finished videos are
   left alone; changed ones and those that failed are done again.
@@ -34,7 +37,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from rich.table import Table
 from rich.text import Text
 
@@ -43,11 +45,10 @@ from lightly_marlin.features.batching import has_bf16_units
 from lightly_marlin.features.feature_files import FORMATS
 from lightly_marlin.features.joined_table import TABLE_NAME, write_joined_table
 from lightly_marlin.features.options import PRECISIONS, REDUCTIONS
-from lightly_marlin.models import MarlinEncoder, create_marlin_encoder
-from lightly_marlin.models.checkpoints import load_weights
-from lightly_marlin.models.weight_sizes import config_of_weights
-from lightly_marlin.utils.arguments import RecipeParser
+from lightly_marlin.models import load_encoder
+from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, run_recipe
+from lightly_marlin.utils.device import choose_device
 from lightly_marlin.utils.errors import UsageError
 
 _MAX_LISTED = 20
@@ -78,8 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keep_seq=options.keep_seq,
         min_face=options.min_face,
     )
-    encoder = load_encoder(options.weights, options.model, options.device)
-    if options.precision == "bf16" and not has_bf16_units(encoder.pos_embed.device):
+    device = choose_device(options.device)
+    encoder = load_encoder(options.weights, options.model).to(device)
+    if options.precision == "bf16" and not has_bf16_units(device):
         console.print(
             "This machine does not multiply bf16 in hardware: --precision 32 is faster."
         )
@@ -157,9 +159,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--workers",
         type=int,
-        default=0,
         metavar="N",
-        help="processes that read and crop (default: 0, none beside this one)",
+        help="processes that read and crop (default: one per core; 0 for none beside "
+        "this one, which a crash of a decoder then ends)",
     )
     add("--format", choices=FORMATS, default="npy", help="default: npy")
     add(
@@ -169,32 +171,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--device", default="auto", help="such as cpu or cuda:1 (default: a GPU)")
     return parser.parse_args(arguments)
-
-
-def positive_integer(text: str) -> int:
-    """Returns the number that a command line option holds."""
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text}")
-    return value
-
-
-def load_encoder(weights: str, model: str | None, device: str) -> MarlinEncoder:
-    """Returns the encoder with its weights on a device."""
-    try:
-        place = "cuda" if torch.cuda.is_available() else "cpu"
-        chosen = torch.device(place if device == "auto" else device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"The device {device} cannot be used: {reason}") from error
-    if model is not None:
-        encoder = create_marlin_encoder(model, weights=weights)
-    else:
-        encoder = MarlinEncoder(config_of_weights(weights))
-        load_weights(encoder, weights)
-    encoder.eval().to(chosen)
-    return encoder
 
 
 def show_reasons(summary: FolderSummary) -> None:

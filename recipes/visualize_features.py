@@ -44,14 +44,10 @@ from lightly_marlin.features.plane_embedding import METHODS, embed_in_plane
 from lightly_marlin.features.points_table import write_points_table
 from lightly_marlin.features.token_query import parse_token
 from lightly_marlin.features.window_points import VideoPoints, encode_points
-from lightly_marlin.models import (
-    MarlinEncoder,
-    create_marlin_encoder,
-    load_weights,
-)
-from lightly_marlin.models.weight_sizes import config_of_weights
+from lightly_marlin.models import MarlinEncoder, load_encoder
 from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, progress, run_recipe
+from lightly_marlin.utils.device import choose_device
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
 from lightly_marlin.visualization import (
@@ -79,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         UsageError: If the input cannot be used, or no video gave a window.
     """
     options = parse_arguments(arguments)
-    encoder = load_encoder(options.weights, options.model, options.device)
+    device = choose_device(options.device)
+    encoder = load_encoder(options.weights, options.model).to(device)
     token = parse_token(options.query, encoder.config.grid)
     files = find_videos(options.videos, exclude=options.out)
     try:
@@ -124,24 +121,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         add(name, type=positive_integer, default=default, metavar="N", help=text)
     add("--device", default="auto", help="such as cpu or cuda:1 (default: a GPU)")
     return parser.parse_args(arguments)
-
-
-def load_encoder(weights: str, model: str | None, device: str) -> MarlinEncoder:
-    """Returns the encoder with its weights on a device."""
-    try:
-        place = "cuda" if torch.cuda.is_available() else "cpu"
-        chosen = torch.device(place if device == "auto" else device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"The device {device} cannot be used: {reason}") from error
-    if model is not None:
-        encoder = create_marlin_encoder(model, weights=weights)
-    else:
-        encoder = MarlinEncoder(config_of_weights(weights))
-        load_weights(encoder, weights)
-    encoder.eval().to(chosen)
-    return encoder
 
 
 def draw_overlays(

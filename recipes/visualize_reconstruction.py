@@ -32,16 +32,15 @@ import torch
 from torch import Tensor
 
 from lightly_marlin.data import VideoReader
+from lightly_marlin.data.video_faces import find_video_faces
 from lightly_marlin.faces import (
-    FaceFinder,
     FaceTrack,
     crop_face,
     landmarks_to_crop,
     main_track,
     regions_from_landmarks,
 )
-from lightly_marlin.models import Marlin, MarlinConfig, create_marlin, load_weights
-from lightly_marlin.models.weight_sizes import config_of_weights
+from lightly_marlin.models import MarlinConfig, load_model
 from lightly_marlin.regions import RegionCells
 from lightly_marlin.training import BatchMasking, mean_color_loss
 from lightly_marlin.training.every_mask import draw_every_mask
@@ -159,17 +158,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def load_model(weights: str, name: str | None) -> Marlin:
-    """Returns the model with its weights, on the CPU."""
-    if name is not None:
-        model = create_marlin(name, weights=weights)
-    else:
-        model = Marlin(config_of_weights(weights))
-        load_weights(model, weights)
-    model.eval()
-    return model
-
-
 def make_masking(config: MarlinConfig, options: argparse.Namespace) -> BatchMasking:
     """Returns the masking strategy for a model's tokens."""
     try:
@@ -191,17 +179,12 @@ def read_clip(
     """Finds the main face of a video and returns a clip of it with its regions."""
     if not path.is_file():
         raise UsageError(f"There is no file {path}.")
-    finder = FaceFinder(min_frames=1)
-    with VideoReader(path) as reader:
-        fps = reader.fps
-        for frame in reader:
-            finder.update(frame)
-    tracks = finder.finish()
-    if not tracks:
+    found = find_video_faces(path, min_frames=1)
+    if not found.tracks:
         raise UsageError(
-            f"No face was found in the {finder.frames_seen} frames of {path}."
+            f"No face was found in the {found.num_frames} frames of {path}."
         )
-    track = main_track(tracks)
+    track, fps = main_track(found.tracks), found.fps
     start = None if options.start_seconds is None else options.start_seconds * fps
     frames = choose_frames(track, config.num_frames, options.sample_rate, start)
     crops, size = {}, config.img_size

@@ -18,6 +18,14 @@ def test_import__is_light():
     assert not set(HEAVY) & set(loaded)
 
 
+def test_features__load_no_model_in_processes_that_only_read_videos():
+    code = "import sys, lightly_marlin.features.video_stream; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert not {"lightly", "timm", "lightly_marlin.models"} & set(loaded)
+
+
 def test_subpackages__resolve():
     assert lightly_marlin.regions.NUM_LABELS == 11
     assert "transforms" in dir(lightly_marlin)

@@ -25,6 +25,7 @@ from lightly_marlin.data.store_format import (
 )
 from lightly_marlin.data.track_writer import CropParser, TrackWriter
 from lightly_marlin.data.video import VideoError, VideoReader
+from lightly_marlin.data.video_faces import VideoFaces, find_video_faces
 from lightly_marlin.data.video_files import VideoFile
 from lightly_marlin.data.worker_pool import report_progress
 
@@ -58,18 +59,6 @@ class PreparationOptions:
     align_eyes: bool = False
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What the first pass over a video gives."""
-
-    tracks: list[FaceTrack]  # sorted by start
-    longest: int
-    num_frames: int
-    num_skipped: int
-    size: tuple[int, int]
-    fps: float
-
-
 def prepare_video(
     video: VideoFile, folder: Path, options: PreparationOptions
 ) -> VideoRecord:
@@ -86,7 +75,14 @@ def prepare_video(
     """
     num_frames = 0
     try:
-        found = _find_faces(video.path, options)
+        found = find_video_faces(
+            video.path,
+            min_frames=MIN_FRAMES,
+            all_faces=options.all_faces,
+            min_face=options.min_face,
+            detector=options.detector,
+            align_eyes=options.align_eyes,
+        )
         num_frames = found.num_frames
         tracks = _select(video.path, found, options)
         looks = _write_tracks(video.path, folder, tracks, found, options)
@@ -99,7 +95,7 @@ def prepare_video(
     return VideoRecord(
         source=video.source,
         status="ok",
-        reason=_damage(found),
+        reason=found.damage,
         num_frames=num_frames,
         rows=tuple(
             _index_row(video.source, number, track, found, looks[number])
@@ -112,34 +108,9 @@ class _NoFaceError(VideoError):
     """There is no face anywhere in a video that is otherwise fine."""
 
 
-def _find_faces(path: Path, options: PreparationOptions) -> _Found:
-    """Reads the video once and follows every face in it."""
-    from lightly_marlin.faces import FaceFinder
-
-    finder = FaceFinder(
-        min_frames=MIN_FRAMES,
-        min_face=options.min_face,
-        detector=options.detector,
-        align_eyes=options.align_eyes,
-        main_only=not options.all_faces,
-    )
-    size = (0, 0)
-    with VideoReader(path) as reader:
-        for plane in reader.planes():
-            size = (plane.shape[1], plane.shape[0])
-            finder.update(plane)
-            report_progress()
-    return _Found(
-        tracks=finder.finish(),
-        longest=finder.longest,
-        num_frames=reader.num_frames,
-        num_skipped=reader.num_skipped,
-        size=size,
-        fps=reader.fps,
-    )
-
-
-def _select(path: Path, found: _Found, options: PreparationOptions) -> list[FaceTrack]:
+def _select(
+    path: Path, found: VideoFaces, options: PreparationOptions
+) -> list[FaceTrack]:
     """Returns the tracks to keep, at least one.
 
     Raises:
@@ -148,7 +119,7 @@ def _select(path: Path, found: _Found, options: PreparationOptions) -> list[Face
     from lightly_marlin.faces import main_track
 
     if not found.tracks:
-        damage = _damage(found)
+        damage = found.damage
         suffix = f" ({damage})" if damage else ""
         if found.longest == 0:
             text = f"no face was found in its {found.num_frames} frames{suffix}"
@@ -165,7 +136,7 @@ def _write_tracks(
     path: Path,
     folder: Path,
     tracks: list[FaceTrack],
-    found: _Found,
+    found: VideoFaces,
     options: PreparationOptions,
 ) -> dict[int, Appearance]:
     """Reads the video again and writes the crops of all tracks as they come by.
@@ -231,7 +202,7 @@ def _crop_parser(parser: FaceParser | None) -> CropParser:
 
 
 def _index_row(
-    source: str, number: int, track: FaceTrack, found: _Found, look: Appearance
+    source: str, number: int, track: FaceTrack, found: VideoFaces, look: Appearance
 ) -> TrackRow:
     from lightly_marlin.faces.track_quality import mean_confidence, measure_geometry
 
@@ -266,9 +237,3 @@ def _without_tracks(
 
 def _video_name(number: int) -> str:
     return f"track_{number:03d}.mov"
-
-
-def _damage(found: _Found) -> str | None:
-    if found.num_skipped == 0:
-        return None
-    return f"{found.num_skipped} damaged packets were skipped"

@@ -17,7 +17,7 @@ from lightly_marlin.data.preparation import PreparationOptions, prepare_video
 from lightly_marlin.data.store_format import VideoRecord
 from lightly_marlin.data.store_writer import StoreWriter, store_error
 from lightly_marlin.data.video_files import VideoFile, find_videos
-from lightly_marlin.data.worker_pool import JobFailure, run_jobs
+from lightly_marlin.data.worker_pool import JobFailure, available_cores, run_jobs
 from lightly_marlin.utils.console import progress
 from lightly_marlin.utils.errors import UsageError
 
@@ -124,7 +124,7 @@ def prepare_videos(
     if num_workers is not None and num_workers < 0:
         raise ValueError(f"Invalid num_workers {num_workers}: must be at least 0.")
     if num_workers is None:
-        num_workers = _num_cores()
+        num_workers = available_cores()
     if num_workers >= 1:
         _check_pickles(parser)
     options = PreparationOptions(all_faces, min_face, parser, detector, align_eyes)
@@ -152,13 +152,6 @@ def prepare_videos(
         num_frames=num_frames,
         seconds=time.monotonic() - started,
     )
-
-
-def _num_cores() -> int:
-    """Returns the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _check_pickles(parser: FaceParser | None) -> None:

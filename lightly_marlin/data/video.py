@@ -1,10 +1,10 @@
 """Reading any video as RGB frames, and writing plain H.264 ones.
 
 Videos come from anywhere, so nothing about them is trusted: the video stream is looked
-up by type (stream 0 may be audio or a cover picture), frame counts and time stamps are
-never used (they may be missing or wrong), damaged packets are skipped while the rest is
-kept, and a header that claims pictures without bounds is refused before they take the
-memory.
+up by type (stream 0 may be audio or a cover picture), frame counts are never used (they
+may be missing or wrong) and time stamps decide neither which frames there are nor their
+order, damaged packets are skipped while the rest is kept, and a header that claims
+pictures without bounds is refused before they take the memory.
 
 - [0]: PyAV, https://pyav.basswood-io.com
 """
@@ -12,10 +12,12 @@ memory.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lightly_marlin.data.frame_times import frame_seconds, stamp_of
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
 
@@ -65,8 +68,8 @@ class VideoReader:
     Iterating yields uint8 arrays with shape (H, W, 3), RGB in [0, 255]; `planes` yields
     luma alone, which most files hold as it is. Rotation metadata is applied, every
     pixel format is converted, and a stream that changes its size is scaled to the size
-    of its first frame. Memory does not grow with the length. A reader can be iterated
-    once.
+    of its first frame. Memory does not grow with the length, but for eight bytes a
+    frame. A reader can be iterated once.
 
     Attributes:
         path: The video file.
@@ -87,6 +90,7 @@ class VideoReader:
         self.path = Path(path)
         self.num_skipped = 0
         self.num_frames = 0
+        self._stamps = array("d")
         self._av = require("av", "Reading videos")
         self._reformatter = self._av.video.reformatter.VideoReformatter()
         self._size: tuple[int, int] | None = None
@@ -115,6 +119,11 @@ class VideoReader:
     def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
         return self.frames()
 
+    @property
+    def seconds(self) -> npt.NDArray[np.float64]:
+        """When the frames so far are shown, float64 (n,); see `frame_seconds`."""
+        return frame_seconds(self._stamps, self.fps)
+
     def close(self) -> None:
         """Closes the file."""
         self._resources.close()
@@ -137,9 +146,20 @@ class VideoReader:
         Raises:
             VideoError: If not a single frame of the video can be decoded.
         """
+        for convert in self.lazy_frames(start, stop):
+            yield convert()
+
+    def lazy_frames(
+        self, start: int = 0, stop: int | None = None
+    ) -> Iterator[Callable[[], npt.NDArray[np.uint8]]]:
+        """Yields the frames [start, stop) as functions that convert them to RGB.
+
+        For who looks at some of them only. As `frames` otherwise; a function is to be
+        called before the next one is taken.
+        """
         for index, frame in self._pictures(stop):
             if index >= start:
-                yield self._to_rgb(frame)
+                yield functools.partial(self._to_rgb, frame)
 
     def planes(self) -> Iterator[npt.NDArray[np.uint8]]:
         """Yields the luma of all frames.
@@ -161,6 +181,7 @@ class VideoReader:
             if stop is not None and index >= stop:
                 return
             self.num_frames += 1
+            self._stamps.append(stamp_of(frame, self._stream))
             if self._size is None:
                 self._size = (frame.width, frame.height)
             yield index, frame

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from lightly_marlin.features.options import PRECISIONS
-from lightly_marlin.models import Marlin, MarlinEncoder
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["WindowEncoder", "has_bf16_units"]
+if TYPE_CHECKING:
+    from lightly_marlin.models import Marlin, MarlinEncoder
+
+__all__ = ["WindowEncoder", "encoder_of", "has_bf16_units"]
 
 _Key = TypeVar("_Key")
 
@@ -55,7 +57,7 @@ class WindowEncoder(Generic[_Key]):
             )
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"Invalid batch_size ({batch_size}). It must be positive.")
-        encoder = model.encoder if isinstance(model, Marlin) else model
+        encoder = encoder_of(model)
         self.config = encoder.config
         self._device = encoder.pos_embed.device
         if batch_size is None:
@@ -95,6 +97,14 @@ class WindowEncoder(Generic[_Key]):
             features = self._encode(videos).float().cpu()
         for (key, _), vector in zip(waiting, features, strict=True):
             yield key, vector
+
+
+def encoder_of(model: Marlin | MarlinEncoder) -> MarlinEncoder:
+    """Returns the encoder of a whole model, or an encoder as it is."""
+    # Takes seconds, which processes that only read videos need not spend.
+    from lightly_marlin.models import Marlin
+
+    return model.encoder if isinstance(model, Marlin) else model
 
 
 def has_bf16_units(device: torch.device) -> bool:

@@ -6,25 +6,33 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from lightly_marlin.data import VideoFile, find_videos
 from lightly_marlin.data.store_format import video_id
-from lightly_marlin.features.batching import WindowEncoder
+from lightly_marlin.data.worker_pool import available_cores
+from lightly_marlin.features.batching import WindowEncoder, encoder_of
 from lightly_marlin.features.feature_files import FORMATS, FeatureFile
 from lightly_marlin.features.journal import FeatureRow, Journal, VideoEntry
 from lightly_marlin.features.options import ExtractionOptions
 from lightly_marlin.features.reduction import Reduction, Row, make_reduction
 from lightly_marlin.features.video_stream import VideoEnd, stream_windows
-from lightly_marlin.models import Marlin, MarlinEncoder
 from lightly_marlin.utils.console import progress
 from lightly_marlin.utils.errors import UsageError
 
+if TYPE_CHECKING:
+    from lightly_marlin.models import Marlin, MarlinEncoder
+
 __all__ = ["FolderSummary", "extract_folder"]
+
+# To be raised when the same video and options give other features than before, so that
+# folders of the earlier ones are made anew.
+_PIPELINE_VERSION = 2
 
 _Key = tuple[int, int, int, int]  # Video, track, first frame, number of frames.
 
@@ -85,9 +93,9 @@ class _Job:
             self._keep(track, self.reductions[track].finish())
         self.file.close()
         places = [(t, *place) for t in sorted(self.places) for place in self.places[t]]
-        name, fps = video_id(self.video.source), self.end.info.fps
+        name, seconds = video_id(self.video.source), self.end.info.seconds
         return [
-            FeatureRow(f"{name}_{track:03d}", row, start, start / fps, count)
+            FeatureRow(f"{name}_{track:03d}", row, start, float(seconds[start]), count)
             for row, (track, start, count) in enumerate(places)
         ]
 
@@ -106,7 +114,7 @@ def extract_folder(
     precision: str = "32",
     batch_size: int | None = None,
     file_format: str = "npy",
-    num_workers: int = 0,
+    num_workers: int | None = 0,
 ) -> FolderSummary:
     """Writes the features of every video.
 
@@ -118,8 +126,13 @@ def extract_folder(
     suffix only, the second keeps it in the name.)
 
     May be killed at any moment: run again, it does only what is missing or has changed,
-    be it the video, an option or the weights. Videos that failed are tried again. The
-    index is of the videos of the last run.
+    be it the video, an option, the weights or the way in which this package reads
+    videos. Videos that failed are tried again. The index is of the videos of the last
+    run.
+
+    A batch of one window, the default on a CPU, gives the same bytes in every run. In
+    larger ones, what shares a batch depends on which video comes first, and rounding
+    may depend on that.
 
     Args:
         model: An encoder, or a whole model for its encoder, on any device.
@@ -130,7 +143,8 @@ def extract_folder(
         batch_size: As for `WindowEncoder`: windows that are encoded together, of
             whichever videos.
         file_format: "npy", or "safetensors" for files with one tensor `features`.
-        num_workers: Processes that read, find faces and crop; 0 for this one.
+        num_workers: Processes that read, find faces and crop; None for one per
+            available core, 0 to do so in this one (a crash of a decoder then ends it).
 
     Returns:
         What was done.
@@ -138,6 +152,7 @@ def extract_folder(
     Raises:
         UsageError: A ValueError, if an option is invalid, there are no videos, or `out`
             cannot be written.
+        RuntimeError: If not a single worker process can start.
     """
     started = time.monotonic()
     options = options or ExtractionOptions()
@@ -146,6 +161,8 @@ def extract_folder(
             f"Invalid format ({file_format!r}). Supported values are "
             f"{', '.join(FORMATS)}."
         )
+    if num_workers is None:
+        num_workers = available_cores()
     if num_workers < 0:
         raise UsageError(f"Invalid num_workers ({num_workers}). It must be 0 or more.")
     encoder: WindowEncoder[_Key] = WindowEncoder(
@@ -154,9 +171,10 @@ def extract_folder(
     files = find_videos(videos, exclude=out)
     journal = Journal(Path(out))
     settings = {
+        "pipeline": _PIPELINE_VERSION,
         **asdict(options),
         "precision": precision,
-        "weights": _digest(model.encoder if isinstance(model, Marlin) else model),
+        "weights": _digest(encoder_of(model)),
     }
     jobs = _unfinished(files, Path(out), journal, settings, encoder, file_format)
     for job in jobs:
@@ -207,14 +225,16 @@ def _run(
             size=encoder.config.img_size,
             num_workers=num_workers,
         )
-        for index, event in events:
-            if isinstance(event, VideoEnd):
-                jobs[index].end = event
-                close_if_finished(index)
-            else:
-                jobs[index].num_waiting += 1
-                key = (index, event.track, event.start_frame, event.num_frames)
-                deliver(encoder.add(key, event.clip))
+        # Closed also after an error, so that no worker outlives it.
+        with closing(events):
+            for index, event in events:
+                if isinstance(event, VideoEnd):
+                    jobs[index].end = event
+                    close_if_finished(index)
+                else:
+                    jobs[index].num_waiting += 1
+                    key = (index, event.track, event.start_frame, event.num_frames)
+                    deliver(encoder.add(key, event.clip))
         deliver(encoder.flush())
 
 

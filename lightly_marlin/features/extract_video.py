@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -16,7 +16,9 @@ from lightly_marlin.features.batching import WindowEncoder
 from lightly_marlin.features.options import ExtractionOptions
 from lightly_marlin.features.reduction import Reduction, Row, make_reduction
 from lightly_marlin.features.video_windows import VideoInfo, video_windows
-from lightly_marlin.models import Marlin, MarlinEncoder
+
+if TYPE_CHECKING:
+    from lightly_marlin.models import Marlin, MarlinEncoder
 
 __all__ = ["VideoFeatures", "extract_features", "extract_video"]
 
@@ -33,6 +35,7 @@ class VideoFeatures:
         num_frames: Frames of the window that are of the video and not padding (after a
             reduction: of all windows).
         fps: Average frame rate of the video in frames per second.
+        start_seconds: When these first frames are shown, after that of the video.
     """
 
     features: Tensor
@@ -40,11 +43,7 @@ class VideoFeatures:
     start_frames: tuple[int, ...]
     num_frames: tuple[int, ...]
     fps: float
-
-    @property
-    def start_seconds(self) -> tuple[float, ...]:
-        """Start of every row's window in seconds, by the average frame rate."""
-        return tuple(frame / self.fps for frame in self.start_frames)
+    start_seconds: tuple[float, ...]
 
 
 def extract_features(
@@ -107,6 +106,7 @@ def extract_features(
         tuple(row[1] for row in table),
         tuple(row[2] for row in table),
         info.fps,
+        tuple(float(info.seconds[row[1]]) for row in table),
     )
 
 

@@ -37,7 +37,7 @@ class FeatureRow:
         track_id: The track that it is of; unique in the folder.
         row: Its index in the file of its video.
         start_frame: First frame of its window in the video.
-        start_seconds: The same in seconds, by the average frame rate.
+        start_seconds: When that frame is shown, in seconds after the video's first.
         num_frames: Frames of the window that are of the video and not padding; after
             a reduction, of all windows.
     """

@@ -47,6 +47,6 @@ def write_points_table(
         writer.writerow(_COLUMNS)
         for source, video in videos.items():
             for point in video.points:
-                seconds = f"{point.start_frame / video.end.info.fps:.3f}"
+                seconds = f"{video.end.info.seconds[point.start_frame]:.3f}"
                 place = (point.track, point.start_frame, seconds, point.num_frames)
                 writer.writerow((source, *place, *next(places)))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lightly_marlin.models import MarlinEncoder
-from lightly_marlin.models.blocks import QVBiasAttention
-from lightly_marlin.models.linear import linear
+if TYPE_CHECKING:
+    from lightly_marlin.models import MarlinEncoder
+    from lightly_marlin.models.blocks import QVBiasAttention
 
 __all__ = ["token_attention", "token_similarity"]
 
@@ -61,6 +63,9 @@ def token_attention(
         ValueError: If `query` or `block` is out of range, or see
             `MarlinEncoder.preprocess`.
     """
+    # Whoever has an encoder has loaded this; who reads windows only need not.
+    from lightly_marlin.models.blocks import QVBiasAttention
+
     _check_query(query, encoder.sequence_length)
     depth = len(encoder.blocks)
     if not -depth <= block < depth:
@@ -79,6 +84,8 @@ def _attention_weights(
     layer: QVBiasAttention, tokens: Tensor, query: int | None
 ) -> Tensor:
     """Returns the weights (B, N) of a layer for its input (B, N, D)."""
+    from lightly_marlin.models.linear import linear
+
     B, N, D = tokens.shape
     heads = layer.num_heads
     q_weight, k_weight, _ = layer.qkv.weight.chunk(3)

@@ -1,14 +1,18 @@
-"""The windows of many videos as one stream, read by worker processes if wanted."""
+"""The windows of many videos as one stream, read by worker processes if wanted.
+
+A decoder that crashes takes its process with it: a worker costs only the video that it
+is at, while without workers it ends the program.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
-
 from lightly_marlin.data import VideoError
+from lightly_marlin.data.worker_pool import stream_jobs
 from lightly_marlin.features.options import ExtractionOptions
 from lightly_marlin.features.video_windows import (
     NoFaceError,
@@ -39,42 +43,31 @@ StreamEvent = tuple[int, Window | VideoEnd]
 """Index of a video, and a window of it or its end."""
 
 
-class _Windows(IterableDataset[StreamEvent]):
-    """Yields the windows of every video, then its end; a worker takes whole videos."""
+@dataclass(frozen=True)
+class _ReadVideo:
+    """What workers call: yields the windows of a video, then its end."""
 
-    def __init__(
-        self,
-        paths: Sequence[Path],
-        options: ExtractionOptions,
-        num_frames: int,
-        size: int,
-    ) -> None:
-        self.paths = paths
-        self.options = options
-        self.num_frames = num_frames
-        self.size = size
+    options: ExtractionOptions
+    num_frames: int
+    size: int
 
-    def __iter__(self) -> Iterator[StreamEvent]:
-        worker = get_worker_info()
-        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        for index in range(first, len(self.paths), step):
-            info = VideoInfo()
-            windows = video_windows(
-                self.paths[index],
-                self.options,
-                num_frames=self.num_frames,
-                size=self.size,
-                info=info,
-            )
-            try:
-                for window in windows:
-                    yield index, window
-            except NoFaceError as error:
-                yield index, VideoEnd("no_face", error.reason, info)
-            except VideoError as error:
-                yield index, VideoEnd("failed", error.reason, info)
-            else:
-                yield index, VideoEnd("ok", info.note, info)
+    def __call__(self, job: tuple[int, Path]) -> Iterator[Window | VideoEnd]:
+        info = VideoInfo()
+        windows = video_windows(
+            job[1],
+            self.options,
+            num_frames=self.num_frames,
+            size=self.size,
+            info=info,
+        )
+        try:
+            yield from windows
+        except NoFaceError as error:
+            yield VideoEnd("no_face", error.reason, info)
+        except VideoError as error:
+            yield VideoEnd("failed", error.reason, info)
+        else:
+            yield VideoEnd("ok", info.note, info)
 
 
 def stream_windows(
@@ -84,7 +77,7 @@ def stream_windows(
     num_frames: int,
     size: int,
     num_workers: int = 0,
-) -> Iterator[StreamEvent]:
+) -> Generator[StreamEvent, None, None]:
     """Yields the windows of many videos.
 
     Args:
@@ -92,16 +85,27 @@ def stream_windows(
         options: How windows are cut.
         num_frames: Frames of a window.
         size: Height and width of a window in pixels.
-        num_workers: Processes that read, find faces and crop; 0 for this one.
+        num_workers: Processes that read, find faces and crop, with one thread each; 0
+            for this one, which a crash of a decoder then ends.
 
     Yields:
         Index of a video with a window of it, and after its last one with its end. The
-        events of one video come in order; with workers, those of several mix.
+        events of one video come in order; with workers, those of several mix. Whatever
+        goes wrong with a video, the death of its worker included, makes it "failed".
+
+    Raises:
+        RuntimeError: If not a single worker process can start.
     """
-    windows = _Windows(paths, options, num_frames, size)
-    if num_workers == 0:
-        yield from windows
-        return
-    # Without a batch size, what a worker yields is passed on as it is.
-    loader = DataLoader(windows, batch_size=None, num_workers=num_workers)
-    yield from loader
+    read = _ReadVideo(options, num_frames, size)
+    events = stream_jobs(read, enumerate(paths), min(num_workers, len(paths)))
+    ends: dict[int, VideoEnd] = {}
+    with closing(events):
+        for (index, _), event in events:
+            if isinstance(event, Window):
+                yield index, event
+            elif isinstance(event, VideoEnd):
+                ends[index] = event
+            elif event.failure is not None:
+                yield index, VideoEnd("failed", event.failure.reason, VideoInfo())
+            else:
+                yield index, ends.pop(index)

@@ -7,7 +7,7 @@ come later; keeping frames instead would make memory grow with the length of the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lightly_marlin.data import VideoError, VideoReader
+from lightly_marlin.data.video_faces import find_video_faces
+from lightly_marlin.data.worker_pool import report_progress
 from lightly_marlin.features.options import ExtractionOptions
 from lightly_marlin.features.windows import Window, WindowCutter
 
@@ -35,12 +37,14 @@ class VideoInfo:
     Attributes:
         fps: Average frame rate in frames per second.
         num_frames: Frames that were decoded.
+        seconds: When they are shown, float64 (num_frames,); known at the end.
         num_tracks: Face tracks that windows are cut from; 1 for whole frames.
         note: What the user should know, though the video is used.
     """
 
     fps: float = 25.0
     num_frames: int = 0
+    seconds: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     num_tracks: int = 0
     note: str | None = None
 
@@ -88,19 +92,24 @@ def _of_frames(
     info.num_tracks = 1
     with VideoReader(path) as reader:
         info.fps = reader.fps
-        for index, frame in enumerate(reader):
+        for index, convert in enumerate(reader.lazy_frames()):
+            report_progress()
+            if not cutter.needs_next:
+                yield from cutter.add(None)
+                continue
+            frame = convert()
             height, width = frame.shape[:2]
             if index == 0 and height != width:
                 info.note = (
                     f"of its frames of {width}x{height} pixels the middle square was "
-                    "taken for the crop of a face; crop_face finds the face instead"
+                    "taken for the crop of a face; crop_face (on the command line "
+                    "--crop-face) finds the face instead"
                 )
-            needed = index % options.sample_rate == 0 or (
-                options.reference_windows and index < num_frames
-            )
-            square = _to_square(frame, size) if needed else frame
-            yield from cutter.add(square)
-    _note_frames(info, reader)
+            yield from cutter.add(_to_square(frame, size))
+    info.num_frames, info.seconds = reader.num_frames, reader.seconds
+    if reader.num_skipped:
+        damage = f"{reader.num_skipped} damaged packets were skipped"
+        info.note = f"{info.note}; {damage}" if info.note else damage
     yield from cutter.finish()
 
 
@@ -120,19 +129,20 @@ def _find_tracks(
     path: Path, options: ExtractionOptions, info: VideoInfo
 ) -> list[FaceTrack]:
     """Reads the video once; returns the tracks to encode, sorted by start."""
-    from lightly_marlin.faces import FaceFinder, main_track
+    from lightly_marlin.faces import main_track
 
     # Short tracks are padded: better a face seen for a moment than none.
-    finder = FaceFinder(min_frames=1, min_face=options.min_face)
-    with VideoReader(path) as reader:
-        info.fps = reader.fps
-        for frame in reader:
-            finder.update(frame)
-    _note_frames(info, reader)
-    tracks = finder.finish()
-    if not tracks:
-        raise NoFaceError(path, f"no face was found in its {info.num_frames} frames")
-    return tracks if options.all_faces else [main_track(tracks)]
+    found = find_video_faces(
+        path, min_frames=1, all_faces=options.all_faces, min_face=options.min_face
+    )
+    info.fps, info.num_frames, info.note = found.fps, found.num_frames, found.damage
+    info.seconds = found.seconds
+    if not found.tracks:
+        suffix = f" ({found.damage})" if found.damage else ""
+        raise NoFaceError(
+            path, f"no face was found in its {found.num_frames} frames{suffix}"
+        )
+    return found.tracks if options.all_faces else [main_track(found.tracks)]
 
 
 def _of_tracks(
@@ -150,13 +160,21 @@ def _of_tracks(
     first = min(track.start_frame for track in tracks)
     stop = max(track.start_frame + track.num_frames for track in tracks)
     with VideoReader(path) as reader:
-        for index, frame in enumerate(reader.frames(first, stop), start=first):
+        pictures = reader.lazy_frames(first, stop)
+        for index, convert in enumerate(pictures, start=first):
+            report_progress()
             while waiting and waiting[0][1].start_frame == index:
                 number, track = waiting.pop(0)
                 active.append((track, _cutter(options, num_frames, index, number)))
+            # Converted at most once, and only for windows: that costs most here.
+            needed = any(cutter.needs_next for _, cutter in active)
+            frame = convert() if needed else None
             for track, cutter in active:
-                box = track.boxes[index - track.start_frame]
-                yield from cutter.add(crop_face(frame, box, size))
+                crop = None
+                if frame is not None and cutter.needs_next:
+                    box = track.boxes[index - track.start_frame]
+                    crop = crop_face(frame, box, size)
+                yield from cutter.add(crop)
                 if index + 1 == track.start_frame + track.num_frames:
                     yield from cutter.finish()
             active = [
@@ -166,13 +184,6 @@ def _of_tracks(
             ]
     if waiting or active:
         raise VideoError(path, "it changed while it was read")
-
-
-def _note_frames(info: VideoInfo, reader: VideoReader) -> None:
-    info.num_frames = reader.num_frames
-    if reader.num_skipped:
-        damage = f"{reader.num_skipped} damaged packets were skipped"
-        info.note = f"{info.note}; {damage}" if info.note else damage
 
 
 def _cutter(

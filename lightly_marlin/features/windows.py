@@ -82,13 +82,28 @@ class WindowCutter:
         self._waiting: deque[Window] = deque()
         self._covered = 0  # Sampled frames up to the end of the last window.
 
-    def add(self, frame: _Frame) -> Iterator[Window]:
-        """Takes the next frame, uint8 (H, W, 3); yields what is complete now."""
+    @property
+    def needs_next(self) -> bool:
+        """Whether the next frame may go into a window; the others are only counted."""
+        at_start = self._reference and self._seen < self._size
+        return at_start or self._seen % self._rate == 0
+
+    def add(self, frame: _Frame | None) -> Iterator[Window]:
+        """Takes the next frame; yields what is complete now.
+
+        Args:
+            frame: uint8 array with shape (H, W, 3); may be None if `needs_next` is
+                False.
+
+        Yields:
+            Windows.
+        """
         index = self._seen
         self._seen += 1
         span = self._size * self._rate
         if self._reference:
             if index < self._size:
+                assert frame is not None
                 self._beginning.append(frame)
             # A full window counts only if the video goes on after it.
             if self._waiting and self._waiting[0].start_frame - self._first <= (
@@ -97,6 +112,7 @@ class WindowCutter:
                 yield self._waiting.popleft()
         if index % self._rate:
             return
+        assert frame is not None
         self._recent.append(frame)
         self._sampled += 1
         start = self._sampled - self._size

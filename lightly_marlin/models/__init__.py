@@ -6,6 +6,7 @@ from lightly_marlin.models.config import MarlinConfig, list_models
 from lightly_marlin.models.decoder import MarlinDecoder
 from lightly_marlin.models.discriminator import MarlinDiscriminator
 from lightly_marlin.models.encoder import MarlinEncoder
+from lightly_marlin.models.loading import load_encoder, load_model
 from lightly_marlin.models.marlin import Marlin
 from lightly_marlin.models.model_card import ModelCard
 
@@ -19,5 +20,7 @@ __all__ = [
     "create_marlin",
     "create_marlin_encoder",
     "list_models",
+    "load_encoder",
+    "load_model",
     "load_weights",
 ]

@@ -256,3 +256,22 @@ def test_video_reader_real(real_videos):
     assert shapes == {(540, 960, 3)}
     assert reader.num_frames == 169
     assert reader.num_skipped == 0
+
+
+def test_lazy_frames_are_the_frames(tmp_path, make_frames):
+    write_video(tmp_path / "a.mp4", make_frames(12))
+    with VideoReader(tmp_path / "a.mp4") as reader:
+        some = [
+            convert() for i, convert in enumerate(reader.lazy_frames(3, 9)) if i % 2
+        ]
+        assert reader.num_frames == 9
+    assert np.array_equal(some, read(tmp_path / "a.mp4")[[4, 6, 8]])
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_seconds(tmp_path, make_frames, name):
+    write_video(tmp_path / name, make_frames(10), fps=30.0)
+    with VideoReader(tmp_path / name) as reader:
+        assert len(reader.seconds) == 0
+        assert sum(1 for _ in reader) == 10
+    np.testing.assert_array_equal(reader.seconds, np.arange(10) / 30)

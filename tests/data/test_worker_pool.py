@@ -1,11 +1,18 @@
 import os
 import signal
 import sys
+import time
 import types
 
 import pytest
 
-from lightly_marlin.data.worker_pool import JobFailure, run_jobs
+from lightly_marlin.data.worker_pool import (
+    JobEnd,
+    JobFailure,
+    available_cores,
+    run_jobs,
+    stream_jobs,
+)
 
 # Workers import functions by name, so the jobs are expressions for a built-in one.
 KILL = "__import__('os').kill(__import__('os').getpid(), 11)"
@@ -107,3 +114,91 @@ def test_run_jobs_worker_cannot_start(monkeypatch):
     monkeypatch.setitem(sys.modules, "only_here", module)
     with pytest.raises(RuntimeError, match="Worker processes cannot start"):
         list(run_jobs(module.function, ["1"], 1))
+
+
+def stream(jobs, num_workers, **options):
+    """Returns the items of every job, its end last."""
+    found = {job: [] for job in jobs}
+    for job, item in stream_jobs(eval, jobs, num_workers, **options):
+        found[job].append(item)
+    return found
+
+
+@pytest.mark.parametrize("num_workers", [0, 1, 3])
+def test_stream_jobs_gives_all_items_in_order(num_workers):
+    jobs = ["range(50)", "()", "(bytes(10**6) for _ in range(3))", "1 / 0", "5"]
+    jobs += ["(1 / (2 - i) for i in range(9))"]
+    found = stream(jobs, num_workers)
+    assert found["range(50)"] == [*range(50), JobEnd()]
+    assert found["()"] == [JobEnd()]
+    assert found[jobs[2]] == [bytes(10**6)] * 3 + [JobEnd()]
+    reason = "unexpected ZeroDivisionError: division by zero"
+    assert found["1 / 0"] == [JobEnd(JobFailure(reason))]
+    assert "TypeError" in found["5"][0].failure.reason
+    # What came before is not lost.
+    assert found[jobs[5]][:2] == [0.5, 1]
+    assert "ZeroDivisionError" in found[jobs[5]][2].failure.reason
+
+
+@pytest.mark.parametrize("size", [1, 10**6])
+def test_stream_jobs_when_a_worker_dies_at_its_job(size):
+    dying = f"(bytes({size}) if i < 2 else {KILL} for i in range(9))"
+    jobs = ["range(3)", dying, "range(4)"]
+    found = stream(jobs, 1)
+    assert found["range(3)"] == [0, 1, 2, JobEnd()]
+    failure = JobFailure("its worker process was ended by SIGSEGV")
+    assert found[dying] == [bytes(size)] * 2 + [JobEnd(failure)]
+    assert found["range(4)"] == [0, 1, 2, 3, JobEnd()]
+
+
+def test_stream_jobs_waits_until_items_are_taken(tmp_path):
+    """A worker is at most what fits into its pipe ahead of who reads."""
+    note = f"open({str(tmp_path / 'made')!r}, 'a').write('x')"
+    job = f"(({note}, bytes(10**7)) for _ in range(20))"
+    items = stream_jobs(eval, [job], 1)
+    for _ in range(3):
+        next(items)
+    time.sleep(1)
+    assert len((tmp_path / "made").read_text()) <= 4
+    items.close()
+
+
+def test_stream_jobs_does_not_count_time_in_which_nobody_asks():
+    items = stream_jobs(eval, ["(bytes(10**7) for _ in range(3))"], 1, stall_seconds=1)
+    next(items)
+    time.sleep(3)
+    assert [item for _, item in items][-1] == JobEnd()
+
+
+def test_stream_jobs_without_progress():
+    stuck = "(__import__('time').sleep(60) for _ in range(2))"
+    slow = "(__import__('time').sleep(0.4) for _ in range(9))"
+    found = stream([stuck, slow], 1, stall_seconds=2.4)
+    assert found[stuck] == [JobEnd(JobFailure("no progress for 0.04 minutes"))]
+    assert found[slow] == [None] * 9 + [JobEnd()]
+
+
+def test_closing_a_stream_ends_its_workers_quietly(capfd):
+    job = "[__import__('os').getpid()] + [bytes(10**7)] * 5"
+    items = stream_jobs(eval, [job], 1)
+    pid = next(items)[1]
+    time.sleep(0.3)
+    items.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert capfd.readouterr().err == ""
+
+
+def test_available_cores():
+    assert 1 <= available_cores() <= os.cpu_count()
+
+
+def test_stream_jobs_when_a_worker_dies_while_it_sends():
+    late = f"__import__('threading').Timer(0.5, lambda: {KILL}).start()"
+    job = f"(({late} if i == 1 else None, bytes(10**7)) for i in range(3))"
+    items = stream_jobs(eval, [job, "range(2)"], 1)
+    next(items)
+    # The second item is half in the pipe when its sender is ended.
+    time.sleep(1.5)
+    reason = "its worker process was ended by SIGSEGV"
+    assert [item for _, item in items] == [JobEnd(JobFailure(reason)), 0, 1, JobEnd()]

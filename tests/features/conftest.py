@@ -24,14 +24,15 @@ def encoder():
 
 @pytest.fixture(scope="session")
 def make_frames():
-    """Makes frames (n, H, W, 3) that differ; `RedFaces` sees a face where it is red."""
+    """Makes frames (n, H, W, 3) that differ; `BrightFaces` sees a face in light."""
 
     def make(num_frames, height=32, width=32, *, face=True, seed=0):
         y, x = np.mgrid[:height, :width].astype(np.float32)
         t = np.arange(num_frames, dtype=np.float32)[:, None, None]
+        light, depth = (128, 100) if face else (48, 40)
         red = (180 if face else 20) + 20 * np.sin(x / 7 + t / 3 + seed)
-        green = 128 + 100 * np.sin(y / 9 + t / 2)
-        blue = 128 + 100 * np.cos((x + y) / 11 + t / 5 + seed)
+        green = light + depth * np.sin(y / 9 + t / 2)
+        blue = light + depth * np.cos((x + y) / 11 + t / 5 + seed)
         return np.stack(np.broadcast_arrays(red, green, blue), -1).astype(np.uint8)
 
     return make
@@ -50,25 +51,28 @@ def save(tmp_path):
     return write
 
 
-class RedFaces:
-    """Every run of red frames is a face in the middle of the frame."""
+class BrightFaces:
+    """Every run of bright luma planes is a face in the middle of the frame."""
 
-    def __init__(self, min_frames=16, min_face=40):
+    longest = 0
+
+    def __init__(self, min_frames, min_face, main_only, detector, align_eyes):
+        assert (detector, align_eyes) == ("auto", False)
         self.min_frames = min_frames
-        self.min_face = min_face
-        self.colors = []
+        self.lights = []
         self.size = (0, 0)
 
-    def update(self, frame):
-        self.colors.append(frame[..., 0].mean() > 100)
-        self.size = frame.shape[:2]
+    def update(self, plane):
+        height, width = plane.shape
+        self.lights.append(plane.mean() > 85)
+        self.size = height, width
 
     def finish(self):
         runs, start = [], None
-        for index, red in enumerate([*self.colors, False]):
-            if red and start is None:
+        for index, bright in enumerate([*self.lights, False]):
+            if bright and start is None:
                 start = index
-            elif not red and start is not None:
+            elif not bright and start is not None:
                 runs.append((start, index - start))
                 start = None
         return [self.track(*run) for run in runs if run[1] >= self.min_frames]
@@ -82,5 +86,5 @@ class RedFaces:
 
 
 @pytest.fixture
-def red_faces(monkeypatch):
-    monkeypatch.setattr("lightly_marlin.faces.FaceFinder", RedFaces)
+def bright_faces(monkeypatch):
+    monkeypatch.setattr("lightly_marlin.faces.FaceFinder", BrightFaces)

@@ -1,5 +1,6 @@
 import json
 import os
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -63,7 +64,7 @@ def test_index_says_where_every_row_is(videos, tmp_path, encoder):
     assert index[6]["num_frames"] == 2
 
 
-def test_faces(videos, tmp_path, encoder, red_faces):
+def test_faces(videos, tmp_path, encoder, bright_faces):
     out = tmp_path / "out"
     options = ExtractionOptions(crop_face=True, min_face=20)
     summary = extract_folder(encoder, videos, out, options=options)
@@ -123,6 +124,15 @@ def change(form, videos, out, encoder):
         other = type(encoder)(encoder.config)
         return other, {}, 0
     return encoder, {form: 3}, 0
+
+
+def test_another_pipeline_does_all_again(videos, tmp_path, encoder, monkeypatch):
+    out = tmp_path / "out"
+    extract_folder(encoder, videos, out)
+    # The function of the same name hides the module.
+    module = sys.modules["lightly_marlin.features.extract_folder"]
+    monkeypatch.setattr(module, "_PIPELINE_VERSION", 99)
+    assert extract_folder(encoder, videos, out).num_finished_before == 0
 
 
 @pytest.mark.parametrize("form", ["video", "file", "weights", "stride", "sample_rate"])

@@ -60,7 +60,7 @@ def test_stride_and_rate(video, encoder):
     torch.testing.assert_close(found.features[1:2], encode(encoder, frames[4:68:4]))
 
 
-def test_tracks_come_one_after_the_other(save, make_frames, encoder, red_faces):
+def test_tracks_come_one_after_the_other(save, make_frames, encoder, bright_faces):
     import numpy as np
 
     dark = make_frames(2, 48, 64, face=False)
@@ -75,7 +75,7 @@ def test_tracks_come_one_after_the_other(save, make_frames, encoder, red_faces):
     torch.testing.assert_close(rows[1], found.features[2:].mean(dim=0))
 
 
-def test_no_face_gives_no_feature(save, make_frames, encoder, red_faces):
+def test_no_face_gives_no_feature(save, make_frames, encoder, bright_faces):
     path = save("dark.mkv", make_frames(40, face=False))
     with pytest.raises(NoFaceError, match="no face was found"):
         extract_video(encoder, path, crop_face=True)

@@ -49,7 +49,7 @@ def test_every_video_comes_whole_and_in_order(num_workers, paths):
     assert (ends[2].info.fps, ends[2].info.num_frames) == (20.0, 40)
 
 
-def test_videos_without_a_face(paths, red_faces):
+def test_videos_without_a_face(paths, bright_faces):
     windows, ends = collect(paths, crop_face=True)
     assert set(windows) == {0, 2}
     assert ends[3].status == "no_face"

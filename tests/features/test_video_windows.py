@@ -32,7 +32,7 @@ def test_the_middle_square_of_other_frames(save, make_frames):
     assert "96x64 pixels the middle square" in info.note
 
 
-def test_faces_are_cropped(save, make_frames, red_faces):
+def test_faces_are_cropped(save, make_frames, bright_faces):
     dark = make_frames(10, 48, 64, face=False)
     video = np.concatenate([dark, make_frames(30, 48, 64), dark])
     info = VideoInfo()
@@ -43,7 +43,7 @@ def test_faces_are_cropped(save, make_frames, red_faces):
     assert (info.num_frames, info.num_tracks) == (50, 1)
 
 
-def test_a_face_only_at_the_very_end(save, make_frames, red_faces):
+def test_a_face_only_at_the_very_end(save, make_frames, bright_faces):
     dark = make_frames(60, 48, 64, face=False)
     video = np.concatenate([dark, make_frames(3, 48, 64)])
     (window,) = read(save("a.mkv", video), crop_face=True)
@@ -51,7 +51,7 @@ def test_a_face_only_at_the_very_end(save, make_frames, red_faces):
     assert np.array_equal(window.clip[1], window.clip[15])
 
 
-def test_every_face_or_the_main_one(save, make_frames, red_faces):
+def test_every_face_or_the_main_one(save, make_frames, bright_faces):
     dark = make_frames(4, 48, 64, face=False)
     faces = make_frames(20, 48, 64), make_frames(40, 48, 64)
     path = save("a.mkv", np.concatenate([faces[0], dark, faces[1]]))
@@ -61,14 +61,14 @@ def test_every_face_or_the_main_one(save, make_frames, red_faces):
     assert [(w.track, w.start_frame) for w in main] == [(0, 24), (0, 32)]
 
 
-def test_no_face(save, make_frames, red_faces):
+def test_no_face(save, make_frames, bright_faces):
     path = save("a.mkv", make_frames(20, face=False))
     with pytest.raises(NoFaceError, match="no face was found in its 20 frames"):
         read(path, crop_face=True)
 
 
 @pytest.mark.parametrize("crop_face", [False, True])
-def test_one_frame(crop_face, save, make_frames, red_faces):
+def test_one_frame(crop_face, save, make_frames, bright_faces):
     path = save("a.mkv", make_frames(1, 48, 48))
     (window,) = read(path, crop_face=crop_face)
     assert (window.start_frame, window.num_frames) == (0, 1)

@@ -111,3 +111,24 @@ def test_memory_does_not_grow_with_the_length(reference):
     tracemalloc.stop()
     # Some windows of 16 frames of 12 kB; all frames would be 25 MB.
     assert peak < 2e6
+
+
+@pytest.mark.parametrize("reference", [False, True])
+@pytest.mark.parametrize("rate", [1, 2, 5])
+def test_frames_that_are_not_needed_may_be_left_out(reference, rate):
+    def cut(*, leave_out):
+        cutter = WindowCutter(4, sample_rate=rate, stride=2, reference=reference)
+        windows, used = [], 0
+        for number in range(45):
+            needed = cutter.needs_next
+            used += needed
+            frame = np.full((1, 1, 3), number, np.uint8)
+            windows += cutter.add(None if leave_out and not needed else frame)
+        clips = [window.clip for window in [*windows, *cutter.finish()]]
+        return np.stack(clips), used
+
+    whole, _ = cut(leave_out=False)
+    clips, used = cut(leave_out=True)
+    assert np.array_equal(clips, whole)
+    expected = set(range(0, 45, rate)) | set(range(4 if reference else 0))
+    assert used == len(expected)

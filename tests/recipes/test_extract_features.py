@@ -148,6 +148,8 @@ def test_a_killed_run_goes_on(weights, videos, tmp_path):
     # A file may have come just before its line in the journal.
     redone = [name for name, stamp in finished.items() if after[name] != stamp]
     assert len(redone) <= 1
+    # One video under nine names: who encoded it, and when, must not show.
+    assert len({(out / name).read_bytes() for name in after if name != "wide.npy"}) == 1
     assert json.loads((out / "report.json").read_text())["totals"]["ok"] == 10
 
 

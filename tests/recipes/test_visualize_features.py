@@ -18,7 +18,9 @@ from lightly_marlin.utils.console import run_recipe
 class TwoFaces:
     """Stands for the finder: two faces beside each other, the second one later."""
 
-    def __init__(self, min_frames, min_face):
+    longest = 0
+
+    def __init__(self, min_frames, min_face, **options):
         self.frames_seen = 0
 
     def update(self, frame):
