@@ -9,6 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from lightly_marlin.models.attention import attention
 from lightly_marlin.models.linear import Linear, linear
+from lightly_marlin.models.mlp import Mlp
 
 __all__ = ["QVBiasAttention", "TransformerBlocks", "init_linear_and_norm"]
 
@@ -126,7 +127,6 @@ def _block(dim: int, num_heads: int, mlp_ratio: float) -> nn.Module:
         dim, num_heads, mlp_ratio=mlp_ratio, act_layer=nn.GELU, norm_layer=nn.LayerNorm
     )
     block.attn = QVBiasAttention(dim, num_heads)
-    hidden_dim = int(dim * mlp_ratio)
-    block.mlp.fc1, block.mlp.fc2 = Linear(dim, hidden_dim), Linear(hidden_dim, dim)
+    block.mlp = Mlp(dim, int(dim * mlp_ratio))
     module: nn.Module = block
     return module

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 
 import torch
+from timm.layers import Mlp as TimmMlp
 from timm.models.vision_transformer import Attention
 from torch import Tensor, nn
 
 from lightly_marlin.models.blocks import QVBiasAttention
 from lightly_marlin.models.encoder import MarlinEncoder
 from lightly_marlin.models.inputs import check_videos
+from lightly_marlin.models.mlp import Mlp
 from lightly_marlin.models.patches import patchify
 
 __all__ = ["PlainEncoder"]
@@ -71,8 +73,13 @@ def _plain_linear(layer: nn.Linear) -> nn.Linear:
 def _plain_block(block: nn.Module) -> nn.Module:
     plain = copy.deepcopy(block)
     plain.attn = _plain_attention(plain.attn)  # type: ignore[arg-type]
-    for name in ("fc1", "fc2"):
-        setattr(plain.mlp, name, _plain_linear(getattr(plain.mlp, name)))
+    plain.mlp = _plain_mlp(plain.mlp)  # type: ignore[arg-type]
+    return plain
+
+
+def _plain_mlp(mlp: Mlp) -> nn.Module:
+    plain: nn.Module = TimmMlp(mlp.fc1.in_features, mlp.fc1.out_features)
+    plain.load_state_dict(mlp.state_dict())
     return plain
 
 
