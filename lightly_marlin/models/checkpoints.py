@@ -112,7 +112,8 @@ def read_config(source: str | Path) -> MarlinConfig:
         ) from error
     if not isinstance(values, dict):
         raise UsageError(f"Cannot use {path}: it holds no settings by name.")
-    if "model_type" in values:
+    # The models released on the Hub are Hugging Face models of this type.
+    if values.get("model_type", "marlin") != "marlin":
         raise UsageError(
             f"Cannot use {path}: it is of a {values['model_type']!r} model of Hugging "
             "Face's transformers, not of MARLIN."

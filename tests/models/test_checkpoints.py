@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 from marlin_pytorch.model.modules import MLP
@@ -8,6 +10,8 @@ from lightly_marlin.models import (
     Marlin,
     MarlinDiscriminator,
     MarlinEncoder,
+    load_encoder,
+    load_model,
     load_weights,
 )
 from lightly_marlin.models.position_fitting import interpolate_positions
@@ -50,6 +54,31 @@ def videomae_names(state):
     return renamed
 
 
+def hub_folder(state, toy, folder):
+    """A repository of the Hub, with the settings that its config.json has there."""
+    tensors = {f"marlin.{n}": t.contiguous() for n, t in state.items()}
+    save_file(tensors, folder / "model.safetensors")
+    settings = {
+        "architectures": ["MarlinModel"],
+        "as_feature_extractor": True,
+        "model_type": "marlin",
+        "img_size": toy.img_size,
+        "patch_size": toy.patch_size,
+        "n_frames": toy.num_frames,
+        "tubelet_size": toy.tubelet_size,
+        "mlp_ratio": toy.mlp_ratio,
+        "qkv_bias": True,
+        "norm_layer": "LayerNorm",
+        "transformers_version": "4.50.3",
+    }
+    for part in ("encoder", "decoder"):
+        settings[f"{part}_embed_dim"] = getattr(toy, f"{part}_dim")
+        settings[f"{part}_depth"] = getattr(toy, f"{part}_depth")
+        settings[f"{part}_num_heads"] = getattr(toy, f"{part}_num_heads")
+    (folder / "config.json").write_text(json.dumps(settings))
+    return folder
+
+
 @pytest.fixture(
     params=["full", "lightning", "hub", "videomae", "own_folder", "own_training"]
 )
@@ -63,9 +92,7 @@ def checkpoint(request, state, critic, toy, tmp_path):
         content = {"state_dict": {**state, **scores}, "hyper_parameters": {"lr": 1e-4}}
         torch.save(content, path)
     elif request.param == "hub":
-        tensors = {f"marlin.{n}": t.contiguous() for n, t in state.items()}
-        save_file(tensors, tmp_path / "model.safetensors")
-        return tmp_path
+        return hub_folder(state, toy, tmp_path)
     elif request.param == "videomae":
         torch.save({"model": videomae_names(state), "epoch": 800}, path)
     else:
@@ -104,6 +131,20 @@ def test_whole_models_predict_what_the_reference_predicts(
     torch.testing.assert_close(encoder(videos), features)
 
 
+@torch.no_grad()
+def test_hub_folder_tells_its_sizes(state, reference, toy, toy_videos, tmp_path):
+    folder = hub_folder(state, toy, tmp_path)
+    features = reference.encoder.extract_features(toy_videos / 255, seq_mean_pool=True)
+    for model in (
+        Marlin.from_pretrained(folder).encoder,
+        MarlinEncoder.from_pretrained(folder),
+        load_model(folder).encoder,
+        load_encoder(folder),
+    ):
+        assert model.config == toy
+        torch.testing.assert_close(model(toy_videos), features)
+
+
 @pytest.fixture(params=["released", "hub", "own"])
 def encoder_checkpoint(request, state, toy, tmp_path):
     """The same weights in every form that holds an encoder alone."""
@@ -111,9 +152,7 @@ def encoder_checkpoint(request, state, toy, tmp_path):
     state = {n: t for n, t in state.items() if n.startswith("encoder.")}
     torch.save(state, path)
     if request.param == "hub":
-        tensors = {f"marlin.{n}": t.contiguous() for n, t in state.items()}
-        save_file(tensors, tmp_path / "model.safetensors")
-        return tmp_path
+        return hub_folder(state, toy, tmp_path)
     if request.param == "own":
         encoder = MarlinEncoder(toy)
         load_weights(encoder, path)
