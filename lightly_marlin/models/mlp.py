@@ -8,7 +8,6 @@ by its activation, it costs 4 % less time of the whole encoder.
 from __future__ import annotations
 
 import torch
-from timm.layers import Mlp as TimmMlp
 from torch import Tensor, nn
 
 from lightly_marlin.models.linear import Linear
@@ -16,8 +15,10 @@ from lightly_marlin.models.linear import Linear
 __all__ = ["Mlp"]
 
 
-class Mlp(TimmMlp):  # type: ignore[misc]
+class Mlp(nn.Module):
     """timm's perceptron with exact GELU, whose activation is in place in inference.
+
+    Its layers have the names of timm's, fc1, act and fc2, and so have its weights.
 
     Args:
         dim: Width D of a token.
@@ -25,8 +26,10 @@ class Mlp(TimmMlp):  # type: ignore[misc]
     """
 
     def __init__(self, dim: int, hidden_dim: int) -> None:
-        super().__init__(dim, hidden_dim, act_layer=nn.GELU)
-        self.fc1, self.fc2 = Linear(dim, hidden_dim), Linear(hidden_dim, dim)
+        super().__init__()
+        self.fc1 = Linear(dim, hidden_dim)
+        self.act = nn.GELU()
+        self.fc2 = Linear(hidden_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Applies both layers to tokens (..., D).
