@@ -12,16 +12,22 @@ from types import ModuleType
 __version__ = "0.1.0"
 
 _SUBPACKAGES = (
+    "analysis",
     "data",
+    "demo",
     "faces",
     "features",
+    "jobs",
     "kernels",
     "loss",
     "models",
+    "preparation",
     "regions",
+    "store",
     "training",
     "transforms",
     "utils",
+    "video",
     "visualization",
 )
 

@@ -31,8 +31,8 @@ import torch
 
 from lightly_marlin.models import Marlin, MarlinEncoder, load_weights
 from lightly_marlin.models.config import MarlinConfig, list_models, named_config
-from lightly_marlin.models.released_layout import released_state
-from lightly_marlin.models.weight_sizes import config_of_weights, parts_of_weights
+from lightly_marlin.models.weights.released_layout import released_state
+from lightly_marlin.models.weights.sizes import config_of_weights, parts_of_weights
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError

@@ -23,7 +23,8 @@ from collections.abc import Sequence
 import torch
 from lightly.models.utils import initialize_2d_sine_cosine_positional_embedding
 
-from lightly_marlin.data import FaceClips, clip_loader, open_store
+from lightly_marlin.data import FaceClips, clip_loader
+from lightly_marlin.demo import open_store
 from lightly_marlin.training import LoopLog, parse_loop_options
 from lightly_marlin.transforms import (
     RegionCells,

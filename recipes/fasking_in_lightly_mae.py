@@ -27,7 +27,8 @@ from lightly.models.modules import (
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from lightly_marlin.data import FaceClips, clip_loader, open_store
+from lightly_marlin.data import FaceClips, clip_loader
+from lightly_marlin.demo import open_store
 from lightly_marlin.training import LoopLog, parse_loop_options
 from lightly_marlin.transforms import RegionCells, fasking_token_mask
 from lightly_marlin.utils.console import run_recipe

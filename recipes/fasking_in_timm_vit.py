@@ -24,7 +24,8 @@ from safetensors.torch import save_file
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from lightly_marlin.data import FaceClips, clip_loader, open_store
+from lightly_marlin.data import FaceClips, clip_loader
+from lightly_marlin.demo import open_store
 from lightly_marlin.kernels import assemble_decoder_tokens, gather_tokens
 from lightly_marlin.loss import MarlinReconstructionLoss
 from lightly_marlin.training import LoopLog, parse_loop_options

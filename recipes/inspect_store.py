@@ -33,8 +33,8 @@ from PIL import Image
 from rich.table import Table
 from rich.text import Text
 
-from lightly_marlin.data import FaceStore, TrackFilter, add_filter_options
-from lightly_marlin.data.store_format import REPORT_NAME
+from lightly_marlin.store import FaceStore, TrackFilter, add_filter_options
+from lightly_marlin.store.format import REPORT_NAME
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, progress, run_recipe
 from lightly_marlin.utils.errors import UsageError

@@ -29,7 +29,8 @@ from lightly.models.modules import (
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from lightly_marlin.data import FaceClips, clip_loader, open_store
+from lightly_marlin.data import FaceClips, clip_loader
+from lightly_marlin.demo import open_store
 from lightly_marlin.kernels import (
     assemble_decoder_tokens,
     gather_tokens,

@@ -27,12 +27,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
-from lightly_marlin.data import (
-    FaceClip,
-    FaceClips,
-    ResumableClipSampler,
-    open_store,
-)
+from lightly_marlin.data import FaceClip, FaceClips, ResumableClipSampler
+from lightly_marlin.demo import open_store
 from lightly_marlin.loss import MarlinReconstructionLoss
 from lightly_marlin.models import create_marlin
 from lightly_marlin.training import LoopOptions, parse_loop_options

@@ -24,7 +24,8 @@ from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor
 from torch.optim import Optimizer
 
-from lightly_marlin.data import FaceClips, clip_loader, open_store
+from lightly_marlin.data import FaceClips, clip_loader
+from lightly_marlin.demo import open_store
 from lightly_marlin.loss import MarlinReconstructionLoss
 from lightly_marlin.models import create_marlin
 from lightly_marlin.training import parse_loop_options

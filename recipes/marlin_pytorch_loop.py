@@ -19,7 +19,8 @@ from collections.abc import Sequence
 
 import torch
 
-from lightly_marlin.data import FaceClips, clip_loader, open_store
+from lightly_marlin.data import FaceClips, clip_loader
+from lightly_marlin.demo import open_store
 from lightly_marlin.kernels import gather_tubelets
 from lightly_marlin.loss import MarlinAdversarialLoss, MarlinReconstructionLoss
 from lightly_marlin.models import MarlinDiscriminator, create_marlin

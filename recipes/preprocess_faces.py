@@ -32,8 +32,8 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from lightly_marlin.data import PreparationSummary, prepare_videos
 from lightly_marlin.faces import DETECTORS
+from lightly_marlin.preparation import PreparationSummary, prepare_videos
 from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, one_line, run_recipe
 from lightly_marlin.utils.errors import UsageError

@@ -37,16 +37,15 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.data import Dataset, Subset
 
-from lightly_marlin.data import (
-    FaceClip,
-    FaceClips,
+from lightly_marlin.data import FaceClip, FaceClips
+from lightly_marlin.demo import open_store
+from lightly_marlin.models import list_models
+from lightly_marlin.store import (
     FaceStore,
     TrackFilter,
     add_filter_options,
-    open_store,
     split_tracks,
 )
-from lightly_marlin.models import list_models
 from lightly_marlin.training import MASKS
 from lightly_marlin.training.callbacks import SaveRun, StepProgress, WriteMetrics
 from lightly_marlin.training.marlin_pretraining import MarlinPretraining

@@ -34,21 +34,15 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from lightly_marlin.data import (
-    FaceStore,
-    Track,
-    VideoError,
-    VideoReader,
-    VideoRecord,
-    find_videos,
-    prepare_videos,
-)
-from lightly_marlin.data.store_format import CROP_SIZE, INDEX_NAME, video_id
 from lightly_marlin.faces import regions_from_landmarks
+from lightly_marlin.preparation import find_videos, prepare_videos
+from lightly_marlin.store import FaceStore, Track, VideoRecord
+from lightly_marlin.store.format import CROP_SIZE, INDEX_NAME, video_id
 from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, progress, run_recipe
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
+from lightly_marlin.video import VideoError, VideoReader
 from lightly_marlin.visualization import (
     FaceCrop,
     FaceMark,

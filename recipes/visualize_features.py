@@ -32,19 +32,15 @@ from pathlib import Path
 import torch
 from rich.text import Text
 
-from lightly_marlin.data import VideoFile, find_videos
-from lightly_marlin.data.store_format import video_id
-from lightly_marlin.features import (
-    ExtractionOptions,
-    Window,
-    token_attention,
-    token_similarity,
-)
-from lightly_marlin.features.plane_embedding import METHODS, embed_in_plane
-from lightly_marlin.features.points_table import write_points_table
-from lightly_marlin.features.token_query import parse_token
-from lightly_marlin.features.window_points import VideoPoints, encode_points
+from lightly_marlin.analysis import token_attention, token_similarity
+from lightly_marlin.analysis.plane_embedding import METHODS, embed_in_plane
+from lightly_marlin.analysis.points_table import write_points_table
+from lightly_marlin.analysis.token_query import parse_token
+from lightly_marlin.analysis.window_points import VideoPoints, encode_points
+from lightly_marlin.features import ExtractionOptions, Window
 from lightly_marlin.models import MarlinEncoder, load_encoder
+from lightly_marlin.preparation import VideoFile, find_videos
+from lightly_marlin.store.format import video_id
 from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, progress, run_recipe
 from lightly_marlin.utils.device import choose_device

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import torch
 
-from lightly_marlin.data import FaceClip, FaceClips, open_store
+from lightly_marlin.data import FaceClip, FaceClips
+from lightly_marlin.demo import open_store
 from lightly_marlin.training.every_mask import draw_every_mask
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe

@@ -31,8 +31,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightly_marlin.data import VideoReader
-from lightly_marlin.data.video_faces import find_video_faces
 from lightly_marlin.faces import (
     FaceTrack,
     crop_face,
@@ -41,6 +39,7 @@ from lightly_marlin.faces import (
     regions_from_landmarks,
 )
 from lightly_marlin.models import MarlinConfig, load_model
+from lightly_marlin.preparation.video_faces import find_video_faces
 from lightly_marlin.regions import RegionCells
 from lightly_marlin.training import BatchMasking, mean_color_loss
 from lightly_marlin.training.every_mask import draw_every_mask
@@ -50,6 +49,7 @@ from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write, write_json
+from lightly_marlin.video import VideoReader
 from lightly_marlin.visualization import (
     PanelText,
     mask_sheet,

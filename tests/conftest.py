@@ -1,7 +1,11 @@
-"""Fixtures that many tests share."""
+"""Fixtures that many tests share: real clips, synthetic videos, a stand-in finder.
+
+The package is imported where it is used: tests of the kernels need torch alone.
+"""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -32,3 +36,84 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def real_videos(real_data: Path) -> Path:
     return real_data / "videos"
+
+
+def _make_frames(num_frames, height=96, width=128, *, face=True, seed=0):
+    """Smooth moving gradients; `FakeFinder` sees a face where it is bright."""
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    frames = np.empty((num_frames, height, width, 3), np.uint8)
+    for t in range(num_frames):
+        frames[t, ..., 0] = (180 if face else 20) + 40 * np.sin(x / 17 + t / 9 + seed)
+        frames[t, ..., 1] = (150 if face else 65) + 60 * np.sin(y / 23 + t / 7)
+        frames[t, ..., 2] = (150 if face else 65) + 60 * np.cos((x + y) / 31 + seed)
+    return frames
+
+
+def _make_landmarks(boxes):
+    """A ring of 68 points in each box, float32 (n, 68, 2)."""
+    angles = np.linspace(0, 2 * np.pi, 68, endpoint=False)
+    ring = np.stack([np.cos(angles), np.sin(angles)], axis=-1) * 0.3 + 0.5
+    sides = (boxes[:, 2] - boxes[:, 0])[:, None, None]
+    return (boxes[:, None, :2] + ring[None] * sides).astype(np.float32)
+
+
+class FakeFinder:
+    """Every run of bright frames is a face in the middle of the frame."""
+
+    def __init__(self, min_frames=16, min_face=40, **options):
+        self.min_frames = min_frames
+        self.frames_seen = 0
+        self.longest = 0
+        self._runs = []
+        self._shape = None
+
+    def update(self, frame):
+        if frame.mean() > 105:
+            if not self._runs or sum(self._runs[-1]) != self.frames_seen:
+                self._runs.append([self.frames_seen, 0])
+            self._runs[-1][1] += 1
+            self.longest = max(self.longest, self._runs[-1][1])
+        self._shape = frame.shape
+        self.frames_seen += 1
+
+    def finish(self):
+        return [self._track(*run) for run in self._runs if run[1] >= self.min_frames]
+
+    def _track(self, start, count):
+        from lightly_marlin.faces.track import FaceTrack
+
+        height, width = self._shape[:2]
+        centre = np.array([width / 2, height / 2])
+        drift = np.linspace(-3, 3, count)[:, None]
+        boxes = np.concatenate([centre - 30 + drift, centre + 30 + drift], axis=1)
+        boxes = boxes.astype(np.float32)
+        detected = np.arange(count) % 4 == 0
+        return FaceTrack(start, boxes, _make_landmarks(boxes), detected, score=1.5)
+
+
+@pytest.fixture(scope="session")
+def make_frames():
+    return _make_frames
+
+
+@pytest.fixture
+def fake_faces(monkeypatch):
+    """Replaces the finder, so that preparation runs on synthetic videos in no time."""
+    monkeypatch.setattr("lightly_marlin.faces.FaceFinder", FakeFinder)
+
+
+@pytest.fixture
+def videos(tmp_path, make_frames):
+    """A folder with what people have: two good videos, one without a face, garbage."""
+    from lightly_marlin.video import write_video
+
+    folder = tmp_path / "videos"
+    (folder / "deep").mkdir(parents=True)
+    write_video(folder / "a.mp4", make_frames(40))
+    write_video(folder / "deep" / "a.mp4", make_frames(24, seed=2))
+    write_video(folder / "no face.mkv", make_frames(20, face=False))
+    write_video(folder / "short.mp4", make_frames(15))
+    (folder / "text.mp4").write_text("not a video\n" * 100)
+    (folder / "empty.mp4").touch()
+    (folder / "notes.txt").write_text("no video at all")
+    return folder

@@ -1,19 +1,59 @@
-"""Videos, the face store, and clips for training."""
+"""Data: what a DataLoader sees of face stores, clip by clip.
+
+The store itself, preparation, video files and the demo clips have rooms of their own.
+Their names can be imported from here as well and are loaded on first use, because
+programs are written against `lightly_marlin.data.FaceStore` and its like.
+"""
 
 from __future__ import annotations
 
-from lightly_marlin.data.clip_loader import clip_loader, open_store
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from lightly_marlin.data.clip_loader import clip_loader
 from lightly_marlin.data.clip_sampler import ResumableClipSampler
-from lightly_marlin.data.demo_store import demo_store
 from lightly_marlin.data.face_clips import FaceClip, FaceClips
-from lightly_marlin.data.face_store import FaceStore, Track
-from lightly_marlin.data.prepare_folder import PreparationSummary, prepare_videos
-from lightly_marlin.data.splits import split_tracks
-from lightly_marlin.data.store_format import TrackRow, VideoRecord
-from lightly_marlin.data.track_filter import TrackFilter, add_filter_options
-from lightly_marlin.data.video import VideoError, VideoReader, iter_frames, write_video
-from lightly_marlin.data.video_files import VideoFile, find_videos
 from lightly_marlin.data.youtube_faces import YouTubeFaces
+
+if TYPE_CHECKING:
+    from lightly_marlin.demo import demo_store, open_store
+    from lightly_marlin.preparation import (
+        PreparationSummary,
+        VideoFile,
+        find_videos,
+        prepare_videos,
+    )
+    from lightly_marlin.store import (
+        FaceStore,
+        Track,
+        TrackFilter,
+        TrackRow,
+        VideoRecord,
+        add_filter_options,
+        split_tracks,
+    )
+    from lightly_marlin.video import VideoError, VideoReader, iter_frames, write_video
+
+_ELSEWHERE = {
+    "demo": ("demo_store", "open_store"),
+    "preparation": (
+        "PreparationSummary",
+        "VideoFile",
+        "find_videos",
+        "prepare_videos",
+    ),
+    "store": (
+        "FaceStore",
+        "Track",
+        "TrackFilter",
+        "TrackRow",
+        "VideoRecord",
+        "add_filter_options",
+        "split_tracks",
+    ),
+    "video": ("VideoError", "VideoReader", "iter_frames", "write_video"),
+}
+_ROOMS = {name: room for room, names in _ELSEWHERE.items() for name in names}
 
 __all__ = [
     "FaceClip",
@@ -39,3 +79,13 @@ __all__ = [
     "split_tracks",
     "write_video",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return getattr(importlib.import_module(f"lightly_marlin.{_ROOMS[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_ROOMS])

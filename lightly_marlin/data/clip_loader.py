@@ -1,44 +1,14 @@
-"""Batches of clips from a store, or from the demo clips where there is none."""
+"""Loader of endless full batches of clips."""
 
 from __future__ import annotations
-
-import os
-from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader
 
 from lightly_marlin.data.clip_sampler import ResumableClipSampler
-from lightly_marlin.data.demo_store import demo_store
 from lightly_marlin.data.face_clips import FaceClip, FaceClips
-from lightly_marlin.data.face_store import FaceStore
-from lightly_marlin.utils.console import console
 
-__all__ = ["clip_loader", "open_store"]
-
-
-def open_store(
-    path: Path | str | None, *, demo_clips: int = 24, demo_frames: int = 64
-) -> FaceStore:
-    """Opens a store, or makes that of the demo clips where it is kept for reuse.
-
-    Args:
-        path: The folder of the store; None for the demo clips, in the user's cache.
-        demo_clips: Number of demo clips.
-        demo_frames: Frames of each.
-
-    Returns:
-        The store.
-
-    Raises:
-        UsageError: If the store cannot be read, or the demo store not be made.
-    """
-    if path is not None:
-        return FaceStore(path)
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    demo = cache / "lightly_marlin" / f"demo-{demo_clips}x{demo_frames}"
-    console.print(f"No --store: using the built-in demo clips in {demo}")
-    return demo_store(demo, num_clips=demo_clips, num_frames=demo_frames)
+__all__ = ["clip_loader"]
 
 
 def clip_loader(

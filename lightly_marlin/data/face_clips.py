@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lightly_marlin.data.clip_starts import Start, check_clip, choose_start, fit_stride
-from lightly_marlin.data.face_store import FaceStore
+from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["FaceClip", "FaceClips"]

@@ -24,8 +24,8 @@ from torch.utils.data import Dataset
 
 from lightly_marlin.data.clip_starts import Start, check_clip, choose_start, fit_stride
 from lightly_marlin.data.face_clips import FaceClip
-from lightly_marlin.data.store_format import CELLS_PER_SIDE, CROP_SIZE
 from lightly_marlin.regions import RegionCells
+from lightly_marlin.store.format import CELLS_PER_SIDE, CROP_SIZE
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["YouTubeFaces"]

@@ -13,7 +13,6 @@ from lightly_marlin.features.extract_video import (
     extract_video,
 )
 from lightly_marlin.features.options import ExtractionOptions
-from lightly_marlin.features.token_maps import token_attention, token_similarity
 from lightly_marlin.features.video_windows import NoFaceError, video_windows
 from lightly_marlin.features.windows import Window, WindowCutter
 
@@ -28,7 +27,5 @@ __all__ = [
     "extract_features",
     "extract_folder",
     "extract_video",
-    "token_attention",
-    "token_similarity",
     "video_windows",
 ]

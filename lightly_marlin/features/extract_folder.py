@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from lightly_marlin.data import VideoFile, find_videos
-from lightly_marlin.data.store_format import video_id
-from lightly_marlin.data.worker_pool import available_cores
 from lightly_marlin.features.batching import WindowEncoder, encoder_of
 from lightly_marlin.features.feature_files import FORMATS, FeatureFile
 from lightly_marlin.features.journal import FeatureRow, Journal, VideoEntry
 from lightly_marlin.features.options import ExtractionOptions
 from lightly_marlin.features.reduction import Reduction, Row, make_reduction
 from lightly_marlin.features.video_stream import VideoEnd, stream_windows
+from lightly_marlin.jobs.worker_pool import available_cores
+from lightly_marlin.preparation import VideoFile, find_videos
+from lightly_marlin.store.format import video_id
 from lightly_marlin.utils.console import progress
 from lightly_marlin.utils.errors import UsageError
 

@@ -11,8 +11,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightly_marlin.data import VideoError
-from lightly_marlin.data.worker_pool import stream_jobs
 from lightly_marlin.features.options import ExtractionOptions
 from lightly_marlin.features.video_windows import (
     NoFaceError,
@@ -20,6 +18,8 @@ from lightly_marlin.features.video_windows import (
     video_windows,
 )
 from lightly_marlin.features.windows import Window
+from lightly_marlin.jobs.worker_pool import stream_jobs
+from lightly_marlin.video import VideoError
 
 __all__ = ["StreamEvent", "VideoEnd", "stream_windows"]
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from lightly_marlin.data import VideoError, VideoReader
-from lightly_marlin.data.video_faces import find_video_faces
-from lightly_marlin.data.worker_pool import report_progress
 from lightly_marlin.features.options import ExtractionOptions
 from lightly_marlin.features.windows import Window, WindowCutter
+from lightly_marlin.jobs.worker_pool import report_progress
+from lightly_marlin.preparation.video_faces import find_video_faces
+from lightly_marlin.video import VideoError, VideoReader
 
 if TYPE_CHECKING:
     from lightly_marlin.faces import FaceTrack

@@ -13,10 +13,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lightly_marlin.models.checkpoints import load_weights
 from lightly_marlin.models.config import named_config
 from lightly_marlin.models.encoder import MarlinEncoder
 from lightly_marlin.models.marlin import Marlin
+from lightly_marlin.models.weights.checkpoints import load_weights
 
 __all__ = ["create_marlin", "create_marlin_encoder"]
 

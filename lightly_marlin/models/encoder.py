@@ -14,7 +14,7 @@ from lightly_marlin.models.config import MarlinConfig
 from lightly_marlin.models.inputs import check_videos
 from lightly_marlin.models.linear import Linear
 from lightly_marlin.models.positions import sincos_position_table
-from lightly_marlin.models.pretrained import PretrainedMixin
+from lightly_marlin.models.weights.pretrained import PretrainedMixin
 
 __all__ = ["MarlinEncoder"]
 

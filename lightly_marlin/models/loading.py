@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lightly_marlin.models.checkpoints import load_weights
 from lightly_marlin.models.config import MarlinConfig, named_config
 from lightly_marlin.models.encoder import MarlinEncoder
 from lightly_marlin.models.marlin import Marlin
-from lightly_marlin.models.weight_sizes import config_of_weights
+from lightly_marlin.models.weights.checkpoints import load_weights
+from lightly_marlin.models.weights.sizes import config_of_weights
 
 __all__ = ["load_encoder", "load_model"]
 

@@ -10,7 +10,7 @@ from lightly_marlin.models.decoder import MarlinDecoder
 from lightly_marlin.models.encoder import MarlinEncoder
 from lightly_marlin.models.linear import Linear
 from lightly_marlin.models.patches import paste_tubelets
-from lightly_marlin.models.pretrained import PretrainedMixin
+from lightly_marlin.models.weights.pretrained import PretrainedMixin
 
 __all__ = ["Marlin"]
 

@@ -40,11 +40,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.table import Table
 
-from lightly_marlin.data import FaceStore, prepare_videos, write_video
-from lightly_marlin.data.preparation import PreparationOptions, prepare_video
-from lightly_marlin.data.track_writer import TrackWriter
-from lightly_marlin.data.video import VideoReader, iter_frames
-from lightly_marlin.data.video_files import VideoFile
 from lightly_marlin.faces import (
     DlibDetector,
     DlibLandmarks,
@@ -56,8 +51,15 @@ from lightly_marlin.faces import (
 from lightly_marlin.faces.boxes import face_boxes
 from lightly_marlin.faces.luma import luma_plane, resize_plane
 from lightly_marlin.faces.track_quality import box_jitter
+from lightly_marlin.preparation import prepare_videos
+from lightly_marlin.preparation.prepare_video import PreparationOptions, prepare_video
+from lightly_marlin.preparation.track_writer import TrackWriter
+from lightly_marlin.preparation.video_files import VideoFile
+from lightly_marlin.store import FaceStore
 from lightly_marlin.utils.console import console, progress, run_recipe
 from lightly_marlin.utils.files import write_json
+from lightly_marlin.video import write_video
+from lightly_marlin.video.reader import VideoReader, iter_frames
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = {"480x360": (480, 360), "1280x720": (1280, 720)}

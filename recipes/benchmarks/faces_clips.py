@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lightly_marlin.data.video import iter_frames
 from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.video.reader import iter_frames
 
 MIN_FRAMES = 16
 TOLERANCE = 3

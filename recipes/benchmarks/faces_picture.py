@@ -16,10 +16,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from lightly_marlin.data import write_video
-from lightly_marlin.data.demo import demo_clips
+from lightly_marlin.demo.clips import demo_clips
 from lightly_marlin.utils.console import console
 from lightly_marlin.utils.files import atomic_write
+from lightly_marlin.video import write_video
 
 RECIPE = Path(__file__).parents[1] / "visualize_faces.py"
 RESULTS = Path(__file__).parent / "results"

@@ -41,16 +41,16 @@ from product_limit import count_flops, product_rate
 from rich.table import Table
 from torch import Tensor
 
-from lightly_marlin.data import iter_frames
 from lightly_marlin.features import extract_video
 from lightly_marlin.models import (
     MarlinEncoder,
     create_marlin_encoder,
     list_models,
 )
-from lightly_marlin.models.released_layout import released_state
+from lightly_marlin.models.weights.released_layout import released_state
 from lightly_marlin.utils.console import console, progress
 from lightly_marlin.utils.files import write_json
+from lightly_marlin.video import iter_frames
 
 RESULTS = Path(__file__).parent / "results"
 MAX_DIFFERENCE = 1e-4

@@ -38,9 +38,12 @@ from rich.table import Table
 from torch import Tensor
 from torchvision.io import ImageReadMode, read_image
 
-from lightly_marlin.data import FaceClips, FaceStore, demo_store, prepare_videos
+from lightly_marlin.data import FaceClips
+from lightly_marlin.demo import demo_store
 from lightly_marlin.faces import regions_from_landmarks
+from lightly_marlin.preparation import prepare_videos
 from lightly_marlin.regions import RegionCells
+from lightly_marlin.store import FaceStore
 from lightly_marlin.utils.console import console, progress, run_recipe
 from lightly_marlin.utils.files import write_json
 

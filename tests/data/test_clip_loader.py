@@ -3,8 +3,8 @@ import itertools
 import pytest
 import torch
 
-from lightly_marlin.data import FaceClips, clip_loader, demo_store, open_store
-from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.data import FaceClips, clip_loader
+from lightly_marlin.demo import demo_store, open_store
 
 
 @pytest.fixture(scope="module")
@@ -13,20 +13,6 @@ def cache(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cache")
     demo_store(folder / "lightly_marlin" / "demo-2x16", num_clips=2, num_frames=16)
     return folder
-
-
-def test_open_store__demo_clips_are_kept_in_the_cache(cache, monkeypatch, capsys):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    store = open_store(None, demo_clips=2, demo_frames=16)
-    assert len(store) == 2
-    assert "built-in demo clips" in capsys.readouterr().out
-    path = cache / "lightly_marlin" / "demo-2x16"
-    assert open_store(path).column("track_id") == store.column("track_id")
-
-
-def test_open_store__no_store(tmp_path):
-    with pytest.raises(UsageError, match="nowhere"):
-        open_store(tmp_path / "nowhere")
 
 
 def test_clip_loader__single_frames_without_end(cache):

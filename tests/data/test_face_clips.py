@@ -4,15 +4,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from lightly_marlin.data import (
-    FaceClips,
-    FaceStore,
-    ResumableClipSampler,
-    prepare_videos,
-    write_video,
-)
+from lightly_marlin.data import FaceClips, ResumableClipSampler
 from lightly_marlin.data.clip_starts import choose_start, fit_stride
+from lightly_marlin.preparation import prepare_videos
+from lightly_marlin.store import FaceStore
 from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.video import write_video
 
 
 @pytest.fixture

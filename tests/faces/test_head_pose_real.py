@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from lightly_marlin.data import iter_frames
 from lightly_marlin.faces import DlibDetector, DlibLandmarks, find_faces
 from lightly_marlin.faces.head_pose import head_poses
 from lightly_marlin.faces.luma import luma_plane
+from lightly_marlin.video import iter_frames
 
 
 def _pose(picture):

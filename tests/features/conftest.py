@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from lightly_marlin.data import write_video
 from lightly_marlin.faces import FaceTrack
 from lightly_marlin.models import MarlinConfig, MarlinEncoder
+from lightly_marlin.video import write_video
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ RECIPE = Path(__file__).parents[2] / "recipes" / "extract_features.py"
 # Worker processes import the program again, and with it the decoder that dies.
 PROGRAM = f"""
 import os, runpy, signal, sys
-from lightly_marlin.data import VideoReader
+from lightly_marlin.video import VideoReader
 
 decode = VideoReader._decode
 

@@ -15,14 +15,10 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from lightly_marlin.data import iter_frames, write_video
 from lightly_marlin.faces import crop_face
-from lightly_marlin.features import (
-    ExtractionOptions,
-    extract_features,
-    extract_folder,
-)
+from lightly_marlin.features import ExtractionOptions, extract_features, extract_folder
 from lightly_marlin.features.joined_table import write_joined_table
+from lightly_marlin.video import iter_frames, write_video
 
 
 def write_odd(path, frames, *, audio=False, turned=0, times=None):

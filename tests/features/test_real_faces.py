@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightly_marlin.data import FaceStore, iter_frames, prepare_videos, write_video
 from lightly_marlin.faces import crop_face
 from lightly_marlin.features import ExtractionOptions, NoFaceError, video_windows
+from lightly_marlin.preparation import prepare_videos
+from lightly_marlin.store import FaceStore
+from lightly_marlin.video import iter_frames, write_video
 
 pytestmark = pytest.mark.real_data
 

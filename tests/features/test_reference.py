@@ -7,9 +7,9 @@ import torch
 from marlin_pytorch import Marlin as ReferenceMarlin
 from marlin_pytorch.model import marlin as reference_module
 
-from lightly_marlin.data import iter_frames, write_video
 from lightly_marlin.features import extract_video
 from lightly_marlin.models import MarlinConfig, MarlinEncoder, load_weights
+from lightly_marlin.video import iter_frames, write_video
 
 TOLERANCE = {"rtol": 0, "atol": 1e-4}
 

@@ -2,9 +2,9 @@ import av
 import numpy as np
 import pytest
 
-from lightly_marlin.data import VideoError, write_video
 from lightly_marlin.features import ExtractionOptions, NoFaceError, video_windows
 from lightly_marlin.features.video_windows import VideoInfo
+from lightly_marlin.video import VideoError, write_video
 
 
 def read(path, info=None, **options):

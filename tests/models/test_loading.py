@@ -3,7 +3,7 @@ import torch
 
 from lightly_marlin.models import Marlin, create_marlin_encoder, load_encoder
 from lightly_marlin.models.loading import load_model
-from lightly_marlin.models.released_layout import released_state
+from lightly_marlin.models.weights.released_layout import released_state
 
 
 @pytest.fixture

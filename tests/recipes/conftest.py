@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lightly_marlin.data import demo_store
+from lightly_marlin.demo import demo_store
 from lightly_marlin.utils.console import run_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"

@@ -13,9 +13,9 @@ import skimage.data
 import torch
 from PIL import Image
 
-from lightly_marlin.data import write_video
 from lightly_marlin.models import create_marlin_encoder
 from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.video import write_video
 
 BENCHMARKS = Path(__file__).parents[2] / "recipes" / "benchmarks"
 

@@ -15,11 +15,11 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from lightly_marlin.data import write_video
 from lightly_marlin.features import extract_video
 from lightly_marlin.models import MarlinEncoder, create_marlin, create_marlin_encoder
-from lightly_marlin.models.released_layout import released_state
+from lightly_marlin.models.weights.released_layout import released_state
 from lightly_marlin.utils.console import run_recipe
+from lightly_marlin.video import write_video
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "extract_features.py"
 

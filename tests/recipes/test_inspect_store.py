@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightly_marlin.data import FaceStore, prepare_videos
+from lightly_marlin.preparation import prepare_videos
+from lightly_marlin.store import FaceStore
 from lightly_marlin.utils.console import console, run_recipe
 
 

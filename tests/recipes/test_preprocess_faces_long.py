@@ -10,8 +10,8 @@ from pathlib import Path
 import av
 import pytest
 
-from lightly_marlin.data import write_video
-from lightly_marlin.data.demo import demo_clips
+from lightly_marlin.demo.clips import demo_clips
+from lightly_marlin.video import write_video
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "preprocess_faces.py"
 

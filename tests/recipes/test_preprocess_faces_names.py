@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lightly_marlin.data import write_video
 from lightly_marlin.utils.console import run_recipe
+from lightly_marlin.video import write_video
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "preprocess_faces.py"
 

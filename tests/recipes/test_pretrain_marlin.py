@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from lightly_marlin.data import FaceStore
 from lightly_marlin.models import Marlin
+from lightly_marlin.store import FaceStore
 from lightly_marlin.training import BatchMasking
 from lightly_marlin.training.callbacks import METRICS_COLUMNS
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from lightly_marlin.data import write_video
 from lightly_marlin.models import create_marlin
 from lightly_marlin.utils.console import run_recipe
+from lightly_marlin.video import write_video
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "pytorchvideo_classification.py"
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightly_marlin.data import FaceStore, write_video
-from lightly_marlin.data.demo import demo_clips
-from lightly_marlin.data.prepare_folder import prepare_videos
+from lightly_marlin.demo.clips import demo_clips
+from lightly_marlin.preparation.prepare_folder import prepare_videos
+from lightly_marlin.store import FaceStore
 from lightly_marlin.utils.console import run_recipe
+from lightly_marlin.video import write_video
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from lightly_marlin.data import write_video
+from lightly_marlin.analysis.plane_embedding import embed_in_plane
 from lightly_marlin.faces import FaceTrack
 from lightly_marlin.features import extract_features
-from lightly_marlin.features.plane_embedding import embed_in_plane
 from lightly_marlin.models import MarlinConfig, MarlinEncoder
 from lightly_marlin.utils.console import run_recipe
+from lightly_marlin.video import write_video
 
 
 class TwoFaces:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightly_marlin.data import FaceStore
+from lightly_marlin.store import FaceStore
 from lightly_marlin.utils.console import run_recipe
 
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from lightly_marlin.data import write_video
 from lightly_marlin.faces import FaceTrack
 from lightly_marlin.models import create_marlin, create_marlin_encoder
-from lightly_marlin.models.released_layout import released_state
+from lightly_marlin.models.weights.released_layout import released_state
 from lightly_marlin.utils.console import run_recipe
+from lightly_marlin.video import write_video
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "visualize_reconstruction.py"
 

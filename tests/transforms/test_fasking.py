@@ -136,7 +136,6 @@ def test_fasking_token_mask__every_draw_obeys_the_order():
 
 @pytest.mark.real_data
 def test_fasking_token_mask__distribution_on_real_regions(real_videos):
-    from lightly_marlin.data.video import iter_frames
     from lightly_marlin.faces import (
         crop_face,
         find_faces,
@@ -144,6 +143,7 @@ def test_fasking_token_mask__distribution_on_real_regions(real_videos):
         main_track,
         regions_from_landmarks,
     )
+    from lightly_marlin.video.reader import iter_frames
 
     path = real_videos / "wild_talking_01.mp4"
     frames = list(itertools.islice(iter_frames(path), 20))

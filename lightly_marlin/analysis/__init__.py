@@ -1,0 +1,10 @@
+"""Analysis of features: what only pictures of them need."""
+
+from __future__ import annotations
+
+from lightly_marlin.analysis.token_maps import token_attention, token_similarity
+
+__all__ = [
+    "token_attention",
+    "token_similarity",
+]

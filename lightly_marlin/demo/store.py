@@ -1,0 +1,178 @@
+"""A small face store from the built-in demo clips, made by the real preparation."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from lightly_marlin.preparation.prepare_folder import prepare_videos
+from lightly_marlin.store.face_store import FaceStore
+from lightly_marlin.store.format import (
+    FORMAT_VERSION,
+    INDEX_NAME,
+    LOCK_NAME,
+    REPORT_NAME,
+    TRACKS_NAME,
+)
+from lightly_marlin.utils.console import console, progress
+from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.files import write_json
+from lightly_marlin.video import write_video
+
+__all__ = ["demo_store", "open_store"]
+
+_MARK = "demo.json"
+_NAMES = {_MARK, LOCK_NAME, INDEX_NAME, REPORT_NAME, TRACKS_NAME}
+
+# A video's folder, also one that a killed run left unfinished.
+_OWN_FOLDER = re.compile(r"(\.unfinished-)?demo_\d+_[0-9a-f]{12}(-.*)?")
+
+# To be raised when `demo_clips` makes other clips of the same arguments, so that stores
+# of the earlier ones are made anew.
+_CLIPS_VERSION = 1
+
+
+def demo_store(
+    path: Path | str,
+    *,
+    num_clips: int = 12,
+    num_frames: int = 64,
+    seed: int = 0,
+    num_workers: int = 0,
+) -> FaceStore:
+    """Makes or opens a store of the demo clips.
+
+    The clips are written as H.264 videos to a temporary folder and prepared like any
+    others. A store that is already there with the same options is opened as it is.
+
+    Args:
+        path: The folder of the store.
+        num_clips: Number of clips.
+        num_frames: Frames per clip.
+        seed: Seed of the clips' motion.
+        num_workers: Worker processes of the preparation, as in `prepare_videos`.
+
+    Returns:
+        The open store.
+
+    Raises:
+        UsageError:
+            If `path` holds anything but a demo store, or cannot be written, or the
+            clips are too short to hold a track.
+        ValueError: If an option is below 1.
+    """
+    for name, value in (("num_clips", num_clips), ("num_frames", num_frames)):
+        if value < 1:
+            raise ValueError(f"Invalid {name} {value}: must be at least 1.")
+    path = Path(path)
+    options = {
+        "version": FORMAT_VERSION,
+        "clips_version": _CLIPS_VERSION,
+        "num_clips": num_clips,
+        "num_frames": num_frames,
+        "seed": seed,
+    }
+    try:
+        if _read_mark(path) == options:
+            return FaceStore(path)
+        if path.exists() and not _may_go(path):
+            raise UsageError(
+                f"{path} is there already and holds more than a demo store. Name "
+                "another folder, or delete it."
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".demo-") as work:
+            store = _build(Path(work), options, num_workers)
+            _move(store, path, options)
+    except OSError as error:
+        raise UsageError(
+            f"The demo store {path} cannot be written: {error.strerror or error}."
+        ) from error
+    return FaceStore(path)
+
+
+def open_store(
+    path: Path | str | None, *, demo_clips: int = 24, demo_frames: int = 64
+) -> FaceStore:
+    """Opens a store, or makes that of the demo clips where it is kept for reuse.
+
+    Args:
+        path: The folder of the store; None for the demo clips, in the user's cache.
+        demo_clips: Number of demo clips.
+        demo_frames: Frames of each.
+
+    Returns:
+        The store.
+
+    Raises:
+        UsageError: If the store cannot be read, or the demo store not be made.
+    """
+    if path is not None:
+        return FaceStore(path)
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    demo = cache / "lightly_marlin" / f"demo-{demo_clips}x{demo_frames}"
+    console.print(f"No --store: using the built-in demo clips in {demo}")
+    return demo_store(demo, num_clips=demo_clips, num_frames=demo_frames)
+
+
+def _build(work: Path, options: dict[str, Any], num_workers: int) -> Path:
+    """Writes the clips as videos and prepares them; returns the store."""
+    videos, store = work / "videos", work / "store"
+    videos.mkdir()
+    _write_clips(videos, options)
+    summary = prepare_videos(videos, store, num_workers=num_workers)
+    if summary.num_tracks < options["num_clips"]:
+        bad = next(record for record in summary.records if not record.rows)
+        raise UsageError(f"The demo clip {bad.source} gave no track: {bad.reason}.")
+    write_json(store / _MARK, options)
+    return store
+
+
+def _move(store: Path, path: Path, options: dict[str, Any]) -> None:
+    """Puts a finished store in its place, unless another process was faster."""
+    if path.exists() and _read_mark(path) != options and _may_go(path):
+        shutil.rmtree(path)
+    try:
+        os.replace(store, path)
+    except OSError:
+        if _read_mark(path) != options:
+            raise
+
+
+def _write_clips(folder: Path, options: dict[str, Any]) -> None:
+    from lightly_marlin.demo.clips import demo_clips
+
+    arguments = {key: options[key] for key in ("num_clips", "num_frames", "seed")}
+    with progress() as bar:
+        task = bar.add_task("demo clips", total=options["num_clips"], unit="clips")
+        for clip in demo_clips(**arguments):
+            write_video(folder / f"{clip.name}.mp4", clip.frames, clip.fps)
+            bar.advance(task)
+
+
+def _read_mark(path: Path) -> dict[str, Any] | None:
+    """Returns the options of the demo store at `path`, None if there is none."""
+    try:
+        mark: dict[str, Any] = json.loads((path / _MARK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return mark
+
+
+def _may_go(path: Path) -> bool:
+    """Returns whether a folder is empty, or a demo store to which nobody added."""
+    if not path.is_dir():
+        return False
+    names = {entry.name for entry in path.iterdir()}
+    if not names:
+        return True
+    if _read_mark(path) is None or not names <= _NAMES:
+        return False
+    # By the folders, which are named alike in every version of the format.
+    videos = (path / TRACKS_NAME).iterdir() if TRACKS_NAME in names else ()
+    return all(_OWN_FOLDER.fullmatch(video.name) for video in videos)

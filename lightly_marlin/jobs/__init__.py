@@ -1,0 +1,19 @@
+"""Jobs in worker processes, and the ledger of those that are finished."""
+
+from __future__ import annotations
+
+from lightly_marlin.jobs.worker_pool import (
+    JobFailure,
+    available_cores,
+    report_progress,
+    run_jobs,
+    stream_jobs,
+)
+
+__all__ = [
+    "JobFailure",
+    "available_cores",
+    "report_progress",
+    "run_jobs",
+    "stream_jobs",
+]

@@ -1,0 +1,1 @@
+"""Weights: checkpoints of every known layout, read, converted and published."""

@@ -1,0 +1,13 @@
+"""Preparation: raw videos become a face store."""
+
+from __future__ import annotations
+
+from lightly_marlin.preparation.prepare_folder import PreparationSummary, prepare_videos
+from lightly_marlin.preparation.video_files import VideoFile, find_videos
+
+__all__ = [
+    "PreparationSummary",
+    "VideoFile",
+    "find_videos",
+    "prepare_videos",
+]

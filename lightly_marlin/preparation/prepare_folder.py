@@ -1,0 +1,267 @@
+"""Many videos become a face store: in parallel, and one failure costs one video."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import os
+import pickle
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightly_marlin.jobs.worker_pool import JobFailure, available_cores, run_jobs
+from lightly_marlin.preparation.prepare_video import PreparationOptions, prepare_video
+from lightly_marlin.preparation.video_files import VideoFile, find_videos
+from lightly_marlin.store.format import VideoRecord
+from lightly_marlin.store.writer import StoreWriter, store_error
+from lightly_marlin.utils.console import progress
+from lightly_marlin.utils.errors import UsageError
+
+if TYPE_CHECKING:
+    from lightly_marlin.faces import FaceParser
+    from lightly_marlin.faces.finder import DetectorName
+
+__all__ = ["PreparationSummary", "prepare_videos"]
+
+# To be raised when the same video and options give other tracks than before, so that
+# stores of the earlier ones are made anew.
+_PIPELINE_VERSION = 2
+
+_PROBE_BYTES = 2**18
+
+
+@dataclass(frozen=True)
+class PreparationSummary:
+    """What a call of `prepare_videos` did.
+
+    Attributes:
+        records: What became of each video that was named, in order of its source.
+        num_finished_before: How many of them an earlier run had finished.
+        num_frames: Number of frames that this call decoded.
+        seconds: How long it took.
+    """
+
+    records: tuple[VideoRecord, ...]
+    num_finished_before: int
+    num_frames: int
+    seconds: float
+
+    @property
+    def num_tracks(self) -> int:
+        """Number of tracks of the videos."""
+        return sum(len(record.rows) for record in self.records)
+
+    def with_status(self, status: str) -> list[VideoRecord]:
+        """Returns the records with a status: "ok", "no_face" or "failed"."""
+        return [record for record in self.records if record.status == status]
+
+
+@dataclass(frozen=True)
+class _StoreFailure:
+    """What a worker returns when it is the store that failed, and not the video."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Job:
+    video: VideoFile
+    folder: Path
+    fingerprint: dict[str, Any]
+
+
+def prepare_videos(
+    videos: Path | str,
+    store: Path | str,
+    *,
+    num_workers: int | None = None,
+    all_faces: bool = False,
+    min_face: int = 40,
+    parser: FaceParser | None = None,
+    detector: DetectorName = "auto",
+    align_eyes: bool = False,
+) -> PreparationSummary:
+    """Finds the faces in videos and writes their tracks to a face store.
+
+    Running it again with the same arguments does only what is missing: videos that
+    finished (with tracks, without a face, or unusable) and did not change are left
+    alone; those that failed in a way that may pass (a file that cannot be reached, a
+    crash) are tried again. It may be killed at any moment. A video that cannot be used
+    is reported in `report.json` and in the summary, and the others go on.
+
+    Args:
+        videos: A folder (searched recursively), one file, or a glob pattern.
+        store: The folder of the store; created if missing.
+        num_workers:
+            Number of worker processes; None for one per available core, 0 to work in
+            this process (a crash of a decoder then ends it).
+        all_faces: Keep every face track of a video; otherwise the main one.
+        min_face: About the smallest face to look for: its side in source pixels.
+        parser:
+            Parses the crops into regions; None derives them from the landmarks. Each
+            worker gets a copy; one that cannot be pickled needs `num_workers=0`.
+        detector:
+            "hog" (fast, frontal faces), "cnn" (also turned and covered ones, a hundred
+            times slower) or "auto" (the CNN only where the first sees nothing).
+        align_eyes: Turn the crops so that the eyes lie on a level.
+
+    Returns:
+        What was done.
+
+    Raises:
+        UsageError:
+            If there are no videos, or the store cannot be written or is of another
+            version.
+        ValueError: If an option is out of range, or the parser cannot be pickled.
+    """
+    started = time.monotonic()
+    if min_face < 1:
+        raise ValueError(f"Invalid min_face {min_face}: must be at least 1 pixel.")
+    if num_workers is not None and num_workers < 0:
+        raise ValueError(f"Invalid num_workers {num_workers}: must be at least 0.")
+    if num_workers is None:
+        num_workers = available_cores()
+    if num_workers >= 1:
+        _check_pickles(parser)
+    options = PreparationOptions(all_faces, min_face, parser, detector, align_eyes)
+    files = find_videos(videos, exclude=store)
+    with StoreWriter(store) as writer:
+        todo = _unfinished(files, writer, options)
+        num_frames = 0
+        with progress() as bar:
+            task = bar.add_task("videos", total=len(files), unit="videos")
+            bar.advance(task, len(files) - len(todo))
+            # Part of the function and not of the jobs: a parser is loaded only once.
+            run = functools.partial(_run, options)
+            jobs = _jobs(todo, writer)
+            for job, result in run_jobs(run, jobs, min(num_workers, len(todo))):
+                if isinstance(result, _StoreFailure):
+                    raise store_error(store, result.reason)
+                record = _record(job, result)
+                writer.add(record, job.folder)
+                num_frames += record.num_frames
+                bar.advance(task)
+        records = tuple(writer.records[file.source] for file in files)
+    return PreparationSummary(
+        records=records,
+        num_finished_before=len(files) - len(todo),
+        num_frames=num_frames,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _check_pickles(parser: FaceParser | None) -> None:
+    """Raises ValueError if a parser cannot be sent to a worker process."""
+    try:
+        pickle.dumps(parser)
+    except Exception as error:
+        raise ValueError(
+            f"Invalid parser {parser}: it cannot be pickled for worker processes "
+            f"({error}). Use num_workers=0 for it."
+        ) from error
+
+
+def _run(options: PreparationOptions, job: _Job) -> VideoRecord | _StoreFailure:
+    try:
+        return prepare_video(job.video, job.folder, options)
+    except Exception:
+        # A full disk shows in many ways; all later videos would fail on it, too.
+        if reason := _why_not_writable(job.folder):
+            return _StoreFailure(reason)
+        raise
+
+
+def _why_not_writable(folder: Path) -> str | None:
+    """Returns the reason if not even a small file can be written; None if it can."""
+    try:
+        with open(folder / "probe", "wb") as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.strerror or str(error)
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / "probe").unlink()
+    return None
+
+
+def _jobs(
+    todo: list[tuple[VideoFile, dict[str, Any]]], writer: StoreWriter
+) -> Iterator[_Job]:
+    for file, fingerprint in todo:
+        yield _Job(file, writer.unfinished_folder(file.source), fingerprint)
+
+
+def _record(job: _Job, result: VideoRecord | JobFailure) -> VideoRecord:
+    """Completes a worker's record, or makes one for a job without a result."""
+    if isinstance(result, JobFailure):
+        result = VideoRecord(job.video.source, "failed", result.reason, retry=True)
+    path = os.path.abspath(job.video.path)
+    return dataclasses.replace(
+        result,
+        path=os.fsencode(path).decode("utf-8", "backslashreplace"),
+        fingerprint=job.fingerprint,
+    )
+
+
+def _unfinished(
+    files: list[VideoFile], writer: StoreWriter, options: PreparationOptions
+) -> list[tuple[VideoFile, dict[str, Any]]]:
+    """Returns the videos that are to be prepared, with their fingerprints."""
+    settings = _settings(options)
+    todo = []
+    for file in files:
+        state = _file_state(file.path)
+        fingerprint = {**state, **settings}
+        record = writer.records.get(file.source)
+        if record is not None and not state.items() <= record.fingerprint.items():
+            _check_same_video(record, file, writer.path)
+        if record is None or record.retry or record.fingerprint != fingerprint:
+            todo.append((file, fingerprint))
+    return todo
+
+
+def _settings(options: PreparationOptions) -> dict[str, Any]:
+    """Returns what, besides the file, decides about the result."""
+    return {
+        "pipeline": _PIPELINE_VERSION,
+        "all_faces": options.all_faces,
+        "min_face": options.min_face,
+        "detector": options.detector,
+        "align_eyes": options.align_eyes,
+        "parser": None if options.parser is None else _describe(options.parser),
+    }
+
+
+def _describe(parser: FaceParser) -> str:
+    """Returns the parser's class and, where it has one, its fingerprint."""
+    kind = type(parser)
+    fingerprint = getattr(parser, "fingerprint", "")
+    return f"{kind.__module__}.{kind.__qualname__} {fingerprint}".rstrip()
+
+
+def _file_state(path: Path) -> dict[str, Any]:
+    try:
+        status = path.stat()
+    except OSError:
+        # A dangling link: opening it will fail and give the reason.
+        return {"size": None, "mtime_ns": None}
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _check_same_video(record: VideoRecord, file: VideoFile, store: Path) -> None:
+    """Raises UsageError if a store is about to mix up videos of two folders."""
+    earlier = record.path
+    # These say False, too, where a folder on the way cannot be read.
+    both_exist = os.path.exists(earlier) and os.path.exists(file.path)
+    if not both_exist or os.path.samefile(earlier, file.path):
+        return
+    raise UsageError(
+        f"The store {store} already holds a video {file.source}, prepared from "
+        f"{earlier}. Prepare {file.path} into a store of its own."
+    )

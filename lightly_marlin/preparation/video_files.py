@@ -1,0 +1,199 @@
+"""Which files a user means by VIDEOS: a folder, a file or a glob."""
+
+from __future__ import annotations
+
+import glob
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightly_marlin.store.format import INDEX_NAME, TRACKS_NAME
+from lightly_marlin.utils.console import one_line
+from lightly_marlin.utils.errors import UsageError
+
+__all__ = ["VIDEO_SUFFIXES", "VideoFile", "find_videos"]
+
+_SUFFIXES = """
+.3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .h264 .hevc .m2ts .m2v .m4v .mjpeg .mjpg
+.mkv .mov .mp4 .mpe .mpeg .mpg .mts .mxf .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m
+"""
+
+VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
+"""Suffixes of the files that are taken from a folder; others are not looked at."""
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """A video to prepare.
+
+    Attributes:
+        path: Where it lies.
+        source: Its POSIX path relative to the folder that was named, as valid Unicode.
+    """
+
+    path: Path
+    source: str
+
+
+def find_videos(
+    videos: Path | str, *, exclude: Path | str | None = None
+) -> list[VideoFile]:
+    """Lists videos, sorted by their relative path.
+
+    The crops of face stores are never taken for videos. A folder that cannot be
+    searched is left out with a warning.
+
+    Args:
+        videos:
+            A folder (searched recursively for files with a video suffix; hidden files
+            and face stores are left out), one file, or a glob pattern (`**` searches
+            recursively).
+        exclude:
+            The store that the videos are meant for. It is not searched; where it is
+            the folder of the videos itself, only its own tracks are left out.
+
+    Returns:
+        At least one video.
+
+    Raises:
+        UsageError:
+            If there is no such path, no video in it, it cannot be read, or it is part
+            of a face store.
+    """
+    if not str(videos):
+        raise UsageError(
+            "The path of the videos is empty. Name a folder of videos, one video or a "
+            "glob pattern in quotes."
+        )
+    try:
+        root, paths = _list(videos, None if exclude is None else Path(exclude))
+    except OSError as error:
+        raise UsageError(
+            f"The videos {videos} cannot be read: {error.strerror or error}."
+        ) from error
+    files: dict[str, VideoFile] = {}
+    for path in sorted(paths):
+        file = VideoFile(path, _source(path, root))
+        if files.setdefault(file.source, file) is not file:
+            # Bytes that are no Unicode, and a name that spells their escapes.
+            warnings.warn(
+                f"{one_line(str(path))} is left out: a store would mix it up with "
+                f"{one_line(str(files[file.source].path))}. Rename one of them.",
+                stacklevel=2,
+            )
+    return [files[source] for source in sorted(files)]
+
+
+def _list(videos: Path | str, exclude: Path | None) -> tuple[Path, list[Path]]:
+    """Returns the folder that was meant and the videos below it."""
+    root = Path(videos)
+    if root.is_dir():
+        stores = _Stores(root, exclude)
+        if store := stores.around(root):
+            raise UsageError(
+                f"{root} belongs to the face store {store}, whose crops are no videos "
+                "to prepare. Name the folder of the original videos."
+            )
+        paths = _walk(root, stores)
+        if not paths:
+            raise UsageError(
+                f"The folder {root} holds no video. Files with these suffixes are "
+                f"taken: {' '.join(sorted(VIDEO_SUFFIXES))}."
+            )
+        return root, paths
+    if root.is_file():
+        return root.parent, [root]
+    if root.exists():
+        raise UsageError(
+            f"{root} is neither a file nor a folder. Name a folder of videos, one "
+            "video or a glob pattern in quotes."
+        )
+    if not glob.has_magic(str(videos)):
+        raise UsageError(
+            f"There is no file or folder {videos}. Name a folder of videos, one video "
+            "or a glob pattern in quotes."
+        )
+    root = _fixed_part(root)
+    stores = _Stores(root, exclude)
+    matches = [Path(path) for path in glob.glob(str(videos), recursive=True)]
+    paths = [
+        path for path in matches if path.is_file() and not stores.around(path.parent)
+    ]
+    if not paths:
+        raise UsageError(f"No file outside face stores matches the pattern {videos}.")
+    return root, paths
+
+
+class _Stores:
+    """Knows which folders belong to face stores."""
+
+    def __init__(self, root: Path, exclude: Path | None) -> None:
+        """Takes the folder to search and the store to write, if there is one."""
+        self._own = exclude and exclude.resolve()
+        self._blocked = self._own
+        if self._own is not None and root.resolve().is_relative_to(self._own):
+            # The store lies among its own videos: only its crops are none.
+            self._blocked = self._own / TRACKS_NAME
+        self._known: dict[Path, Path | None] = {}
+
+    def around(self, folder: Path) -> Path | None:
+        """Returns the store that a folder is or lies in, None if there is none."""
+        return self._around(folder.resolve())
+
+    def _around(self, folder: Path) -> Path | None:
+        if folder not in self._known:
+            if folder == self._blocked:
+                self._known[folder] = self._own
+            elif folder != self._own and _is_store(folder):
+                self._known[folder] = folder
+            else:
+                at_top = folder == folder.parent
+                self._known[folder] = None if at_top else self._around(folder.parent)
+        return self._known[folder]
+
+
+def _walk(root: Path, stores: _Stores) -> list[Path]:
+    """Returns the files under `root` with a video suffix."""
+
+    def report(error: OSError) -> None:
+        if Path(error.filename) == root:
+            raise error
+        name = one_line(str(error.filename))
+        warnings.warn(f"The folder {name} is left out: {error.strerror}.", stacklevel=2)
+
+    paths = []
+    for folder, subfolders, names in os.walk(root, onerror=report):
+        subfolders[:] = [
+            name
+            for name in subfolders
+            if not name.startswith(".") and not stores.around(Path(folder, name))
+        ]
+        paths += [
+            Path(folder, name)
+            for name in names
+            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
+        ]
+    return paths
+
+
+def _is_store(folder: Path) -> bool:
+    """Returns whether a folder is a face store; False where that cannot be seen."""
+    index, tracks = folder / INDEX_NAME, folder / TRACKS_NAME
+    return os.path.isfile(index) and os.path.isdir(tracks)
+
+
+def _fixed_part(pattern: Path) -> Path:
+    """Returns the folders of a pattern before its first wildcard."""
+    fixed = Path()
+    for part in pattern.parts[:-1]:
+        if glob.has_magic(part):
+            break
+        fixed /= part
+    return fixed
+
+
+def _source(path: Path, root: Path) -> str:
+    """Returns the relative path; bytes that are no Unicode become escapes."""
+    relative = os.fsencode(path.relative_to(root).as_posix())
+    return relative.decode("utf-8", "backslashreplace")

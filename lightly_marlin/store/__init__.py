@@ -1,0 +1,18 @@
+"""The face store: tracks of face crops with their regions and landmarks."""
+
+from __future__ import annotations
+
+from lightly_marlin.store.face_store import FaceStore, Track
+from lightly_marlin.store.format import TrackRow, VideoRecord
+from lightly_marlin.store.splits import split_tracks
+from lightly_marlin.store.track_filter import TrackFilter, add_filter_options
+
+__all__ = [
+    "FaceStore",
+    "Track",
+    "TrackFilter",
+    "TrackRow",
+    "VideoRecord",
+    "add_filter_options",
+    "split_tracks",
+]

@@ -1,0 +1,347 @@
+"""Reader of any video, as RGB frames or as planes of luma.
+
+Videos come from anywhere, so nothing about them is trusted: the video stream is looked
+up by type (stream 0 may be audio or a cover picture), frame counts are never used (they
+may be missing or wrong) and time stamps decide neither which frames there are nor their
+order, damaged packets are skipped while the rest is kept, and a header that claims
+pictures without bounds is refused before they take the memory.
+
+- [0]: PyAV, https://pyav.basswood-io.com
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import stat
+from array import array
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lightly_marlin.utils.dependency import require
+from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.video.frame_times import frame_seconds, stamp_of
+
+__all__ = ["VideoError", "VideoReader", "iter_frames"]
+
+_DEFAULT_FPS = 25.0
+_MAX_FPS = 1000.0
+_MAX_PIXELS = 2**26
+"""Of a frame: twice 8K. A few kilobytes can claim, and decode to, 16000x16000."""
+
+
+_PLAYLISTS = frozenset({"concat", "dash", "hls", "imf"})
+"""Demuxers that read other files; those are videos of their own, or none at all."""
+
+
+class VideoError(UsageError):
+    """A video that cannot be used.
+
+    Attributes:
+        path: The video file.
+        reason: Why it cannot be used, without the path.
+    """
+
+    def __init__(self, path: Path | str, reason: str) -> None:
+        super().__init__(str(path), reason)
+        self.path = str(path)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class VideoReader:
+    """Decodes the main video stream of a file, frame by frame.
+
+    Of several the one that players show: no cover picture, and rather the first than a
+    later one.
+
+    Iterating yields uint8 arrays with shape (H, W, 3), RGB in [0, 255]; `planes` yields
+    luma alone, which most files hold as it is. Rotation metadata is applied, every
+    pixel format is converted, and a stream that changes its size is scaled to the size
+    of its first frame. Memory does not grow with the length, but for eight bytes a
+    frame. A reader can be iterated once.
+
+    Attributes:
+        path: The video file.
+        fps: Average frame rate in frames per second; 25 where the file has none.
+        num_skipped: Number of damaged packets that were skipped so far.
+        num_frames: Number of frames decoded so far.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        """Opens the file.
+
+        Args:
+            path: A video file.
+
+        Raises:
+            VideoError: If it cannot be opened, or has no video stream.
+        """
+        self.path = Path(path)
+        self.num_skipped = 0
+        self.num_frames = 0
+        self._stamps = array("d")
+        self._av = require("av", "Reading videos")
+        self._reformatter = self._av.video.reformatter.VideoReformatter()
+        self._size: tuple[int, int] | None = None
+        self._resources = contextlib.ExitStack()
+        self._container = self._open()
+        try:
+            if self._container.format.name in _PLAYLISTS:
+                raise VideoError(self.path, "is a list of videos, not a video")
+            self._stream = self._find_stream()
+        except VideoError:
+            self.close()
+            raise
+        self.fps = _frame_rate(self._stream)
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
+        return self.frames()
+
+    @property
+    def seconds(self) -> npt.NDArray[np.float64]:
+        """When the frames so far are shown, float64 (n,); see `frame_seconds`."""
+        return frame_seconds(self._stamps, self.fps)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._resources.close()
+
+    def frames(
+        self, start: int = 0, stop: int | None = None
+    ) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yields the frames [start, stop).
+
+        Every frame up to `stop` is decoded, but only those that are yielded are
+        converted to RGB, which costs more than decoding.
+
+        Args:
+            start: Index of the first frame to yield.
+            stop: Index after the last frame to yield; None for all.
+
+        Yields:
+            uint8 arrays with shape (H, W, 3).
+
+        Raises:
+            VideoError: If not a single frame of the video can be decoded.
+        """
+        for convert in self.lazy_frames(start, stop):
+            yield convert()
+
+    def lazy_frames(
+        self, start: int = 0, stop: int | None = None
+    ) -> Iterator[Callable[[], npt.NDArray[np.uint8]]]:
+        """Yields the frames [start, stop) as functions that convert them to RGB.
+
+        For who looks at some of them only. As `frames` otherwise; a function is to be
+        called before the next one is taken.
+        """
+        for index, frame in self._pictures(stop):
+            if index >= start:
+                yield functools.partial(self._to_rgb, frame)
+
+    def planes(self) -> Iterator[npt.NDArray[np.uint8]]:
+        """Yields the luma of all frames.
+
+        Yields:
+            uint8 arrays with shape (H, W), contiguous, in the range of the source:
+            video mostly has black at 16 and white at 235.
+
+        Raises:
+            VideoError: If not a single frame of the video can be decoded.
+        """
+        for _, frame in self._pictures(None):
+            yield self._to_luma(frame)
+
+    def _pictures(self, stop: int | None) -> Iterator[tuple[int, Any]]:
+        """Yields decoded frames with their indices, counts them, learns their size."""
+        for frame in self._decode():
+            index = self.num_frames
+            if stop is not None and index >= stop:
+                return
+            self.num_frames += 1
+            self._stamps.append(stamp_of(frame, self._stream))
+            if self._size is None:
+                self._size = (frame.width, frame.height)
+            yield index, frame
+        if self.num_frames == 0:
+            damaged = f" ({self.num_skipped} damaged packets)"
+            raise VideoError(
+                self.path,
+                "no frame can be decoded" + (damaged if self.num_skipped else ""),
+            )
+
+    def _open(self) -> Any:
+        """Opens the container; FFmpeg's own reasons become readable ones."""
+        try:
+            status = self.path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                # Opening a pipe or a device could wait for ever.
+                raise VideoError(self.path, "is no regular file")
+            if status.st_size == 0:
+                raise VideoError(self.path, "the file is empty")
+            source: Any = os.path.abspath(self.path)
+            if not _is_utf8(source):
+                # FFmpeg takes no other names; an open file has none.
+                handle = os.open(source, os.O_RDONLY)
+                source = self._resources.enter_context(io.FileIO(handle))
+            limit = {"max_pixels": str(_MAX_PIXELS)}
+            container = self._av.open(source, metadata_errors="replace", options=limit)
+        except VideoError:
+            raise
+        except (self._av.FFmpegError, OSError, ValueError) as error:
+            self.close()
+            reason = getattr(error, "strerror", None) or str(error)
+            if isinstance(error, EOFError):
+                reason = "it ends before its first frame"
+            elif isinstance(error, self._av.error.InvalidDataError):
+                reason = "not a video, or cut off before its index"
+            raise VideoError(self.path, f"cannot be opened: {reason}") from error
+        self._resources.callback(container.close)
+        return container
+
+    def _find_stream(self) -> Any:
+        """Returns the video stream to show, ready to decode."""
+        streams = [
+            stream
+            for stream in self._container.streams.video
+            if not stream.disposition & self._av.stream.Disposition.attached_pic
+        ]
+        if not streams:
+            raise VideoError(self.path, "has no video stream")
+        streams = [stream for stream in streams if stream.codec_context is not None]
+        if not streams:
+            raise VideoError(self.path, "its video codec cannot be decoded")
+        best = self._container.streams.best("video")
+        stream = best if best in streams else streams[0]
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if width * height > _MAX_PIXELS:
+            raise VideoError(
+                self.path,
+                f"its frames of {width}x{height} pixels are larger than the "
+                f"{_MAX_PIXELS // 10**6} megapixels that are decoded",
+            )
+        # A later header may claim more than the first one.
+        stream.codec_context.options = {"max_pixels": str(_MAX_PIXELS)}
+        # One thread, so that two passes over a damaged file see the same frames.
+        stream.thread_type = "NONE"
+        stream.thread_count = 1
+        return stream
+
+    def _decode(self) -> Iterator[Any]:
+        """Yields decoded frames, skipping what is damaged."""
+        errors = (self._av.FFmpegError, OSError, ValueError)
+        packets = iter(self._container.demux(self._stream))
+        while True:
+            try:
+                packet = next(packets, None)
+            except errors:
+                # The container cannot be read on; the decoder may still hold frames.
+                self.num_skipped += 1
+                packet = None
+            if packet is not None and packet.size == 0:
+                # In the middle of a file it would tell the decoder that this is all.
+                continue
+            try:
+                yield from self._stream.decode(packet)
+            except errors:
+                self.num_skipped += 1
+            if packet is None:
+                return
+
+    def _to_rgb(self, frame: Any) -> npt.NDArray[np.uint8]:
+        assert self._size is not None
+        width, height = self._size
+        rgb = self._reformatter.reformat(
+            frame, width=width, height=height, format="rgb24", threads=1
+        )
+        return _turned(_first_plane(rgb, 3), frame.rotation)
+
+    def _to_luma(self, frame: Any) -> npt.NDArray[np.uint8]:
+        assert self._size is not None
+        width, height = self._size
+        if (frame.width, frame.height) == self._size and _has_luma(frame.format):
+            return _turned(_first_plane(frame, 1), frame.rotation)
+        grey = self._reformatter.reformat(
+            frame, width=width, height=height, format="gray", threads=1
+        )
+        return _turned(_first_plane(grey, 1), frame.rotation)
+
+
+def _has_luma(video_format: Any) -> bool:
+    """Returns whether the first plane of a pixel format is luma of one byte a pixel."""
+    first = video_format.components[0]
+    return bool(
+        first.bits == 8
+        and first.plane == 0
+        and first.is_luma
+        and not video_format.has_palette
+        and all(other.plane != 0 for other in video_format.components[1:])
+    )
+
+
+def _first_plane(frame: Any, num_channels: int) -> npt.NDArray[np.uint8]:
+    """Returns a view of the first plane, (H, W) or (H, W, num_channels)."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    rows = rows[: frame.height, : frame.width * num_channels]
+    if num_channels == 1:
+        return rows
+    return rows.reshape(frame.height, frame.width, num_channels)
+
+
+def _turned(image: npt.NDArray[np.uint8], degrees: int) -> npt.NDArray[np.uint8]:
+    """Returns an image as it is to be shown, contiguous and in memory of its own."""
+    return np.array(np.rot90(image, round(degrees / 90) % 4), order="C")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _frame_rate(stream: Any) -> float:
+    """Returns a usable frame rate, whatever the header says."""
+    for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if rate and 0 < rate <= _MAX_FPS:
+            return float(rate)
+    return _DEFAULT_FPS
+
+
+def iter_frames(path: Path | str) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yields the frames of a video.
+
+    Args:
+        path: A video file.
+
+    Yields:
+        uint8 arrays with shape (H, W, 3), RGB in [0, 255].
+
+    Raises:
+        VideoError: If the file cannot be used, with the reason.
+    """
+    with VideoReader(path) as reader:
+        yield from reader

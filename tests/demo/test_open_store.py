@@ -1,0 +1,26 @@
+import pytest
+
+from lightly_marlin.demo import demo_store, open_store
+from lightly_marlin.utils.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """A cache in which the demo store of open_store has been made."""
+    folder = tmp_path_factory.mktemp("cache")
+    demo_store(folder / "lightly_marlin" / "demo-2x16", num_clips=2, num_frames=16)
+    return folder
+
+
+def test_open_store__demo_clips_are_kept_in_the_cache(cache, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    store = open_store(None, demo_clips=2, demo_frames=16)
+    assert len(store) == 2
+    assert "built-in demo clips" in capsys.readouterr().out
+    path = cache / "lightly_marlin" / "demo-2x16"
+    assert open_store(path).column("track_id") == store.column("track_id")
+
+
+def test_open_store__no_store(tmp_path):
+    with pytest.raises(UsageError, match="nowhere"):
+        open_store(tmp_path / "nowhere")

@@ -1,0 +1,72 @@
+import av
+import numpy as np
+import pytest
+
+from lightly_marlin.preparation.video_faces import find_video_faces
+from lightly_marlin.video import VideoError, write_video
+
+
+class Finder:
+    """Notes what it is asked and given."""
+
+    longest = 7
+    made = None
+
+    def __init__(self, **options):
+        self.options = options
+        self.planes = []
+        Finder.made = self
+
+    def update(self, plane):
+        self.planes.append(plane)
+
+    def finish(self):
+        return ["track"]
+
+
+@pytest.fixture(autouse=True)
+def _finder(monkeypatch):
+    monkeypatch.setattr("lightly_marlin.faces.FaceFinder", Finder)
+
+
+@pytest.fixture
+def video(tmp_path, make_frames):
+    frames = make_frames(9, 48, 64)
+    write_video(tmp_path / "a.mkv", frames, 20.0, codec="ffv1", pixel_format="yuv444p")
+    return tmp_path / "a.mkv"
+
+
+def test_what_is_found(video):
+    found = find_video_faces(video, min_frames=3)
+    assert (found.tracks, found.longest) == (["track"], 7)
+    assert (found.num_frames, found.num_skipped, found.damage) == (9, 0, None)
+    assert (found.size, found.fps) == ((64, 48), 20.0)
+    np.testing.assert_array_equal(found.seconds, np.arange(9) / 20)
+
+
+@pytest.mark.parametrize("all_faces", [False, True])
+def test_the_finder_gets_luma_and_the_options(all_faces, video):
+    options = {"min_frames": 3, "min_face": 20, "detector": "hog", "align_eyes": True}
+    find_video_faces(video, all_faces=all_faces, **options)
+    assert Finder.made.options == {**options, "main_only": not all_faces}
+    assert [plane.shape for plane in Finder.made.planes] == [(48, 64)] * 9
+
+
+def test_damage_is_told(tmp_path, make_frames):
+    path = tmp_path / "a.avi"
+    write_video(path, make_frames(40), codec="mjpeg", pixel_format="yuvj420p")
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        first, last = packets[10].pos + 8, packets[13].pos
+    data[first:last] = bytes(last - first)
+    path.write_bytes(data)
+    found = find_video_faces(path, min_frames=1)
+    assert found.num_skipped > 0
+    assert found.damage == f"{found.num_skipped} damaged packets were skipped"
+
+
+def test_no_video(tmp_path):
+    (tmp_path / "a.mp4").write_text("no video")
+    with pytest.raises(VideoError, match="cannot be opened"):
+        find_video_faces(tmp_path / "a.mp4", min_frames=1)

@@ -1,0 +1,40 @@
+import math
+
+import numpy as np
+import pytest
+
+from lightly_marlin.video.frame_times import frame_seconds
+
+BY_RATE = np.arange(6) / 30
+
+
+def test_rounded_stamps_of_a_constant_rate_give_way_to_it():
+    stamps = 7.5 + np.round(BY_RATE, 3)
+    np.testing.assert_array_equal(frame_seconds(stamps, 30.0), BY_RATE)
+
+
+def test_stamps_of_a_variable_rate_count_from_the_first_frame():
+    stamps = [3.0, 3.1, 3.5, 3.6, 5.0, 5.1]
+    expected = [0, 0.1, 0.5, 0.6, 2.0, 2.1]
+    np.testing.assert_allclose(frame_seconds(stamps, 30.0), expected)
+
+
+def test_a_wrong_rate_in_the_header():
+    np.testing.assert_allclose(frame_seconds(BY_RATE, 1000.0), BY_RATE)
+
+
+@pytest.mark.parametrize("bad", [math.nan, -5.0, 0.4])
+def test_stamps_that_miss_or_go_back_are_not_used(bad):
+    stamps = [0.0, 0.5, bad, 1.5, 2.0, 2.5]
+    np.testing.assert_array_equal(frame_seconds(stamps, 30.0), BY_RATE)
+    np.testing.assert_array_equal(frame_seconds([3.0] * 6, 30.0), BY_RATE)
+
+
+def test_two_frames_at_one_time():
+    stamps = [0.0, 0.5, 1.0, 1.5, 2.0, 2.0]
+    np.testing.assert_allclose(frame_seconds(stamps, 30.0), stamps)
+
+
+def test_none_and_one():
+    assert frame_seconds([], 25.0).shape == (0,)
+    assert frame_seconds([4.0], 25.0).tolist() == [0.0]
