@@ -117,3 +117,18 @@ def videos(tmp_path, make_frames):
     (folder / "empty.mp4").touch()
     (folder / "notes.txt").write_text("no video at all")
     return folder
+
+
+@pytest.fixture(scope="session")
+def encoder():
+    """An encoder of 32 tokens in which nothing is zero or one."""
+    from lightly_marlin.models import MarlinConfig, MarlinEncoder
+
+    torch.manual_seed(0)
+    model = MarlinEncoder(
+        MarlinConfig(img_size=32, encoder_dim=24, encoder_depth=2, encoder_num_heads=2)
+    )
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data += 0.1 * torch.randn(parameter.shape)
+    return model.eval()

@@ -1,25 +1,10 @@
-"""Small videos, an encoder for them, and a finder that needs no real face."""
+"""Small videos and a finder that needs no real face."""
 
 import numpy as np
 import pytest
-import torch
 
 from lightly_marlin.faces import FaceTrack
-from lightly_marlin.models import MarlinConfig, MarlinEncoder
 from lightly_marlin.video import write_video
-
-
-@pytest.fixture(scope="session")
-def encoder():
-    """An encoder of 32 tokens in which nothing is zero or one."""
-    torch.manual_seed(0)
-    model = MarlinEncoder(
-        MarlinConfig(img_size=32, encoder_dim=24, encoder_depth=2, encoder_num_heads=2)
-    )
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.data += 0.1 * torch.randn(parameter.shape)
-    return model.eval()
 
 
 @pytest.fixture(scope="session")
