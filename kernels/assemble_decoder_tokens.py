@@ -1,4 +1,4 @@
-"""Joining visible tokens and mask tokens, with positions: what enters a decoder."""
+"""Decoder input: visible tokens and mask tokens joined, with positions added."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _assemble_decoder_tokens_kernel(
     token = tl.load(idx_keep_ptr + offsets, mask=kept, other=-1)
     offsets = clips * mask_stride_b + (places - num_kept) * mask_stride_n
     token = tl.where(masked, tl.load(idx_mask_ptr + offsets, mask=masked), token)
-    # A token that does not exist becomes NaN instead of memory of someone else.
+    # An index outside [0, N) gives NaN instead of an out-of-bounds read.
     exists = (token >= 0) & (token < num_tokens)
     offsets = (token * pos_stride_n)[:, None] + (columns * pos_stride_d)[None, :]
     joined = tl.load(

@@ -1,4 +1,4 @@
-"""Whether a Triton kernel serves a call, and what happens when it does not.
+"""Dispatch of a call to its Triton kernel or to the plain PyTorch version.
 
 Kernels run on CUDA tensors unless the environment variable `LIGHTLY_MARLIN_KERNELS` is
 0. Whatever Triton cannot serve (no Triton, an old GPU, a strange dtype, a kernel that
@@ -82,10 +82,10 @@ def run_kernel(
     """Runs the launcher, or the plain version where kernels are off or cannot serve.
 
     Args:
-        name: Of the operation, for the log.
+        name: Name of the operation, for the log.
         launcher: Starts the kernel. If it raises, nothing may have been changed.
         plain: The same in plain PyTorch.
-        args: Of both; at least one tensor, all on one device.
+        args: Arguments of both; at least one tensor, all on one device.
 
     Returns:
         What the one that ran returned.

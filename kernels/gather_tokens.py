@@ -54,7 +54,7 @@ def _gather_tokens_kernel(
         mask=rows < num_rows,
         other=-1,
     )
-    # A token that does not exist becomes NaN instead of memory of someone else.
+    # An index outside [0, N) gives NaN instead of an out-of-bounds read.
     exists = (token >= 0) & (token < num_tokens)
     mask = exists[:, None] & (columns < dim)[None, :]
     first = clips * tokens_stride_b + token * tokens_stride_n

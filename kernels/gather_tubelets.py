@@ -80,7 +80,7 @@ def _gather_tubelets_kernel(
     offsets = pixel_offsets(
         channels, pixels, stride_c, stride_t, stride_h, stride_w, PATCH
     )
-    # A token that does not exist becomes NaN instead of memory of someone else.
+    # An index outside [0, N) gives NaN instead of an out-of-bounds read.
     exists = (token >= 0) & (token < num_tokens)
     values = load_pixels(videos_ptr + origin + offsets, mask & exists)
     if HAS_MEAN:
@@ -229,7 +229,7 @@ def gather_tubelets(
         patch_size: Side of a tubelet in pixels.
         mean: C values in the unit of the scaled pixels; a constant without gradient.
             A tensor on the device of the videos saves a transfer.
-        std: C values > 0, likewise.
+        std: C values > 0 in the same unit, a constant as well.
         dtype: Floating-point dtype of the result; None for float32 for uint8 videos,
             else the videos' own.
         layout: Order of the pixels in a token: "c t h w" as MARLIN and convolution

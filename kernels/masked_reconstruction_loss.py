@@ -97,13 +97,13 @@ def masked_reconstruction_loss(
         patch_size,
         norm_pix,
         loss,
-        _slope(pred, videos),
+        _derivative(pred, videos),
     )
     return reference.weighted_mean(token_losses, weights)
 
 
-def _slope(pred: Tensor, videos: Tensor) -> str:
-    """Returns what the op keeps for backward, one of `SLOPES`."""
+def _derivative(pred: Tensor, videos: Tensor) -> str:
+    """Returns what the op keeps for backward, one of `DERIVATIVES`."""
     if not (torch.is_grad_enabled() and (pred.requires_grad or videos.requires_grad)):
         return "none"
     # The gradient of a mean underflows in float16; without a kernel it costs a pass.

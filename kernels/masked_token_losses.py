@@ -1,7 +1,8 @@
-"""The op under the reconstruction loss: one loss per token, and its slope.
+"""Loss per token and its gradient with respect to the prediction, in one pass.
 
-Predictions and clips are read once; the slope of the pixel loss is kept on the way, so
-that backward only scales it, and does not even touch it where the scale is already in.
+The op under the reconstruction loss. Predictions and clips are read once; the
+derivative of the pixel loss is computed in the forward pass and kept, so that backward
+only scales it, and does not even touch it where the scale is already in.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from lightly_marlin.kernels.tubelet_pixels import (
     tubelet_origin,
 )
 
-__all__ = ["SLOPES", "launch_masked_token_losses", "masked_token_losses_op"]
+__all__ = ["DERIVATIVES", "launch_masked_token_losses", "masked_token_losses_op"]
 
-SLOPES = ("none", "pixel", "mean")
+DERIVATIVES = ("none", "pixel", "mean")
 """What is kept for backward; see `masked_token_losses_op`."""
 
 
@@ -38,8 +39,8 @@ def _masked_token_losses_kernel(
     videos_ptr: tl.tensor,  # (B, C, T, H, W), any strides
     idx_ptr: tl.tensor,  # (B, n), any strides
     losses_ptr: tl.tensor,  # (B, n) float32, contiguous
-    slope_ptr: tl.tensor,  # (B, n, P), contiguous; not written without HAS_SLOPE
-    slope_scale: tl.tensor,
+    derivative_ptr: tl.tensor,  # (B, n, P), contiguous, or not written
+    derivative_scale: tl.tensor,
     num_chosen: tl.tensor,
     num_tokens: tl.tensor,
     grid_h: tl.tensor,
@@ -57,7 +58,7 @@ def _masked_token_losses_kernel(
     LOSS: tl.constexpr,
     NORM_PIX: tl.constexpr,
     EPS: tl.constexpr,
-    HAS_SLOPE: tl.constexpr,
+    HAS_DERIVATIVE: tl.constexpr,
     DENSE_PRED: tl.constexpr,
     CHANNELS: tl.constexpr,
     TUBELET: tl.constexpr,
@@ -65,7 +66,7 @@ def _masked_token_losses_kernel(
     CHANNEL_BLOCK: tl.constexpr,
     AREA_BLOCK: tl.constexpr,
 ) -> None:
-    """Loss and slope of one token; grid (B * n,)."""
+    """Loss and derivative of one token; grid (B * n,)."""
     AREA: tl.constexpr = TUBELET * PATCH * PATCH
     NUM_PIXELS: tl.constexpr = CHANNELS * AREA
     row = tl.program_id(0).to(tl.int64)
@@ -80,7 +81,7 @@ def _masked_token_losses_kernel(
         pred_ptr += row * NUM_PIXELS
     else:
         pred_ptr += clip * pred_stride_b + place * pred_stride_n
-    slope_ptr += row * NUM_PIXELS
+    derivative_ptr += row * NUM_PIXELS
     channels = tl.arange(0, CHANNEL_BLOCK)[:, None].to(tl.int64)
     lanes = tl.arange(0, AREA_BLOCK)[None, :]
     mean = 0.0
@@ -119,25 +120,27 @@ def _masked_token_losses_kernel(
         target = load_pixels(videos_ptr + offsets, mask & exists)
         if NORM_PIX:
             target = (target - mean) * inverse
-        # A token that does not exist has no loss: NaN, and not memory of someone else.
+        # An index outside [0, N) gives NaN instead of an out-of-bounds read.
         target = tl.where(exists, target, float("nan"))
         difference = pred.to(tl.float32) - target
         if LOSS == "mse":
             losses = difference * difference
-            slope = difference
+            derivative = difference
         elif LOSS == "l1":
             losses = tl.abs(difference)
-            slope = tl.where(difference < 0, -1.0, difference)
-            slope = tl.where(difference > 0, 1.0, slope)
+            derivative = tl.where(difference < 0, -1.0, difference)
+            derivative = tl.where(difference > 0, 1.0, derivative)
         else:
             size = tl.abs(difference)
             losses = tl.where(size <= 1.0, 0.5 * difference * difference, size - 0.5)
-            slope = tl.where(difference < -1.0, -1.0, difference)
-            slope = tl.where(difference > 1.0, 1.0, slope)
+            derivative = tl.where(difference < -1.0, -1.0, difference)
+            derivative = tl.where(difference > 1.0, 1.0, derivative)
         total += tl.where(mask, losses, 0.0)
-        if HAS_SLOPE:
-            slope = (slope * slope_scale).to(slope_ptr.dtype.element_ty)
-            tl.store(slope_ptr + shift, slope, mask=mask)
+        if HAS_DERIVATIVE:
+            derivative = (derivative * derivative_scale).to(
+                derivative_ptr.dtype.element_ty
+            )
+            tl.store(derivative_ptr + shift, derivative, mask=mask)
     tl.store(losses_ptr + row, tl.sum(total) / NUM_PIXELS)
 
 
@@ -149,7 +152,7 @@ def launch_masked_token_losses(
     patch_size: int,
     norm_pix: bool,
     loss: str,
-    slope: str,
+    derivative: str,
 ) -> tuple[Tensor, Tensor]:
     """Runs the kernel; arguments and results as those of `masked_token_losses_op`."""
     channels, frames, height, width = videos.shape[1:]
@@ -158,9 +161,9 @@ def launch_masked_token_losses(
         raise UnservedError(f"no kernel takes {channels} channels")
     grid = (frames // tubelet_size, height // patch_size, width // patch_size)
     token_losses = torch.empty(idx_mask.shape, dtype=torch.float32, device=pred.device)
-    has_slope = slope != "none"
-    slopes = torch.empty(
-        pred.shape if has_slope else 0, dtype=pred.dtype, device=pred.device
+    has_derivative = derivative != "none"
+    derivatives = torch.empty(
+        pred.shape if has_derivative else 0, dtype=pred.dtype, device=pred.device
     )
     launch(
         _masked_token_losses_kernel,
@@ -169,8 +172,8 @@ def launch_masked_token_losses(
         videos,
         idx_mask,
         token_losses,
-        slopes if has_slope else token_losses,
-        _slope_scale(slope, loss, pred),
+        derivatives if has_derivative else token_losses,
+        _derivative_scale(derivative, loss, pred),
         idx_mask.shape[1],
         grid[0] * grid[1] * grid[2],
         *grid[1:],
@@ -180,7 +183,7 @@ def launch_masked_token_losses(
         LOSS=loss,
         NORM_PIX=norm_pix,
         EPS=reference.NORM_PIX_EPS,
-        HAS_SLOPE=has_slope,
+        HAS_DERIVATIVE=has_derivative,
         DENSE_PRED=pred.is_contiguous(),
         CHANNELS=channels,
         TUBELET=tubelet_size,
@@ -189,7 +192,7 @@ def launch_masked_token_losses(
         AREA_BLOCK=tile.area,
         num_warps=tile.num_warps,
     )
-    return token_losses, slopes
+    return token_losses, derivatives
 
 
 def _masked_token_losses(
@@ -200,7 +203,7 @@ def _masked_token_losses(
     patch_size: int,
     norm_pix: bool,
     loss: str,
-    slope: str,
+    derivative: str,
 ) -> tuple[Tensor, Tensor]:
     """Compares predictions with the pixels of their tokens.
 
@@ -212,15 +215,15 @@ def _masked_token_losses(
         patch_size: Side of a tubelet in pixels.
         norm_pix: Whether targets are normalised per token.
         loss: "mse", "l1" or "huber".
-        slope: "none" if no backward will come, which saves its memory; "pixel" for the
-            derivative of the pixel loss (half of it for "mse", whose slope is then the
-            difference itself), which does not underflow in float16; "mean" for the
-            derivative of the mean over everything, which is the gradient itself if
-            nothing scales the loss.
+        derivative: "none" if no backward will come, which saves its memory; "pixel"
+            for the derivative of the pixel loss (half of it for "mse": the difference
+            itself), which does not underflow in float16; "mean" for the derivative of
+            the mean over everything, which is the gradient itself if nothing scales
+            the loss.
 
     Returns:
-        Mean loss of each token (B, n), float32 or float64, and the slope (B, n, P) of
-        the dtype of `pred`, empty for "none".
+        Mean loss of each token (B, n), float32 or float64, and the derivative
+        (B, n, P) of the dtype of `pred`, empty for "none".
     """
     target = _target(
         videos,
@@ -230,17 +233,17 @@ def _masked_token_losses(
         norm_pix=norm_pix,
         dtype=reference.loss_dtype(pred, videos),
     )
-    # The target's memory becomes the difference, and that the slope.
+    # The target's memory becomes the difference, and that the derivative.
     difference = torch.sub(pred, target, out=target)
     token_losses = _token_losses(difference, loss)
-    if slope == "none":
+    if derivative == "none":
         return token_losses, pred.new_empty(0)
     if loss == "l1":
         difference.sign_()
     elif loss == "huber":
         difference.clamp_(-1, 1)
-    if slope == "mean":
-        difference.mul_(_slope_scale(slope, loss, pred))
+    if derivative == "mean":
+        difference.mul_(_derivative_scale(derivative, loss, pred))
     return token_losses, difference.to(pred.dtype)
 
 
@@ -261,22 +264,22 @@ def _fake(
     patch_size: int,
     norm_pix: bool,
     loss: str,
-    slope: str,
+    derivative: str,
 ) -> tuple[Tensor, Tensor]:
     dtype = reference.loss_dtype(pred, videos)
     # As the bodies allocate it: dense, whatever the strides of the predictions.
-    slopes = pred.new_empty(0 if slope == "none" else pred.shape)
-    return pred.new_empty(idx_mask.shape, dtype=dtype), slopes
+    derivatives = pred.new_empty(0 if derivative == "none" else pred.shape)
+    return pred.new_empty(idx_mask.shape, dtype=dtype), derivatives
 
 
 def _setup_context(
     ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]
 ) -> None:
-    pred, videos, idx_mask, *sizes, ctx.norm_pix, ctx.loss, ctx.slope = inputs
+    pred, videos, idx_mask, *sizes, ctx.norm_pix, ctx.loss, ctx.derivative = inputs
     ctx.tubelet_size, ctx.patch_size = sizes
     ctx.shape, ctx.dtypes = videos.shape, (pred.dtype, videos.dtype)
     ctx.mark_non_differentiable(output[1])
-    # Zeros for the slope's absent gradient would cost as much as the slope.
+    # Zeros for the derivative's absent gradient would cost as much as the derivative.
     ctx.set_materialize_grads(False)
     needs_target = ctx.norm_pix and ctx.needs_input_grad[1]
     ctx.save_for_backward(idx_mask, output[1], videos if needs_target else None)
@@ -286,16 +289,19 @@ def _setup_context(
 def _backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
     if grad is None:
         return (None,) * 8
-    idx_mask, slope, videos = ctx.saved_tensors
+    idx_mask, derivative, videos = ctx.saved_tensors
     needs_pred, needs_videos = ctx.needs_input_grad[:2]
     grad_pred = grad_videos = None
-    if ctx.slope == "mean":
-        # `neutral` is the gradient of a plain mean: the slope is then the result.
+    if ctx.derivative == "mean":
+        # `neutral` is the gradient of a plain mean: the derivative is then the result.
         multiplier, neutral = grad.numel(), 1 / grad.numel()
     else:
-        multiplier, neutral = (2 if ctx.loss == "mse" else 1) / slope.shape[-1], None
+        multiplier, neutral = (
+            (2 if ctx.loss == "mse" else 1) / derivative.shape[-1],
+            None,
+        )
     if needs_videos:
-        grad_target = slope * (grad * -multiplier).unsqueeze(-1)
+        grad_target = derivative * (grad * -multiplier).unsqueeze(-1)
         if ctx.norm_pix:
             target = _target(
                 videos,
@@ -311,16 +317,16 @@ def _backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ..
             grad_target, idx_mask, None, *sizes, "c t h w", ctx.dtypes[1]
         )
     if needs_pred:
-        grad_pred = scale_rows(slope, grad, multiplier, neutral)
+        grad_pred = scale_rows(derivative, grad, multiplier, neutral)
     return grad_pred, grad_videos, *[None] * 6
 
 
 masked_token_losses_op.register_autograd(_backward, setup_context=_setup_context)
 
 
-def _slope_scale(slope: str, loss: str, pred: Tensor) -> float:
-    """Returns the factor that the slope is kept with."""
-    return (2 if loss == "mse" else 1) / pred.numel() if slope == "mean" else 1.0
+def _derivative_scale(derivative: str, loss: str, pred: Tensor) -> float:
+    """Returns the factor that the derivative is kept with."""
+    return (2 if loss == "mse" else 1) / pred.numel() if derivative == "mean" else 1.0
 
 
 def _target(

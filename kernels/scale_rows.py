@@ -1,4 +1,4 @@
-"""Scaling of a kept slope by the gradient that arrives in the backward pass."""
+"""Scaling of rows in the backward pass: kept derivative times incoming gradient."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Sums of token gradients: over clips by position, and over everything.
 
-Both are in float32 and in a fixed order of additions, so that a learned position table
-and a mask token get the same gradient in every run.
+Both are in float32 and in a fixed order of additions, so that a learned positional
+embedding and a mask token get the same gradient in every run.
 """
 
 from __future__ import annotations

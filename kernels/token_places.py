@@ -1,4 +1,4 @@
-"""Where each token of a clip was gathered to: what turns a scatter into a gather.
+"""Inverse of token indices, with which a scatter becomes a gather.
 
 A gradient that is gathered is written once, by one program, in a fixed order of
 additions; atomic additions of floats would make it vary from run to run. The table is

@@ -46,5 +46,5 @@ def launch(kernel: Any, grid: tuple[int, ...], /, *args: Any, **options: Any) ->
 
 
 def _start(kernel: Any, grid: tuple[int, ...], /, *args: Any, **options: Any) -> None:
-    """What a test that only compiles puts something else in place of."""
+    """Start of a kernel; a test that only compiles replaces it."""
     kernel[grid](*args, **options)

@@ -1,4 +1,4 @@
-"""Where the pixels of a tubelet lie: what all kernels on clips share."""
+"""Addresses of a tubelet's pixels, shared by all kernels that read clips."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def _or_along(bits: Tensor, dim: int) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class RegionCells:
-    """Which labels occur in each 8x8-pixel cell of each frame, as bit masks.
+    """Bit masks of the labels that occur in each 8x8-pixel cell of each frame.
 
     Shape, length and indexing are those of the bit masks.
 

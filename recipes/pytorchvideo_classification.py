@@ -63,7 +63,7 @@ def read_labels(path: Path, column: str) -> tuple[LabelledVideos, list[str]]:
     if not 2 <= len(classes) <= MAX_CLASSES:
         raise UsageError(
             f"The column {column} of {path} has {len(classes)} different values; 2 to "
-            f"{MAX_CLASSES} classes can be told apart."
+            f"{MAX_CLASSES} classes are supported."
         )
     labelled = [
         (str(path.parent / row["video"]), {"label": classes.index(row[column])})
@@ -194,7 +194,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for (path, info), index in zip(labelled, best, strict=True):
             writer.writerow((path, classes[info["label"]], classes[index]))
     torch.save(model.state_dict(), options.out / "model.pt")
-    console.print(f"{right} of {len(labelled)} videos told apart (those trained on)")
+    console.print(
+        f"{right} of {len(labelled)} videos classified correctly (training accuracy)"
+    )
     log.summarise(options.out / "model.pt")
     return 0
 

@@ -1,4 +1,4 @@
-"""What is measured: every operation, in every way that there is to compute it."""
+"""Benchmark cases: every operation, in every way there is to compute it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Case:
     """An operation with its inputs.
 
     Attributes:
-        name: Of the operation.
+        name: Name of the operation.
         inputs: Arguments by name.
         shared: Names of the inputs that have no batch dimension.
         reference: Takes the inputs; the ground truth if they are float64.
@@ -62,9 +62,9 @@ def make_cases(
     Args:
         workload: Sizes of the clips and the model.
         batch_size: Clips B.
-        device: Where to measure.
+        device: Device to measure on.
         with_compile: Whether `torch.compile` is one of the ways.
-        dtype: Of tokens and predictions.
+        dtype: Dtype of tokens and predictions.
     """
     if with_compile:
         # Another batch size must not make the compiler think of sizes as variable.

@@ -1,4 +1,4 @@
-"""Which machine a benchmark ran on: enough to judge a number, nothing that names it."""
+"""Description of the machine of a benchmark: hardware and versions, no host name."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def run_suite(
     Args:
         workload: Sizes of the clips and the model.
         batch_sizes: Clips B, ascending.
-        device: Where to measure.
+        device: Device to measure on.
         repeats: Timed calls of each way.
         with_compile: Whether to measure `torch.compile` too.
         tell: Called with what is being done.

@@ -1,4 +1,4 @@
-"""How long a call takes on a device, how much memory it needs, what the host pays."""
+"""Timing of calls: device time, peak memory, and host time to enqueue."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ def minimal_bytes(
             loss is a plain mean in float32 or bfloat16 that nothing scales.
         workload: Sizes of the clips and the model.
         batch_size: Clips B.
-        item_size: Bytes of a token's number, 2 or 4; clips are uint8, and position
-            tables have the dtype of the tokens.
+        item_size: Bytes of a token's number, 2 or 4; clips are uint8, and positional
+            embeddings have the dtype of the tokens.
 
     Raises:
         ValueError: If `operation` is another word.

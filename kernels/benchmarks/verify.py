@@ -1,4 +1,4 @@
-"""Whether a way computes what the reference computes in float64."""
+"""Verification of results against the reference in float64."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ __all__ = ["clip_loader"]
 def clip_loader(
     clips: FaceClips, batch_size: int, *, seed: int = 0, num_workers: int = 0
 ) -> DataLoader[FaceClip]:
-    """Returns a loader without end, whose every batch is full.
+    """Returns an endless loader of full batches.
 
     Args:
         clips: The clips; `FaceClips(store, num_frames=1, stride=1)` for single frames.

@@ -1,4 +1,4 @@
-"""The order of training samples as a pure function of seed and position."""
+"""Sampler whose order is a pure function of seed and position."""
 
 from __future__ import annotations
 

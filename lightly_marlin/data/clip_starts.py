@@ -1,4 +1,4 @@
-"""Where clips lie in a track: which stride fits, and which frame is the first."""
+"""Placement of clips in a track: the stride that fits, and the first frame."""
 
 from __future__ import annotations
 

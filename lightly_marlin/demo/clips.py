@@ -1,4 +1,4 @@
-"""Demo clips: a public-domain portrait that talks, made up on the spot.
+"""Demo clips: a public-domain portrait that talks, generated on the spot.
 
 They let everything be tried without a network and without a data set: the portrait of
 the astronaut Eileen Collins (NASA, public domain) that scikit-image bundles, moved by a

@@ -1,4 +1,4 @@
-"""How the face and the camera of a demo clip move: smooth curves over time.
+"""Motion of face and camera in a demo clip: smooth curves over time.
 
 Lengths are in units of the distance between the eyes, along axes that lie along the
 eyes and down the face. Landmarks are in the order of iBUG 300-W.
@@ -25,8 +25,8 @@ def wave(
     Args:
         generator: Draws frequencies and phases; a fixed number of values.
         seconds: float64 array with shape (T,): times.
-        low: Lowest frequency in hertz.
-        high: Highest frequency in hertz.
+        low: Lower frequency limit in hertz.
+        high: Upper frequency limit in hertz.
 
     Returns:
         float64 array with shape (T,) in [-1, 1]; a longer one begins the same.

@@ -1,4 +1,4 @@
-"""A small face store from the built-in demo clips, made by the real preparation."""
+"""Face store of the built-in demo clips, made by the real preparation."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _NAMES = {_MARK, LOCK_NAME, INDEX_NAME, REPORT_NAME, TRACKS_NAME}
 # A video's folder, also one that a killed run left unfinished.
 _OWN_FOLDER = re.compile(r"(\.unfinished-)?demo_\d+_[0-9a-f]{12}(-.*)?")
 
-# To be raised when `demo_clips` makes other clips of the same arguments, so that stores
-# of the earlier ones are made anew.
+# Increment when `demo_clips` makes other clips from the same arguments, so that stores
+# of the earlier ones are rebuilt.
 _CLIPS_VERSION = 1
 
 

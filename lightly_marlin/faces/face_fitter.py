@@ -1,4 +1,4 @@
-"""Fitting landmarks to a face: upright and of one size, whatever the frame."""
+"""Landmark fitting on an upright face of one size, whatever the frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searching a whole frame for faces, at the scale that their size asks for."""
+"""Search of a whole frame for faces, at the scale their size requires."""
 
 from __future__ import annotations
 

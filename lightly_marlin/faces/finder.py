@@ -1,4 +1,4 @@
-"""From frames to face tracks, one frame at a time."""
+"""Face tracks of a video that is fed frame by frame."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightly_marlin.faces.boxes import box_overlap, box_side, match_boxes
-from lightly_marlin.faces.cnn_rhythm import CnnRhythm
+from lightly_marlin.faces.cnn_schedule import CnnSchedule
 from lightly_marlin.faces.dlib_models import Detection, DlibDetector, DlibLandmarks
 from lightly_marlin.faces.dlib_networks import DlibCnnDetector, DlibEmbedder
 from lightly_marlin.faces.face_search import search_with_cnn, search_with_hog
 from lightly_marlin.faces.follower import FaceFollower, FaceTools
 from lightly_marlin.faces.luma import luma_plane
 from lightly_marlin.faces.scene_cuts import SceneCuts
-from lightly_marlin.faces.search_rhythm import SearchRhythm
+from lightly_marlin.faces.search_schedule import SearchSchedule
 from lightly_marlin.faces.sighting import Sighting
 from lightly_marlin.faces.track import FaceTrack
 from lightly_marlin.faces.track_assembly import TrackAssembly
@@ -82,7 +82,7 @@ class FaceFinder:
 
     Whole frames are searched as often as the picture changes; a face that turns up is
     followed from there, forwards as frames come and backwards through the planes that
-    are kept, so that it loses no frame to the search's rhythm. Apart from those planes,
+    are kept, so that no frame is lost between two searches. Apart from those planes,
     only landmarks and a few small portraits are kept: memory does not grow with the
     pixels of a video.
 
@@ -169,8 +169,8 @@ class FaceFinder:
         self._cuts = SceneCuts()
         # A second face that is met late is no loss where one is kept.
         calm_gap = 2 * look_back if main_only else look_back
-        self._rhythm = SearchRhythm(detect_every, calm_gap)
-        self._cnn_rhythm = CnnRhythm()
+        self._schedule = SearchSchedule(detect_every, calm_gap)
+        self._cnn_schedule = CnnSchedule()
         self._planes: deque[NDArray[np.uint8]] = deque(maxlen=look_back)
         self._live: list[_LiveFace] = []
         self._closed: list[Trajectory] = []
@@ -230,8 +230,8 @@ class FaceFinder:
         self._close(self._live)
         self._planes.clear()
         self._scene += 1
-        self._rhythm.restart()
-        self._cnn_rhythm.restart()
+        self._schedule.restart()
+        self._cnn_schedule.restart()
         self._frame_size = frame.shape[:2]
         self._scale = scale
 
@@ -257,15 +257,15 @@ class FaceFinder:
         cells = self._cuts.cells
         size = np.array(plane.shape[::-1] * 2, dtype=np.float64)
         known = [face.follower.box / size for face in self._live]
-        if cells is not None and self._rhythm.due(cells, known):
+        if cells is not None and self._schedule.due(cells, known):
             self._take(plane, self._find(plane))
         if (
             self._tools.cnn is not None
             and not self._tools.cnn_only
-            and self._cnn_rhythm.due(plane, has_face=bool(self._live))
+            and self._cnn_schedule.due(plane, has_face=bool(self._live))
         ):
             found = search_with_cnn(self._tools.cnn, plane, self._smallest())
-            self._cnn_rhythm.looked(found=bool(found))
+            self._cnn_schedule.looked(found=bool(found))
             self._take(plane, found)
 
     def _find(self, plane: NDArray[np.uint8]) -> list[Detection]:

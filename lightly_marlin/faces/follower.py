@@ -1,4 +1,4 @@
-"""Following one face from frame to frame, in either direction of time."""
+"""Follower of one face from frame to frame, in either direction of time."""
 
 from __future__ import annotations
 
@@ -65,12 +65,12 @@ _PORTRAIT_RATE = 16
 
 @dataclass(frozen=True)
 class FaceTools:
-    """What following needs, loaded once and shared by all faces.
+    """Models for following faces, loaded once and shared by all faces.
 
     Attributes:
         detector: The HOG detector, which looks at each face every few frames.
         landmarks: Fits the 68 landmarks.
-        embedder: Takes the portraits by which people are told apart.
+        embedder: Takes the portraits by which people are identified.
         cnn: Looks at faces that the HOG detector does not see; None does without.
         cnn_only: The CNN looks in the place of the HOG detector.
     """
@@ -141,7 +141,7 @@ class FaceFollower:
 
     @property
     def is_certain(self) -> bool:
-        """Whether the landmarks themselves were followed to the last frame."""
+        """True if the landmarks themselves were followed to the last frame."""
         return self._tracker is None
 
     def step(self, plane: NDArray[np.uint8]) -> bool:
@@ -219,7 +219,7 @@ class FaceFollower:
 
     @property
     def _is_doubtful(self) -> bool:
-        """Whether the landmarks did not sit well when they were last measured."""
+        """True if the landmarks fitted poorly when they were last measured."""
         return self._last_spread > _DOUBTFUL_SPREAD
 
     def _fit_again(self, plane: NDArray[np.uint8], detection: Detection) -> None:

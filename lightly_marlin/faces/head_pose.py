@@ -1,4 +1,4 @@
-"""Where a head points, from its 68 landmarks.
+"""Head pose from 68 landmarks.
 
 A rigid set of 3-D points is fitted to the landmarks under scaled orthographic
 projection: the best affine map comes from one matrix product, the rotation is the
@@ -67,9 +67,9 @@ def head_poses(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:
     - pitch > 0: up;
     - roll > 0: clockwise in the image (the top of the head towards its right).
 
-    The landmarks shy away from profiles, so that large angles come out too small: a
-    head half turned to profile measures 30 to 40 degrees, one close to it some 45. Zero
-    pitch is that of a generic face; persons differ by some 10 degrees.
+    The landmarks are biased towards frontal views, so that large angles come out too
+    small: a head half turned to profile measures 30 to 40 degrees, one close to it some
+    45. Zero pitch is that of a generic face; persons differ by some 10 degrees.
 
     Args:
         landmarks:

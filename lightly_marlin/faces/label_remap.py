@@ -1,4 +1,4 @@
-"""From the classes of other data sets to the 11 LaPa labels.
+"""Tables that map the classes of other data sets to the 11 LaPa labels.
 
 CelebAMask-HQ has 19 classes, and they are numbered in two ways: in the order in which
 the data set's own code merges its masks [0], and in that of face-parsing.PyTorch [1],

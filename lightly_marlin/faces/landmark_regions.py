@@ -1,4 +1,4 @@
-"""From 68 landmarks to a map of the 11 LaPa regions.
+"""Maps of the 11 LaPa regions, drawn from 68 landmarks.
 
 Landmarks say where brows, eyes, nose, mouth and jaw are. They say nothing of what lies
 above the brows, so forehead and hair are an estimate from the proportions of a face; a
@@ -30,9 +30,9 @@ _FOREHEAD = 0.40
 _HAIR_ABOVE = 0.30
 _HAIR_BESIDE = 0.13
 
-# The hairline lies behind the brows and the crown far behind them, likewise in shares:
-# where a head turns, both move towards the side that is seen. On that side the back of
-# the head comes into view; on the other the hair is gone at this angle.
+# The hairline lies behind the brows and the crown far behind them, as shares of that
+# distance: where a head turns, both move towards the side that is seen. On that side
+# the back of the head comes into view; on the other the hair is gone at this angle.
 _FOREHEAD_BEHIND = 0.12
 _CROWN_BEHIND = 0.35
 _HEAD_BEHIND = 0.45
@@ -127,10 +127,10 @@ def _arc(
 
     Args:
         face: The landmarks.
-        above: How far it rises above the forehead, as a share of chin to brows.
-        beside: How far it reaches beyond the left and right end of the jaw, likewise.
-        lean: How far its top moves to the right, likewise.
-        drop: How far it goes on below the ends of the jaw, in radians.
+        above: Rise above the forehead, as a share of the distance chin to brows.
+        beside: Reach beyond the left and right end of the jaw, as such a share.
+        lean: Shift of its top to the right, as such a share.
+        drop: Continuation below the ends of the jaw, in radians.
     """
     up = _up(face)
     middle = (face[0] + face[16]) / 2

@@ -1,4 +1,4 @@
-"""The grey planes that detectors, trackers and landmarks work on."""
+"""Luma planes: the only input of detectors, trackers and landmarks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is who: trajectories are parted and named by the faces' embeddings.
+"""Identities: trajectories are split and numbered by person, by face embeddings.
 
 Two faces that meet can exchange their followers, and a face that comes back after a
 while is followed anew. dlib's embedding of a few portraits decides both.
@@ -32,7 +32,7 @@ _APART = 1e3
 
 
 class PeopleTeller:
-    """Tells people apart by the portraits of their trajectories."""
+    """Identifies people by the portraits of their trajectories."""
 
     def __init__(self, embed: Embed) -> None:
         """Takes the function that turns a portrait (150, 150) into a vector (128,)."""

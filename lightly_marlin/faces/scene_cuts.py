@@ -1,4 +1,4 @@
-"""Finding hard cuts, so that no face is followed from one scene into the next."""
+"""Detection of hard cuts, so that no face is followed across scenes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of a face in a single frame."""
+"""Observation of a face in a single frame."""
 
 from __future__ import annotations
 

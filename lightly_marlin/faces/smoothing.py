@@ -1,4 +1,4 @@
-"""Smoothing along time without lag."""
+"""Temporal smoothing without lag."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A frame in 32x24 cells: enough to see that something changed, and where."""
+"""Thumbnail of a frame in 32x24 cells, to detect that something changed, and where."""
 
 from __future__ import annotations
 

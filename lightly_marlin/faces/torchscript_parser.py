@@ -1,4 +1,4 @@
-"""Parsing faces with an exported segmentation network."""
+"""Face parser that runs an exported segmentation network."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class TorchScriptParser:
             path: A file written by `torch.jit.save`.
             size: Side of the network's input in pixels.
             batch_size: Crops per call of the network.
-            device: Where it runs.
+            device: Device of the network.
             remap:
                 LaPa label of each class of the network, in the order of its classes,
                 such as `CELEBAMASK_HQ`; None for LaPa's own.

@@ -1,4 +1,4 @@
-"""From the trajectories of a whole video to its tracks."""
+"""Assembly of a video's face tracks from its raw trajectories."""
 
 from __future__ import annotations
 

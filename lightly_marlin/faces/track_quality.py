@@ -1,4 +1,4 @@
-"""How good the material of a face track is: light, sharpness, pose, steadiness.
+"""Quality measures of a face track: light, sharpness, pose, steadiness.
 
 Measured while a track is written, so that users can choose tracks by it afterwards
 without reading a single frame again.
@@ -41,7 +41,7 @@ _MIN_FACE = 8
 
 @dataclass(frozen=True)
 class Appearance:
-    """What the pixels of a track's faces look like; medians over the measured frames.
+    """Appearance of a track's faces; medians over the measured frames.
 
     Attributes:
         sharpness:
@@ -132,7 +132,7 @@ class TrackGeometry:
 def measure_geometry(
     landmarks: NDArray[np.floating], boxes: NDArray[np.floating]
 ) -> TrackGeometry:
-    """Measures what follows from landmarks and boxes alone.
+    """Measures size, pose and steadiness from landmarks and boxes.
 
     Args:
         landmarks: Array with shape (n, 68, 2): x, y in source pixels, n >= 1.

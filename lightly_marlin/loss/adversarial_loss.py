@@ -16,8 +16,8 @@ class MarlinAdversarialLoss(nn.Module):
     The discriminator learns to score real patches above predicted ones, the generator
     to raise the scores of its predictions [0]. Nothing is weighted here: MARLIN adds
     0.01 times the generator's loss to the reconstruction loss and, when switched on,
-    10 times the penalty to the discriminator's [1]. As released the penalty is off and
-    then nothing bounds the discriminator: add it, or clip weights, in long training.
+    10 times the penalty to the discriminator's [1]. As released the penalty is off,
+    and the critic has no Lipschitz constraint: add it, or clip weights, in long runs.
 
     - [0]: WGAN, 2017, https://arxiv.org/abs/1701.07875
     - [1]: MARLIN, 2023, https://arxiv.org/abs/2211.06627
@@ -111,8 +111,8 @@ class MarlinAdversarialLoss(nn.Module):
             )
             between = torch.lerp(fake, real, share).requires_grad_()
             scores = discriminator(between)
-            (slope,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
-            norm: Tensor = torch.linalg.vector_norm(slope, dim=-1)
+            (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
+            norm: Tensor = torch.linalg.vector_norm(gradient, dim=-1)
             return (norm - 1).square().mean()
 
 

@@ -1,4 +1,4 @@
-"""How long work speaks to people: one console, one form of progress bar."""
+"""Console output of long work: one console, one form of progress bar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which device a program computes on."""
+"""Choice of the device that a program computes on."""
 
 from __future__ import annotations
 

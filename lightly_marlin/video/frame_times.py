@@ -1,4 +1,4 @@
-"""When the frames of a video are shown, where the frame rate does not say it."""
+"""Presentation times of frames, where the frame rate does not give them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def stamp_of(frame: Any, stream: Any) -> float:
 
     Args:
         frame: A decoded frame of PyAV.
-        stream: The stream that it is of.
+        stream: Its video stream.
     """
     # The unit of the last frames, which the decoder held back, is not with them.
     unit = frame.time_base or stream.time_base

@@ -4,7 +4,7 @@ Videos come from anywhere, so nothing about them is trusted: the video stream is
 up by type (stream 0 may be audio or a cover picture), frame counts are never used (they
 may be missing or wrong) and time stamps decide neither which frames there are nor their
 order, damaged packets are skipped while the rest is kept, and a header that claims
-pictures without bounds is refused before they take the memory.
+pictures without bounds is rejected before they take the memory.
 
 - [0]: PyAV, https://pyav.basswood-io.com
 """
@@ -120,7 +120,7 @@ class VideoReader:
 
     @property
     def seconds(self) -> npt.NDArray[np.float64]:
-        """When the frames so far are shown, float64 (n,); see `frame_seconds`."""
+        """Presentation times of frames so far, float64 (n,); see `frame_seconds`."""
         return frame_seconds(self._stamps, self.fps)
 
     def close(self) -> None:
@@ -153,8 +153,8 @@ class VideoReader:
     ) -> Iterator[Callable[[], npt.NDArray[np.uint8]]]:
         """Yields the frames [start, stop) as functions that convert them to RGB.
 
-        For who looks at some of them only. As `frames` otherwise; a function is to be
-        called before the next one is taken.
+        For callers that need some of them only. As `frames` otherwise; call a function
+        before taking the next one.
         """
         for index, frame in self._pictures(stop):
             if index >= start:

@@ -1,4 +1,4 @@
-"""Which machine a benchmark ran on; the same words as the kernels' benchmarks use."""
+"""Description of the machine of a benchmark, as the kernels' benchmarks give it."""
 
 from lightly_marlin.kernels.benchmarks.machine import describe_machine, machine_name
 

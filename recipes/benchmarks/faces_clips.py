@@ -1,4 +1,4 @@
-"""What is to be found in the real clips, for `faces.py`."""
+"""Expected tracks in the real clips, for `faces.py`."""
 
 from __future__ import annotations
 

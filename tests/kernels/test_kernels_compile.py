@@ -59,11 +59,11 @@ def _token_losses():
         options = (MASK, 2, 16, False, "mse", "mean")
         yield launch_masked_token_losses, (pred, clips, *options)
     clips = CLIPS["planar"](U8)
-    for loss, patch, slope in product(
+    for loss, patch, derivative in product(
         ("mse", "l1", "huber"), (14, 56), ("none", "pixel")
     ):
         pred = meta(64, 8, 3 * 2 * patch**2, dtype=BF16)
-        options = (MASK[:, :8], 2, patch, True, loss, slope)
+        options = (MASK[:, :8], 2, patch, True, loss, derivative)
         yield launch_masked_token_losses, (pred, clips, *options)
 
 
@@ -87,8 +87,8 @@ def _tokens():
 def _gradients_of_pixels():
     scale = meta(1, 1).expand(64, 1412)
     for dtype, in_place in product((F16, BF16, F32), (False, True)):
-        slope = meta(64, 1412, 1536, dtype=dtype)
-        yield launch_scale_rows, (slope, scale, 3.0, 0.5, in_place)
+        derivative = meta(64, 1412, 1536, dtype=dtype)
+        yield launch_scale_rows, (derivative, scale, 3.0, 0.5, in_place)
     for std, layout in product((None, meta(3)), ("c t h w", "t h w c")):
         rows = meta(64, 156, 1536, dtype=BF16)
         options = (list(SHAPE), 2, 16, layout, F32)
@@ -181,8 +181,8 @@ def test_gathers_move_16_bytes_at_a_time():
 
 
 def test_scaling_moves_16_bytes_at_a_time():
-    slope, scale = meta(64, 1412, 1536, dtype=BF16), meta(1, 1).expand(64, 1412)
-    accesses = _accesses(launch_scale_rows, slope, scale, 3.0, 0.5, True)
+    derivative, scale = meta(64, 1412, 1536, dtype=BF16), meta(1, 1).expand(64, 1412)
+    accesses = _accesses(launch_scale_rows, derivative, scale, 3.0, 0.5, True)
     assert set(accesses) == {*WIDE, "ld.global.b32"}
 
 

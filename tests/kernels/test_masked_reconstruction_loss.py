@@ -10,7 +10,10 @@ from lightly_marlin.kernels import (
     reference,
 )
 from lightly_marlin.kernels.masked_reconstruction_loss import LOSSES
-from lightly_marlin.kernels.masked_token_losses import SLOPES, masked_token_losses_op
+from lightly_marlin.kernels.masked_token_losses import (
+    DERIVATIVES,
+    masked_token_losses_op,
+)
 from lightly_marlin.kernels.triton_language import KERNEL_DEVICES
 
 FUNCTIONS = (masked_reconstruction_loss, reference.masked_reconstruction_loss)
@@ -171,8 +174,8 @@ def test_weights_of_zero_give_zero(function):
     assert weights.grad.isfinite().all()
 
 
-class _SlopesAsked(TorchDispatchMode):
-    """Records for every call of the op whether it was asked for a slope."""
+class _DerivativesAsked(TorchDispatchMode):
+    """Records for every call of the op whether it was asked for a derivative."""
 
     def __init__(self):
         super().__init__()
@@ -184,9 +187,9 @@ class _SlopesAsked(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_no_slope_is_kept_without_gradient():
+def test_no_derivative_is_kept_without_gradient():
     pred, videos, idx_mask = _inputs()
-    with _SlopesAsked() as mode:
+    with _DerivativesAsked() as mode:
         masked_reconstruction_loss(pred, videos, idx_mask, **SMALL)
         pred.requires_grad_()
         masked_reconstruction_loss(pred, videos, idx_mask, **SMALL)
@@ -201,13 +204,13 @@ def test_no_slope_is_kept_without_gradient():
 def test_without_kernels_the_mean_costs_no_pass(monkeypatch):
     monkeypatch.setenv("LIGHTLY_MARLIN_KERNELS", "0")
     pred, videos, idx_mask = _inputs()
-    with _SlopesAsked() as mode:
+    with _DerivativesAsked() as mode:
         masked_reconstruction_loss(pred.requires_grad_(), videos, idx_mask, **SMALL)
     assert mode.asked == ["pixel"]
 
 
 def test_backward_twice():
-    """The kept slope is scaled, not overwritten."""
+    """The kept derivative is scaled, not overwritten."""
     pred, videos, idx_mask = _inputs()
     pred.requires_grad_()
     value = masked_reconstruction_loss(pred, videos, idx_mask, **SMALL)
@@ -239,31 +242,31 @@ def test_real_pixels_are_predicted_perfectly():
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("norm_pix", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("slope", SLOPES)
-def test_opcheck(loss, norm_pix, dtype, slope):
+@pytest.mark.parametrize("derivative", DERIVATIVES)
+def test_opcheck(loss, norm_pix, dtype, derivative):
     pred, videos, idx_mask = _inputs(dtype, torch.float32)
-    pred.requires_grad_(slope != "none")
+    pred.requires_grad_(derivative != "none")
     utils = ["test_schema", "test_autograd_registration", "test_faketensor"]
-    if slope == "none" or "cpu" not in KERNEL_DEVICES:
+    if derivative == "none" or "cpu" not in KERNEL_DEVICES:
         utils.append("test_aot_dispatch_dynamic")
-    # Otherwise backward overwrites the slope, which the public function lets no one
-    # see, but which opcheck compares afterwards.
+    # Otherwise backward overwrites the derivative, which the public function hides,
+    # but which opcheck compares afterwards.
     torch.library.opcheck(
         masked_token_losses_op,
-        (pred, videos, idx_mask, 2, 4, norm_pix, loss, slope),
+        (pred, videos, idx_mask, 2, 4, norm_pix, loss, derivative),
         test_utils=utils,
     )
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_slope_of_the_mean_is_the_gradient(loss):
+def test_derivative_of_the_mean_is_the_gradient(loss):
     pred, videos, idx_mask = _inputs()
     pred.requires_grad_()
     masked_reconstruction_loss(pred, videos, idx_mask, loss=loss, **SMALL).backward()
-    _, slope = masked_token_losses_op(
+    _, derivative = masked_token_losses_op(
         pred.detach(), videos, idx_mask, 2, 4, False, loss, "mean"
     )
-    torch.testing.assert_close(slope, pred.grad)
+    torch.testing.assert_close(derivative, pred.grad)
 
 
 IDX = torch.tensor([[0], [1]])

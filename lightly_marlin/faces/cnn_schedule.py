@@ -1,11 +1,11 @@
-"""When to ask the slow detector: rarely, and where the fast one sees nothing."""
+"""Schedule of the slow CNN detector: rarely, and where the fast one sees nothing."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CnnRhythm"]
+__all__ = ["CnnSchedule"]
 
 # Frames without a face before the first look, and again after each look in vain.
 _FIRST_WAIT = 8
@@ -19,7 +19,7 @@ _FRAMES_PER_LOOK = 150
 _MIN_CONTRAST = 10.0
 
 
-class CnnRhythm:
+class CnnSchedule:
     """Decides which frames without a face the CNN detector is to see.
 
     The wait doubles after each look in vain, and starts anew with each scene and each

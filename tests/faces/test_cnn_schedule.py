@@ -1,17 +1,17 @@
 import numpy as np
 
-from lightly_marlin.faces.cnn_rhythm import CnnRhythm
+from lightly_marlin.faces.cnn_schedule import CnnSchedule
 
 BUSY = np.tile(np.array([[0, 200]], np.uint8).repeat(16, axis=1), (64, 4))
 
 
 def _looks(planes, has_face=False, found=False):
-    rhythm = CnnRhythm()
+    schedule = CnnSchedule()
     looks = []
     for index, plane in enumerate(planes):
-        if rhythm.due(plane, has_face=has_face):
+        if schedule.due(plane, has_face=has_face):
             looks.append(index)
-            rhythm.looked(found=found)
+            schedule.looked(found=found)
     return looks
 
 
@@ -28,18 +28,18 @@ def test_no_look_at_black_or_grey():
 
 
 def test_however_often_scenes_change_the_budget_holds():
-    rhythm = CnnRhythm()
+    schedule = CnnSchedule()
     looks = 0
     for index in range(1500):
         if index % 10 == 0:
-            rhythm.restart()
-        if rhythm.due(BUSY, has_face=False):
+            schedule.restart()
+        if schedule.due(BUSY, has_face=False):
             looks += 1
-            rhythm.looked(found=False)
+            schedule.looked(found=False)
     assert 8 <= looks <= 3 + 10
 
 
 def test_a_face_in_between_starts_the_wait_anew():
-    rhythm = CnnRhythm()
-    due = [rhythm.due(BUSY, has_face=index == 4) for index in range(13)]
+    schedule = CnnSchedule()
+    due = [schedule.due(BUSY, has_face=index == 4) for index in range(13)]
     assert due.index(True) == 12

@@ -1,4 +1,4 @@
-"""When to search a whole frame for faces: as often as what is seen changes."""
+"""Schedule of whole-frame searches: as often as the picture changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lightly_marlin.faces.thumbnail import THUMBNAIL_SIZE
 
-__all__ = ["SearchRhythm"]
+__all__ = ["SearchSchedule"]
 
 # A cell counts as changed from this difference of grey levels on; camera noise stays
 # below, averaged over a cell. The smallest faces that are searched for cover 4 cells.
@@ -20,7 +20,7 @@ _MIN_CHANGED_CELLS = 4
 _MARGIN = 0.6
 
 
-class SearchRhythm:
+class SearchSchedule:
     """Decides in which frames to search for faces that are not followed yet.
 
     A new face can only be where something changed since the last search, outside the

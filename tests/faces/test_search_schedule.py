@@ -1,13 +1,13 @@
 import numpy as np
 
-from lightly_marlin.faces.search_rhythm import SearchRhythm
+from lightly_marlin.faces.search_schedule import SearchSchedule
 
 CALM = np.full((24, 32), 100.0, np.float32)
 
 
 def _searched(pictures, faces=(), shortest=4, longest=10):
-    rhythm = SearchRhythm(shortest, longest)
-    return [index for index, cells in enumerate(pictures) if rhythm.due(cells, faces)]
+    schedule = SearchSchedule(shortest, longest)
+    return [index for index, cells in enumerate(pictures) if schedule.due(cells, faces)]
 
 
 def test_a_calm_picture_is_searched_rarely():
@@ -43,8 +43,8 @@ def test_faces_may_reach_outside():
 
 
 def test_a_scene_starts_with_a_search():
-    rhythm = SearchRhythm(4, 10)
-    assert rhythm.due(CALM, [])
-    assert not rhythm.due(CALM, [])
-    rhythm.restart()
-    assert rhythm.due(CALM, [])
+    schedule = SearchSchedule(4, 10)
+    assert schedule.due(CALM, [])
+    assert not schedule.due(CALM, [])
+    schedule.restart()
+    assert schedule.due(CALM, [])
