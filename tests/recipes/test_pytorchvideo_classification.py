@@ -59,7 +59,7 @@ def test_learns_colours_and_names_broken_files(run, colours, tmp_path, capsys):
     text = "".join(capsys.readouterr().out.split())
     assert "text.mp4:FailedtoopenvideoText.mp4".lower() in text.lower()
     assert "absent.mp4" in text
-    assert "4of4videostoldapart" in text
+    assert "4of4videosclassifiedcorrectly" in text
 
 
 def test_weights_reach_the_encoder(run, colours, tmp_path, load_recipe):
