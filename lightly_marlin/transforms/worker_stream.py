@@ -10,10 +10,14 @@ transform was handed to workers before (once an epoch, or once for all with
 `persistent_workers`), not from torch's own seed. Another number of workers gives other
 masks. Without a generator, masks follow from torch's global one, which the DataLoader
 seeds in every worker.
+
+- [0]: https://github.com/pytorch/pytorch/issues/146828
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from multiprocessing.reduction import ForkingPickler
 from weakref import WeakSet
 
 import numpy as np
@@ -56,3 +60,21 @@ class WorkerStream:
             generator.manual_seed(int(seed >> 1))
             _seeded.add(generator)
         return generator
+
+
+def _reduce(
+    generator: Generator,
+) -> tuple[Callable[[str, bytes], Generator], tuple[str, bytes]]:
+    state = generator.get_state().numpy().tobytes()
+    return _rebuild, (str(generator.device), state)
+
+
+def _rebuild(device: str, state: bytes) -> Generator:
+    generator = Generator(device)
+    generator.set_state(torch.frombuffer(bytearray(state), dtype=torch.uint8))
+    return generator
+
+
+# torch hands the state over as a tensor in shared memory that is freed too early: no
+# generator reaches a process that is spawned [0]. As bytes it does.
+ForkingPickler.register(Generator, _reduce)

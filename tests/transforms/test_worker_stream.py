@@ -8,7 +8,6 @@ from lightly_marlin.transforms import (
     MaskMixture,
     RandomTubeletMask,
     RunningCellMask,
-    TubeMask,
 )
 
 
@@ -93,7 +92,6 @@ class Remembering:
 def test_worker_stream__other_transforms(kind):
     """A choice among strategies, and of what is decoded, differ between workers too."""
     if kind == "mixture":
-        fixed = [TubeMask(ratio, generator=seeded()) for ratio in (0.5, 0.5)]
         fixed = [Fixed([0]), Fixed([1])]
         transforms = [MaskMixture(fixed, (0.5, 0.5), generator=seeded())]
     else:
