@@ -1,4 +1,4 @@
-"""A masking strategy by its name for whole batches, seeded by the step."""
+"""Masks of whole batches, by the name of a strategy and seeded by the step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["BatchMasking"]
 
 
 class BatchMasking:
-    """Draws the masks of a batch, the same ones whenever the same step is run again.
+    """Masks of a batch, the same ones whenever the same step is run again.
 
     Args:
         name: Name of a registered strategy, or two joined by "+" for a mixture.
@@ -112,7 +112,9 @@ class BatchMasking:
         self, cells: Tensor, videos: Tensor | None, generator: Generator | None = None
     ) -> MaskInputs:
         """Returns what the strategies draw the masks of a batch from."""
-        size, regions = (len(cells), self.grid), RegionCells(cells)
+        needed = any("regions" in strategy.needs for strategy in self.strategies)
+        regions = RegionCells(cells) if needed else None
+        size = (len(cells), self.grid)
         return MaskInputs(size, regions, videos, generator, cells.device)
 
 

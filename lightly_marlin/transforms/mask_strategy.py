@@ -1,4 +1,4 @@
-"""Masking strategy: what every one is given, returns and says about itself.
+"""Protocol of masking strategies: what one is given, returns and declares.
 
 A strategy is a class with a name and one method, `draw`. Registered, it is an option of
 pretraining and a row of the gallery; called, it is a transform on samples:
@@ -43,7 +43,7 @@ Need = Literal["regions", "video"]
 
 @dataclass(frozen=True)
 class MaskInputs:
-    """What a strategy draws the masks of a batch from.
+    """Inputs of a strategy: regions, clips, token grid and randomness of a batch.
 
     Attributes:
         size: Batch size and token grid (B, (t, h, w)).
@@ -95,8 +95,8 @@ class MaskStrategy(ABC):
     Attributes:
         name: Name in `--mask` and in the gallery.
         caption: What to see in a picture of such a mask, for people.
-        needs: Entries of a sample that it looks at; by default none but the size of
-            its "video".
+        needs: Entries of a sample that it looks at, the others may be None; by default
+            none but the size of its "video".
         position: Place in lists; strategies with the same one stand as registered.
         variants: More rows of the gallery.
         mask_ratio: Share of tokens to mask, in (0, 1).

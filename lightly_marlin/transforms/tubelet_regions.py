@@ -1,4 +1,4 @@
-"""The regions that decide a tubelet's mask: those of its first frame."""
+"""Regions that decide a tubelet's mask: those of its first frame."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lightly_marlin.regions import (
 __all__ = ["read_regions", "tubelet_bits"]
 
 _LARGEST_FRAME = 1024
-"""Side in pixels up to which an integer tensor is thought to be cells of a frame."""
+"""Largest side of a frame, in pixels, of which an int32 tensor may hold the cells."""
 
 
 def tubelet_bits(
@@ -61,13 +61,13 @@ def tubelet_bits(
 def read_regions(
     regions: Tensor | RegionCells, patch_size: int
 ) -> Tensor | RegionCells:
-    """Tells the cells that a store yields, plain int32 tensors, from label maps.
+    """Distinguishes region cells in a plain int32 tensor from label maps.
 
     All other dtypes hold labels. An int32 tensor holds what patches tile: labels
     (H, W) or cells (H / 8, W / 8). Where they tile both, as 16x16 numbers with patches
     of 16 pixels, the values decide: labels are in [-1, 10], and cells of a frame are
     all zero (no face) or all in [1, 2 ** 11). Cells of frames of more than 1024 pixels
-    a side are not thought of. Values are read on the CPU only; elsewhere, what may be
+    a side are ruled out. Values are read on the CPU only; elsewhere, what may be
     labels holds labels.
 
     Args:

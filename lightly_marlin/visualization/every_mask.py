@@ -1,4 +1,4 @@
-"""The masks of all strategies on one clip, to be looked at."""
+"""Masks of all strategies on one clip, for the gallery."""
 
 from __future__ import annotations
 

@@ -61,6 +61,13 @@ def test_batch_masking__passes_mode_on():
     assert torch.equal(kept[:, :4] + 16, kept[:, 4:])
 
 
+def test_batch_masking__any_cells_where_regions_are_not_needed():
+    kept, _ = masking("tube")(torch.zeros(3, 4, 8, 8), 0)
+    assert torch.equal(kept, masking("tube")(cells(), 0)[0])
+    with pytest.raises(ValueError, match="must be an int32 tensor"):
+        masking("fasking")(torch.zeros(3, 4, 8, 8), 0)
+
+
 def test_batch_masking__unknown_name():
     with pytest.raises(ValueError, match=r"Invalid mask \('x'\).*fasking, tube, frame"):
         masking("x")
