@@ -46,7 +46,6 @@ from lightly_marlin.store import (
     add_filter_options,
     split_tracks,
 )
-from lightly_marlin.training import MASKS
 from lightly_marlin.training.callbacks import SaveRun, StepProgress, WriteMetrics
 from lightly_marlin.training.marlin_pretraining import MarlinPretraining
 from lightly_marlin.training.report import describe_run, summarise_run
@@ -60,6 +59,7 @@ from lightly_marlin.training.settings import (
 )
 from lightly_marlin.training.settings_parts import masking_of, schedule_of
 from lightly_marlin.training.validation import Validation
+from lightly_marlin.transforms import mask_names
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
@@ -92,7 +92,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--base-learning-rate", type=float, help="highest rate, for 256 clips a step"
     )
-    parser.add_argument("--mask", help=f"one of {', '.join(MASKS)}, or two: A+B")
+    parser.add_argument("--mask", help=f"one of {', '.join(mask_names())}, or two: A+B")
     parser.add_argument(
         "--mask-share", type=float, help="of A in a mixture A+B, default: 0.5"
     )

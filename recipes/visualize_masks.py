@@ -21,13 +21,13 @@ import torch
 
 from lightly_marlin.data import FaceClip, FaceClips
 from lightly_marlin.demo import open_store
-from lightly_marlin.training.every_mask import draw_every_mask
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
 from lightly_marlin.visualization import (
     PanelText,
+    draw_every_mask,
     mask_animation,
     mask_sheet,
     write_gif,

@@ -41,10 +41,9 @@ from lightly_marlin.faces import (
 from lightly_marlin.models import MarlinConfig, load_model
 from lightly_marlin.preparation.video_faces import find_video_faces
 from lightly_marlin.regions import RegionCells
-from lightly_marlin.training import BatchMasking, mean_color_loss
-from lightly_marlin.training.every_mask import draw_every_mask
-from lightly_marlin.training.masking import MASK_NAMES
+from lightly_marlin.training import mean_color_loss
 from lightly_marlin.training.validation import reconstruct_clips
+from lightly_marlin.transforms import BatchMasking, mask_choices
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
@@ -52,6 +51,7 @@ from lightly_marlin.utils.files import atomic_write, write_json
 from lightly_marlin.video import VideoReader
 from lightly_marlin.visualization import (
     PanelText,
+    draw_every_mask,
     mask_sheet,
     moment_captions,
     write_panels,
@@ -141,7 +141,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("out", metavar="OUT", type=Path, help="folder of the pictures")
     add("--weights", required=True, help="weights of a whole model, of any known kind")
     add("--model", help="sizes of the model (default: told from the weights)")
-    add("--mask", default="fasking", help=f"{MASK_NAMES} (default: fasking)")
+    add("--mask", default="fasking", help=f"{mask_choices()} (default: fasking)")
     add("--mask-ratio", type=float, default=0.9, help="default: 0.9")
     add(
         "--start-seconds", type=float, help="default: so that the clip is in the middle"

@@ -7,14 +7,11 @@ from lightly_marlin.training.loop_options import (
     loop_parser,
     parse_loop_options,
 )
-from lightly_marlin.training.masking import MASKS, BatchMasking
 from lightly_marlin.training.pretrain_step import PretrainStep, StepLosses
 from lightly_marlin.training.run_card import card_of_run
 from lightly_marlin.training.schedule import WarmupCosine, scale_rate
 
 __all__ = [
-    "MASKS",
-    "BatchMasking",
     "LoopLog",
     "LoopOptions",
     "PretrainStep",

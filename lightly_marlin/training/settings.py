@@ -11,7 +11,7 @@ from typing import Any, Literal
 import yaml
 
 from lightly_marlin.models import list_models
-from lightly_marlin.training.masking import MASK_NAMES, split_mask_name
+from lightly_marlin.transforms import mask_choices, split_mask_name
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
 
@@ -104,7 +104,7 @@ class PretrainSettings:
             split_mask_name(self.mask)
         except ValueError as error:
             raise UsageError(
-                f"Invalid mask ({self.mask}). Supported values are {MASK_NAMES}."
+                f"Invalid mask ({self.mask}). Supported values are {mask_choices()}."
             ) from error
         _check_choice("mask_mode", self.mask_mode, ("tubelet", "tube"))
         _check_choice(

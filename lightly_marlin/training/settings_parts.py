@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from lightly_marlin.models import MarlinConfig
-from lightly_marlin.training.masking import BatchMasking
 from lightly_marlin.training.schedule import WarmupCosine, scale_rate
 from lightly_marlin.training.settings import PretrainSettings
-from lightly_marlin.transforms import MixtureSchedule
+from lightly_marlin.transforms import BatchMasking, MixtureSchedule
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["masking_of", "schedule_of"]

@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader, Dataset
 from lightly_marlin.loss import MarlinReconstructionLoss
 from lightly_marlin.models import Marlin
 from lightly_marlin.training.baseline import mean_color_loss
-from lightly_marlin.training.masking import BatchMasking
 from lightly_marlin.training.metrics_csv import MetricsCsv
 from lightly_marlin.training.run_folder import RunFolder
+from lightly_marlin.transforms import BatchMasking
 from lightly_marlin.utils.files import atomic_write
 from lightly_marlin.visualization import reconstruction_sheet
 

@@ -1,4 +1,4 @@
-"""The one place where boolean masks and token indices are converted.
+"""Conversion between boolean masks and token indices.
 
 True means masked here, as in Lightly and in `bool_masked_pos` of Hugging Face. (The
 released MARLIN code uses True for visible.)

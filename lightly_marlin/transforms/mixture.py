@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -11,7 +11,9 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from lightly_marlin.transforms.sample import Sample
 from lightly_marlin.transforms.token_selection import draw_uniform
+from lightly_marlin.transforms.worker_stream import WorkerStream
 
 __all__ = ["MaskMixture", "MixtureSchedule", "mixture_token_mask"]
 
@@ -110,7 +112,8 @@ class MaskMixture:
     Args:
         transforms: Transforms that add masks of the same sizes.
         shares: Shares of the transforms, or how these change.
-        generator: Source of randomness; None for torch's global one.
+        generator: Source of randomness; None for torch's global one. In DataLoader
+            workers, see `worker_stream`.
 
     Raises:
         ValueError: If the numbers of transforms and shares differ.
@@ -118,7 +121,7 @@ class MaskMixture:
 
     def __init__(
         self,
-        transforms: Sequence[Callable[[Mapping[str, Any]], dict[str, Any]]],
+        transforms: Sequence[Callable[[Sample], dict[str, Any]]],
         shares: MixtureSchedule | tuple[float, ...],
         generator: Generator | None = None,
     ) -> None:
@@ -132,6 +135,7 @@ class MaskMixture:
         self.transforms = tuple(transforms)
         self.schedule = shares
         self.generator = generator
+        self._stream = WorkerStream()
         step = torch.zeros((), dtype=torch.int64)
         self._step = step.share_memory_()  # type: ignore[no-untyped-call]
 
@@ -139,9 +143,9 @@ class MaskMixture:
         """Sets the step of the training, counted from 0, in all processes."""
         self._step.fill_(step)
 
-    def __call__(self, sample: Mapping[str, Any]) -> dict[str, Any]:
+    def __call__(self, sample: Sample) -> dict[str, Any]:
         """Returns the sample with what the drawn transform adds to it."""
-        draw = float(draw_uniform((), None, self.generator))
+        draw = float(draw_uniform((), None, self._stream(self.generator)))
         shares = self.schedule(int(self._step))
         index = bisect(list(accumulate(shares))[:-1], draw)
         return self.transforms[index](sample)

@@ -17,14 +17,18 @@ whose turn is next.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from lightly_marlin.transforms.mask_indices import indices_to_mask
+from lightly_marlin.transforms.sample import Sample, sample_entry, sample_video
+from lightly_marlin.transforms.token_grid import Grid, tile
 from lightly_marlin.transforms.token_selection import draw_uniform
+from lightly_marlin.transforms.worker_stream import WorkerStream
 
-__all__ = ["running_cell_decoder_mask"]
+__all__ = ["RunningCellMask", "running_cell_decoder_mask"]
 
 _PLACES = 4
 """Places of a cell of 2x2 tokens, numbered line by line."""
@@ -32,7 +36,7 @@ _PLACES = 4
 
 def running_cell_decoder_mask(
     idx_mask: Tensor,
-    grid: tuple[int, int, int],
+    grid: Grid,
     decode_ratio: float = 0.5,
     *,
     num_prefix_tokens: int = 0,
@@ -88,9 +92,62 @@ def running_cell_decoder_mask(
     return chosen.sort(dim=1).values + num_prefix_tokens
 
 
+class RunningCellMask:
+    """Thins the mask of a sample for the decoder; see `running_cell_decoder_mask`.
+
+    Comes after the transform that adds the mask.
+
+    Args:
+        decode_ratio: Share of the masked tokens to decode, in (0, 1].
+        patch_size: Side of a patch in pixels.
+        tubelet_size: Frames per tubelet.
+        num_prefix_tokens: Class tokens of the model.
+        generator: Source of randomness; None for torch's global one. In DataLoader
+            workers, see `worker_stream`.
+    """
+
+    def __init__(
+        self,
+        decode_ratio: float = 0.5,
+        *,
+        patch_size: int = 16,
+        tubelet_size: int = 2,
+        num_prefix_tokens: int = 0,
+        generator: Generator | None = None,
+    ) -> None:
+        self.decode_ratio = decode_ratio
+        self.patch_size = patch_size
+        self.tubelet_size = tubelet_size
+        self.num_prefix_tokens = num_prefix_tokens
+        self.generator = generator
+        self._stream = WorkerStream()
+
+    def __call__(self, sample: Sample) -> dict[str, Any]:
+        """Returns the sample with fewer indices in "idx_mask".
+
+        Args:
+            sample: Mapping with "video" (C, T, H, W) and "idx_mask" (n_mask,).
+
+        Raises:
+            ValueError: If an entry is missing or the tubelets do not tile the video.
+        """
+        advice = " Put a transform that adds a mask before this one."
+        idx_mask = sample_entry(sample, "idx_mask", advice)
+        _, *clip = sample_video(sample).shape
+        sizes = {"patch_size": self.patch_size, "tubelet_size": self.tubelet_size}
+        idx_decode = running_cell_decoder_mask(
+            idx_mask[None],
+            tile(*clip, **sizes),
+            self.decode_ratio,
+            num_prefix_tokens=self.num_prefix_tokens,
+            generator=self._stream(self.generator),
+        )
+        return {**sample, "idx_mask": idx_decode[0]}
+
+
 def _turns(
     batch: int,
-    grid: tuple[int, int, int],
+    grid: Grid,
     device: torch.device,
     generator: Generator | None,
 ) -> Tensor:

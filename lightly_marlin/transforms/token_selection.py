@@ -1,4 +1,4 @@
-"""Choosing exactly n visible tokens: what all masking strategies share.
+"""Selection of exactly n visible tokens, shared by all masking strategies.
 
 Everything here is batched, runs on the device of its input, and never asks the device
 for a value, so that it works in CUDA graphs.

@@ -1,12 +1,22 @@
-"""The regions that decide a tubelet's mask: those of its first frame."""
+"""Regions that decide a tubelet's mask: those of its first frame."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from lightly_marlin.regions import RegionCells, labels_to_patches
+from lightly_marlin.regions import (
+    CELL_SIZE,
+    NO_FACE,
+    NUM_LABELS,
+    RegionCells,
+    labels_to_patches,
+)
 
-__all__ = ["tubelet_bits"]
+__all__ = ["read_regions", "tubelet_bits"]
+
+_LARGEST_FRAME = 1024
+"""Largest side of a frame, in pixels, of which an int32 tensor may hold the cells."""
 
 
 def tubelet_bits(
@@ -18,7 +28,7 @@ def tubelet_bits(
         regions:
             Integer tensor with shape (B, T, H, W) of LaPa labels in [0, 10], -1 in a
             frame without a face; or `RegionCells` with bits of shape
-            (B, T, H / 8, W / 8).
+            (B, T, H / 8, W / 8). An int32 tensor may be either, see `read_regions`.
         patch_size: Side of a patch in pixels.
         tubelet_size: Frames per tubelet; divides T.
 
@@ -27,8 +37,10 @@ def tubelet_bits(
         that label k occurs in the token. All zero where no face was parsed.
 
     Raises:
-        ValueError: If an argument is out of shape or range.
+        ValueError: If an argument is out of shape or range, or `regions` may be labels
+            as well as cells.
     """
+    regions = read_regions(regions, patch_size)
     frames = regions.bits if isinstance(regions, RegionCells) else regions
     if frames.ndim != 4:
         raise ValueError(
@@ -44,3 +56,63 @@ def tubelet_bits(
     if isinstance(regions, RegionCells):
         return RegionCells(first).to_patches(patch_size).flatten(2)
     return labels_to_patches(first, patch_size).flatten(2)
+
+
+def read_regions(
+    regions: Tensor | RegionCells, patch_size: int
+) -> Tensor | RegionCells:
+    """Distinguishes region cells in a plain int32 tensor from label maps.
+
+    All other dtypes hold labels. An int32 tensor holds what patches tile: labels
+    (H, W) or cells (H / 8, W / 8). Where they tile both, as 16x16 numbers with patches
+    of 16 pixels, the values decide: labels are in [-1, 10], and cells of a frame are
+    all zero (no face) or all in [1, 2 ** 11). Cells of frames of more than 1024 pixels
+    a side are ruled out. Values are read on the CPU only; elsewhere, what may be
+    labels holds labels.
+
+    Args:
+        regions: Integer tensor (..., H, W) or (..., H / 8, W / 8), or `RegionCells`.
+        patch_size: Side of a patch in pixels.
+
+    Returns:
+        The regions, cells as `RegionCells`.
+
+    Raises:
+        ValueError: If the values fit labels as well as cells.
+    """
+    if (
+        isinstance(regions, RegionCells)
+        or not isinstance(regions, Tensor)
+        or regions.dtype != torch.int32
+        or regions.ndim < 2
+        or regions.numel() == 0
+        or not _tiled(regions, patch_size, CELL_SIZE)
+    ):
+        return regions
+    if not _tiled(regions, patch_size, 1):
+        return RegionCells(regions)
+    if regions.device.type != "cpu":
+        return regions
+    low, high = (int(value) for value in torch.aminmax(regions))
+    zeros = regions.eq(0).flatten(-2)
+    every_frame = zeros.all(-1) | ~zeros.any(-1)
+    if low < 0 or high >= 1 << NUM_LABELS or not bool(every_frame.all()):
+        return regions
+    if high >= NUM_LABELS:
+        return RegionCells(regions)
+    raise ValueError(
+        f"Invalid regions: an int32 tensor with shape {tuple(regions.shape)} and "
+        f"values in [{low}, {high}] may be labels [{NO_FACE}, {NUM_LABELS - 1}] or "
+        f"bit masks of {CELL_SIZE}x{CELL_SIZE}-pixel cells. Pass RegionCells(regions) "
+        "for cells, regions.long() for labels."
+    )
+
+
+def _tiled(regions: Tensor, patch_size: int, pixels: int) -> bool:
+    """Returns whether patches tile frames of `pixels` a number in each direction."""
+    height, width = (side * pixels for side in regions.shape[-2:])
+    if patch_size <= 0 or patch_size % pixels:
+        return False
+    if pixels > 1 and max(height, width) > _LARGEST_FRAME:
+        return False
+    return height % patch_size == 0 and width % patch_size == 0

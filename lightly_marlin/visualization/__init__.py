@@ -5,6 +5,7 @@ from lightly_marlin.visualization.embedding_sheet import (
     EmbeddedClip,
     embedding_sheet,
 )
+from lightly_marlin.visualization.every_mask import draw_every_mask
 from lightly_marlin.visualization.example_sheet import (
     Example,
     ExampleRow,
@@ -50,6 +51,7 @@ __all__ = [
     "SheetFrame",
     "SheetTrack",
     "ShownMask",
+    "draw_every_mask",
     "embedding_sheet",
     "example_sheet",
     "face_sheet",

@@ -15,8 +15,8 @@ from PIL import Image
 
 from lightly_marlin.models import Marlin
 from lightly_marlin.store import FaceStore
-from lightly_marlin.training import BatchMasking
 from lightly_marlin.training.callbacks import METRICS_COLUMNS
+from lightly_marlin.transforms import BatchMasking
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 

@@ -9,6 +9,7 @@ behaviour, `mode="tube"` the strict tube.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
@@ -20,6 +21,13 @@ from lightly_marlin.regions import (
     Label,
     RegionCells,
 )
+from lightly_marlin.transforms.mask_strategy import (
+    MaskInputs,
+    MaskStrategy,
+    MaskVariant,
+    check_option,
+)
+from lightly_marlin.transforms.registry import register_mask
 from lightly_marlin.transforms.token_selection import (
     draw_uniform,
     num_visible,
@@ -29,7 +37,7 @@ from lightly_marlin.transforms.token_selection import (
 )
 from lightly_marlin.transforms.tubelet_regions import tubelet_bits
 
-__all__ = ["FaskingMode", "FaskingOrder", "fasking_token_mask"]
+__all__ = ["Fasking", "FaskingMode", "FaskingOrder", "fasking_token_mask"]
 
 FaskingMode = Literal["tubelet", "tube"]
 FaskingOrder = Literal["components_masked_first", "components_visible_first"]
@@ -91,8 +99,8 @@ def fasking_token_mask(
     Raises:
         ValueError: If an argument is out of shape, range or options.
     """
-    _check_option("mode", mode, get_args(FaskingMode))
-    _check_option("order", order, get_args(FaskingOrder))
+    check_option("mode", mode, get_args(FaskingMode))
+    check_option("order", order, get_args(FaskingOrder))
     bits = tubelet_bits(regions, patch_size, tubelet_size)
     batch, num_tubelets, tokens_per_tubelet = bits.shape
     num_keep = num_visible(num_tubelets * tokens_per_tubelet, mask_ratio)
@@ -109,10 +117,48 @@ def fasking_token_mask(
     return split_tokens(visible, num_keep, num_prefix_tokens)
 
 
-def _check_option(name: str, value: str, options: tuple[str, ...]) -> None:
-    if value not in options:
-        raise ValueError(
-            f"Invalid {name} ({value!r}). Supported values are {', '.join(options)}."
+@register_mask
+@dataclass(eq=False, kw_only=True)
+class Fasking(MaskStrategy):
+    """Masking guided by facial regions (MARLIN).
+
+    See `fasking_token_mask`. A sample needs "regions", as `MaskStrategy` takes them.
+
+    Attributes:
+        mode: "tubelet" or "tube".
+        order: "components_masked_first" or "components_visible_first".
+    """
+
+    name = "fasking"
+    caption = "background stays visible, then skin; eyes, nose, mouth and hair last"
+    needs = ("regions",)
+    position = 0
+    variants = (
+        MaskVariant("strict tube", "decided once for the whole clip", {"mode": "tube"}),
+        MaskVariant(
+            "opposite",
+            "what stays visible is of eyes, nose, mouth and hair",
+            {"order": "components_visible_first"},
+        ),
+        MaskVariant(
+            "half decoded",
+            "the first mask again; running cells choose what of it is predicted",
+            decode_ratio=0.5,
+        ),
+    )
+
+    mode: FaskingMode = "tubelet"
+    order: FaskingOrder = "components_masked_first"
+
+    def draw(self, given: MaskInputs) -> tuple[Tensor, Tensor]:
+        """Draws the masks of a batch with `fasking_token_mask`."""
+        return fasking_token_mask(
+            self._regions(given),
+            self.mask_ratio,
+            mode=self.mode,
+            order=self.order,
+            generator=given.generator,
+            **self._sizes(),
         )
 
 

@@ -8,7 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightly_marlin.regions import RegionCells
-from lightly_marlin.transforms import crfrp_token_mask, random_tubelet_mask
+from lightly_marlin.transforms import (
+    Crfrp,
+    MaskInputs,
+    crfrp_token_mask,
+    random_tubelet_mask,
+)
 
 
 def part(*labels):
@@ -210,3 +215,17 @@ def test_crfrp_token_mask__released_counts_and_cells():
 def test_crfrp_token_mask__errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         crfrp_token_mask(**{"regions": face_map()[None], **arguments})
+
+
+@pytest.mark.parametrize(
+    ("tokens", "names"), [([], "none"), ([0], "none"), ([0, 1], "nose"), ([2], "hair")]
+)
+@pytest.mark.parametrize("prefix", [0, 1])
+def test_crfrp__caption_names_what_is_hidden_whole(tokens, names, prefix):
+    labels = torch.zeros(1, 2, 32, 32, dtype=torch.int64)
+    labels[:, :, :16], labels[:, :, 16:, :16] = 6, 10
+    regions = RegionCells.from_labels(labels)
+    idx_mask = torch.tensor([tokens], dtype=torch.int64) + prefix
+    strategy = Crfrp(num_prefix_tokens=prefix)
+    caption = strategy.describe(MaskInputs((1, (1, 2, 2)), regions), idx_mask)
+    assert caption.endswith(f"hidden whole here: {names}")

@@ -91,6 +91,25 @@ def test_transforms__errors():
         FrameMask()(sample(side=60))
 
 
+@pytest.mark.parametrize(
+    ("transform", "entry", "message"),
+    [
+        (TubeMask(), {"video": torch.zeros(4, 64, 64)}, r"Supported is \(C, T, H, W\)"),
+        (Fasking(), {"regions": torch.zeros(64, 64)}, r"Supported are labels \(T, H"),
+        (TubeMask(patch_size=0), sample(), "Invalid tubelet 2x0x0"),
+        (Fasking(tubelet_size=3), sample(), "Invalid tubelet 3x16x16"),
+    ],
+)
+def test_transforms__errors_of_shapes(transform, entry, message):
+    with pytest.raises(ValueError, match=message):
+        transform(entry)
+
+
+def test_fasking__option_that_there_is_not():
+    with pytest.raises(ValueError, match=r"Invalid mode \('x'\).*tubelet, tube"):
+        Fasking(mode="x")
+
+
 def test_crfrp__same_as_function():
     generators = [torch.Generator().manual_seed(1) for _ in range(2)]
     result = Crfrp(0.5, generator=generators[0])(sample())

@@ -25,6 +25,9 @@ import torch
 from torch import Generator, Tensor
 
 from lightly_marlin.regions import Label, RegionCells
+from lightly_marlin.transforms.mask_indices import indices_to_mask
+from lightly_marlin.transforms.mask_strategy import MaskInputs, MaskStrategy
+from lightly_marlin.transforms.registry import register_mask
 from lightly_marlin.transforms.token_selection import (
     draw_uniform,
     num_visible,
@@ -32,7 +35,7 @@ from lightly_marlin.transforms.token_selection import (
 )
 from lightly_marlin.transforms.tubelet_regions import tubelet_bits
 
-__all__ = ["COVERED_REGIONS", "Region", "crfrp_token_mask", "tokens_in_region"]
+__all__ = ["COVERED_REGIONS", "Crfrp", "Region", "covered_regions", "crfrp_token_mask"]
 
 Region = tuple[tuple[Label, ...], ...]
 """Groups of labels: a token is in the region if it holds one label of every group."""
@@ -101,7 +104,7 @@ def crfrp_token_mask(
     num_keep = num_visible(num_tubelets * tokens_per_tubelet, mask_ratio)
 
     occurs = torch.stack(
-        [tokens_in_region(bits, region) for region in COVERED_REGIONS.values()], dim=-1
+        [_tokens_in_region(bits, region) for region in COVERED_REGIONS.values()], dim=-1
     ).flatten(1, 2)
     drawn = _draw_region(occurs.any(dim=1), generator)
     covered = occurs.gather(2, drawn[:, None, None].expand(-1, occurs.shape[1], 1))
@@ -114,7 +117,50 @@ def crfrp_token_mask(
     return split_tokens(visible, num_keep, num_prefix_tokens)
 
 
-def tokens_in_region(bits: Tensor, region: Region) -> Tensor:
+@register_mask
+class Crfrp(MaskStrategy):
+    """One random facial region covered, the rest masked in proportion (FSFM).
+
+    See `crfrp_token_mask`. A sample needs "regions", as `MaskStrategy` takes them.
+    """
+
+    name = "crfrp"
+    caption = "all of one region, the rest in proportion"
+    needs = ("regions",)
+    position = 4
+
+    def draw(self, given: MaskInputs) -> tuple[Tensor, Tensor]:
+        """Draws the masks of a batch with `crfrp_token_mask`."""
+        return crfrp_token_mask(
+            self._regions(given),
+            self.mask_ratio,
+            generator=given.generator,
+            **self._sizes(),
+        )
+
+    def describe(self, given: MaskInputs, idx_mask: Tensor) -> str:
+        """Returns the caption with the regions that are hidden whole."""
+        bits = tubelet_bits(self._regions(given), self.patch_size, self.tubelet_size)
+        covered = covered_regions(bits.flatten(), idx_mask[0] - self.num_prefix_tokens)
+        return f"{self.caption}; hidden whole here: {', '.join(covered) or 'none'}"
+
+
+def covered_regions(bits: Tensor, idx_mask: Tensor) -> list[str]:
+    """Returns the names of the regions of which every token is masked.
+
+    Args:
+        bits: int32 label bits (N,) of a clip's tokens, as `tubelet_bits` gives them.
+        idx_mask: int64 indices of the masked tokens, (n_mask,).
+    """
+    masked = indices_to_mask(idx_mask[None], len(bits))[0]
+    tokens = {
+        name: _tokens_in_region(bits, region)
+        for name, region in COVERED_REGIONS.items()
+    }
+    return [name for name, here in tokens.items() if here.any() and masked[here].all()]
+
+
+def _tokens_in_region(bits: Tensor, region: Region) -> Tensor:
     """Returns which tokens are in a region.
 
     Args:
@@ -135,7 +181,7 @@ def _region_of_tokens(bits: Tensor) -> Tensor:
     """Returns int64 region numbers, those of tokens without a label last."""
     region = torch.full_like(bits, len(_REGIONS), dtype=torch.int64)
     for number, candidate in reversed(list(enumerate(_REGIONS))):
-        region = torch.where(tokens_in_region(bits, candidate), number, region)
+        region = torch.where(_tokens_in_region(bits, candidate), number, region)
     return region
 
 

@@ -33,6 +33,8 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from lightly_marlin.transforms.mask_strategy import MaskInputs, MaskStrategy
+from lightly_marlin.transforms.registry import register_mask
 from lightly_marlin.transforms.token_selection import (
     draw_uniform,
     num_visible,
@@ -41,7 +43,7 @@ from lightly_marlin.transforms.token_selection import (
     split_tokens,
 )
 
-__all__ = ["motion_token_mask"]
+__all__ = ["MotionMask", "motion_token_mask"]
 
 _STEPS = 4
 """Steps of a shift in a patch; also the longest shift in steps, in each direction."""
@@ -98,6 +100,29 @@ def motion_token_mask(
     candidates = torch.zeros_like(values, dtype=torch.bool).scatter_(-1, best, True)
     visible = select_tokens(candidates.flatten(1), num_keep, generator)
     return split_tokens(visible, num_keep, num_prefix_tokens)
+
+
+@register_mask
+class MotionMask(MaskStrategy):
+    """Visible tokens that follow the motion of the clip (after MGMAE).
+
+    See `motion_token_mask`. A sample needs "video" (C, T, H, W), uint8 or floating
+    point.
+    """
+
+    name = "motion"
+    caption = "drawn in the middle of the clip; visible places follow what moves"
+    needs = ("video",)
+    position = 5
+
+    def draw(self, given: MaskInputs) -> tuple[Tensor, Tensor]:
+        """Draws the masks of a batch with `motion_token_mask`."""
+        return motion_token_mask(
+            self._videos(given),
+            self.mask_ratio,
+            generator=given.generator,
+            **self._sizes(),
+        )
 
 
 def _grey_cells(videos: Tensor, patch_size: int, tubelet_size: int) -> Tensor:

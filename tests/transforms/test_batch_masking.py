@@ -2,8 +2,7 @@ import pytest
 import torch
 
 from lightly_marlin.regions import RegionCells
-from lightly_marlin.training import MASKS, BatchMasking
-from lightly_marlin.transforms import MixtureSchedule
+from lightly_marlin.transforms import BatchMasking, MixtureSchedule, mask_names
 
 
 def masking(name="fasking", **changes):
@@ -23,7 +22,7 @@ def cells(batch=3):
     return RegionCells.from_labels(labels).bits
 
 
-@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize("name", mask_names())
 def test_batch_masking__counts_and_repeatability(name):
     first = masking(name)(cells(), 5, 0, clips())
     again = masking(name)(cells(), 5, 0, clips())
@@ -32,7 +31,7 @@ def test_batch_masking__counts_and_repeatability(name):
     assert torch.equal(first[0], again[0])
 
 
-@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize("name", mask_names())
 @pytest.mark.parametrize(
     ("seed", "step", "rank"),
     [(1, 5, 0), (0, 6, 0), (0, 5, 1)],
@@ -47,7 +46,7 @@ def test_batch_masking__seed_step_and_rank_each_matter(name, seed, step, rank):
 
 def test_batch_masking__names_are_the_strategies():
     """Told apart by what they keep: whole tubelets, tubes, or neither."""
-    kept = {name: masking(name)(cells(20), 0, 0, clips(20))[0] for name in MASKS}
+    kept = {name: masking(name)(cells(20), 0, 0, clips(20))[0] for name in mask_names()}
     tubelets = {n: max(len((r // 16).unique()) for r in kept[n]) for n in kept}
     places = {n: max(len((r % 16).unique()) for r in kept[n]) for n in kept}
     assert tubelets["frame"] == 1
@@ -60,6 +59,13 @@ def test_batch_masking__names_are_the_strategies():
 def test_batch_masking__passes_mode_on():
     kept, _ = masking(mode="tube")(cells(), 0)
     assert torch.equal(kept[:, :4] + 16, kept[:, 4:])
+
+
+def test_batch_masking__any_cells_where_regions_are_not_needed():
+    kept, _ = masking("tube")(torch.zeros(3, 4, 8, 8), 0)
+    assert torch.equal(kept, masking("tube")(cells(), 0)[0])
+    with pytest.raises(ValueError, match="must be an int32 tensor"):
+        masking("fasking")(torch.zeros(3, 4, 8, 8), 0)
 
 
 def test_batch_masking__unknown_name():

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from lightly_marlin.regions import Label, RegionCells
-from lightly_marlin.training import MASKS
-from lightly_marlin.training.every_mask import covered_regions, draw_every_mask
+from lightly_marlin.transforms import mask_names
+from lightly_marlin.visualization import draw_every_mask
 
 
 def draw(*arguments, **options):
@@ -18,7 +18,7 @@ def draw(*arguments, **options):
 
 def test_every_strategy_is_there():
     masks = draw(0.75)
-    assert set(MASKS) < set(masks)
+    assert set(mask_names()) < set(masks)
     assert all(len(mask.idx_mask) == 24 and mask.note for mask in masks.values())
     # The nose is hidden first, or shown first: it is a quarter of all tokens.
     nose = {5, 6, 9, 10, 21, 22, 25, 26}
@@ -39,14 +39,8 @@ def test_half_of_fasking_is_decoded():
 
 
 def test_covered_regions_are_named():
-    """CRFR-P hides the only region that there is; what is visible is not named."""
+    """CRFR-P hides the only region that there is."""
     assert draw(0.5)["crfrp"].note.endswith("hidden whole here: nose")
-    labels = torch.zeros(2, 32, 32, dtype=torch.int64)
-    labels[:, :16], labels[:, 16:, :16] = Label.NOSE, Label.HAIR
-    cells = RegionCells.from_labels(labels).bits
-    for tokens, names in (([], []), ([0], []), ([0, 1], ["nose"]), ([2], ["hair"])):
-        idx_mask = torch.tensor(tokens, dtype=torch.int64)
-        assert covered_regions(cells, idx_mask) == names
 
 
 def test_the_seed_and_the_ratio_count():

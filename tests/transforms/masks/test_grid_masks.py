@@ -1,3 +1,5 @@
+"""Promises that tube, frame and random masks share."""
+
 import math
 
 import pytest
@@ -44,34 +46,12 @@ def test_grid_masks__partition(strategy, grid, mask_ratio, prefix):
         assert kept[row].tolist() == sorted(kept[row].tolist())
 
 
-def test_tube_token_mask__uses_twenty_positions():
-    """160 tokens in tubes, less the four that the released code drops."""
-    kept, _ = tube_token_mask((10, RELEASED))
-    for row in kept:
-        positions, counts = (row % 196).unique(return_counts=True)
-        assert len(positions) == 20
-        assert counts.sum() == 156
-
-
 def test_grid_masks__no_rounding_up_of_whole_numbers():
     """100 * (1 - 0.7) is 30.000000000000004 in floating point."""
     kept, _ = frame_token_mask((5, (10, 4, 4)), 0.7)
     assert all(len((row // 16).unique()) == 3 for row in kept)
     kept, _ = tube_token_mask((5, (2, 10, 10)), 0.7)
     assert all(len((row % 100).unique()) == 30 for row in kept)
-
-
-def test_frame_token_mask__keeps_one_tubelet():
-    kept, _ = frame_token_mask((10, RELEASED))
-    assert all(len((row // 196).unique()) == 1 for row in kept)
-
-
-def test_random_tubelet_mask__uniform():
-    kept, _ = random_tubelet_mask(
-        (4000, (2, 3, 3)), 0.5, generator=torch.Generator().manual_seed(0)
-    )
-    frequency = torch.bincount(kept.flatten(), minlength=18) / 4000
-    assert (frequency - 0.5).abs().max() < 0.04
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -1,0 +1,129 @@
+"""Masks of whole batches, by the name of a strategy and seeded by the step."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from lightly_marlin.regions import RegionCells
+from lightly_marlin.transforms.mask_strategy import MaskInputs, MaskStrategy
+from lightly_marlin.transforms.mixture import MixtureSchedule, mixture_token_mask
+from lightly_marlin.transforms.registry import get_mask, mask_names, split_mask_name
+from lightly_marlin.transforms.running_cell import running_cell_decoder_mask
+from lightly_marlin.transforms.token_grid import Grid
+from lightly_marlin.transforms.token_selection import num_visible
+
+__all__ = ["BatchMasking"]
+
+
+class BatchMasking:
+    """Masks of a batch, the same ones whenever the same step is run again.
+
+    Args:
+        name: Name of a registered strategy, or two joined by "+" for a mixture.
+        mask_ratio: Share of tokens to mask, in (0, 1).
+        grid: Token grid (t, h, w).
+        patch_size: Side of a patch in pixels.
+        tubelet_size: Frames per tubelet.
+        schedule: Shares of the two strategies of a mixture; None for halves.
+        decode_ratio:
+            Share of the masked tokens that idx_mask holds, in (0, 1], chosen by
+            `running_cell_decoder_mask` when below 1.
+        seed: Seed of all masks.
+        **options: Options of the strategies, as `mode` and `order` of Fasking. Each
+            strategy takes its own.
+
+    Raises:
+        ValueError: If the name or an option is unknown, or a ratio leaves no token.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        mask_ratio: float,
+        *,
+        grid: Grid,
+        patch_size: int,
+        tubelet_size: int,
+        schedule: MixtureSchedule | None = None,
+        decode_ratio: float = 1.0,
+        seed: int = 0,
+        **options: Any,
+    ) -> None:
+        if not 0 < decode_ratio <= 1:
+            raise ValueError(
+                f"Invalid decode_ratio {decode_ratio}. Supported values are in (0, 1]."
+            )
+        num_visible(math.prod(grid), mask_ratio)
+        _check_options(options)
+        self.name = name
+        self.grid = grid
+        self.schedule = schedule or MixtureSchedule((0.5, 0.5))
+        self.decode_ratio = decode_ratio
+        self.seed = seed
+        self.strategies: list[MaskStrategy] = []
+        for strategy in map(get_mask, split_mask_name(name)):
+            own = {key: options[key] for key in strategy.options() if key in options}
+            self.strategies.append(
+                strategy(
+                    mask_ratio, patch_size=patch_size, tubelet_size=tubelet_size, **own
+                )
+            )
+
+    def __call__(
+        self, cells: Tensor, step: int, rank: int = 0, videos: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draws masks.
+
+        Args:
+            cells:
+                int32 bit masks of region cells with shape (B, T, H / 8, W / 8). Masks
+                that need no regions only use their batch size and device.
+            step: Number of the step.
+            rank: Number of the process among those that train together.
+            videos: Clips (B, C, T, H, W), for masks that need them.
+
+        Returns:
+            Tuple (idx_keep, idx_mask) of int64 indices on the device of `cells`.
+
+        Raises:
+            ValueError: If a mask that needs clips gets none.
+        """
+        entropy = np.random.SeedSequence([self.seed, step, rank])
+        generator = torch.Generator()
+        generator.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
+        given = self.inputs(cells, videos, generator)
+        drawn = [strategy.draw(given) for strategy in self.strategies]
+        idx_keep, idx_mask = drawn[0]
+        if len(drawn) > 1:
+            shares = self.schedule(step)
+            idx_keep, idx_mask = mixture_token_mask(drawn, shares, generator=generator)
+        if self.decode_ratio < 1:
+            idx_mask = running_cell_decoder_mask(
+                idx_mask, self.grid, self.decode_ratio, generator=generator
+            )
+        return idx_keep, idx_mask
+
+    def inputs(
+        self, cells: Tensor, videos: Tensor | None, generator: Generator | None = None
+    ) -> MaskInputs:
+        """Returns what the strategies draw the masks of a batch from."""
+        needed = any("regions" in strategy.needs for strategy in self.strategies)
+        regions = RegionCells(cells) if needed else None
+        size = (len(cells), self.grid)
+        return MaskInputs(size, regions, videos, generator, cells.device)
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    """Raises ValueError if an option belongs to no strategy at all."""
+    known = {key for name in mask_names() for key in get_mask(name).options()}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise ValueError(
+            f"Invalid options of a mask: {', '.join(unknown)}. Supported are "
+            f"{', '.join(sorted(known))}."
+        )
