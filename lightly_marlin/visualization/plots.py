@@ -57,7 +57,6 @@ _STYLE = {
     "axes.labelsize": 9,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.titlelocation": "left",
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "figure.titlesize": 12,
