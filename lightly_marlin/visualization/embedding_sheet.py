@@ -161,7 +161,7 @@ def embedding_figure(
     bottom = height - _TOP - _SIDE
     place = (_LEFT / width, bottom / height, _SIDE / width, _SIDE / height)
     plane = figure.add_axes(place, xlabel=axes[0], ylabel=axes[1])
-    plane.set_title(f"{len(clips)} clips of {len(tracks)} tracks")
+    plane.set_title(f"{len(clips)} clips of {len(tracks)} tracks", loc="left")
     _draw_plane(plane, clips, ticks=any(axes))
     legend = figure.legend(
         handles,

@@ -148,10 +148,9 @@ def _draw_plot(axes: Axes, plot: _Plot, curves: Sequence[_Points]) -> None:
     """Draws curves over the step, with labels, scales and a legend above."""
     for curve, steps, values in curves:
         _draw_curve(axes, curve, steps, values)
-    axes.set(
-        xlabel="step", ylabel=plot.unit, xlim=(0, max(s[-1] for _, s, _ in curves))
-    )
-    axes.set_title(plot.title, pad=24 if len(plot.curves) > 1 else 6)
+    axes.set(xlabel="step", ylabel=plot.unit)
+    axes.set_xlim(0, 1.02 * max(float(steps.max()) for _, steps, _ in curves) or 1)
+    axes.set_title(plot.title, loc="left", pad=24 if len(plot.curves) > 1 else 6)
     if len(plot.curves) > 1:
         axes.legend(
             loc="lower left",

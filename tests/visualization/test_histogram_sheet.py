@@ -10,9 +10,8 @@ from lightly_marlin.visualization.plots import QUALITATIVE
 
 def heights(axes):
     """Returns the heights of the bars that there are, layer by layer."""
-    return [
-        [bar.get_height() for bar in c if bar.get_height()] for c in axes.containers
-    ]
+    layers = [[bar.get_height() for bar in bars] for bars in axes.containers]
+    return [[height for height in layer if height] for layer in layers]
 
 
 def test_kept_values_are_drawn_over_all():

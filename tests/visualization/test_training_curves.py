@@ -25,10 +25,8 @@ VALIDATION = [
 
 def plots(*tables, **options):
     """Returns the axes by title."""
-    return {
-        axes.get_title("left"): axes
-        for axes in training_figure(*tables, **options).axes
-    }
+    figure = training_figure(*tables, **options)
+    return {axes.get_title("left"): axes for axes in figure.axes}
 
 
 def curves(axes):
