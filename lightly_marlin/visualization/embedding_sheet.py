@@ -39,7 +39,7 @@ _LINE = 0.19
 _ROWS = 34
 _MAX_COLUMNS = 3
 _THUMBNAIL = 64  # pixels
-_NAME = (19, 270)  # pixels: height of the font, room
+_NAME = (19, 285)  # pixels: height of the font, room
 # Sizes in points that look alike.
 _MARKERS = {
     "o": 7,

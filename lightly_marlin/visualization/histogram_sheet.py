@@ -60,7 +60,6 @@ def histogram_figure(
         rows * _PANEL[1] + _LEGEND_HEIGHT * partly,
         layout="constrained",
     )
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     bars: list[Any] = []
     for number, (title, values) in enumerate(columns.items()):
         axes = figure.add_subplot(rows, _COLUMNS, number + 1, xlabel=title)
@@ -94,15 +93,15 @@ def _draw(
     if kept is not None:
         layers = [(known, "#c9cfd6"), (known & kept, QUALITATIVE[0])]
     bars = [
-        axes.hist(values[chosen], edges, color=color, rwidth=0.9)[2]
+        axes.hist(values[chosen], edges.tolist(), color=color, rwidth=0.9)[2]
         for chosen, color in layers
     ]
     median = float(np.median(values[known]))
     axes.axvline(median, color=INK, linewidth=1, linestyle="--")
     axes.set_ylabel("count")
     axes.set_ylim(bottom=0)
-    axes.yaxis.get_major_locator().set_params(integer=True, nbins=5)
-    axes.xaxis.get_major_locator().set_params(nbins=6)
+    axes.locator_params(axis="y", integer=True, nbins=5)
+    axes.locator_params(axis="x", nbins=6)
     axes.grid(visible=False, axis="x")
     text = " · ".join(filter(None, (f"median {median:.3g}", note)))
     axes.set_title(text, loc="right", color=MUTED, fontsize=8, fontweight="normal")

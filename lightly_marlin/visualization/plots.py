@@ -59,6 +59,8 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
+    "figure.constrained_layout.h_pad": 0.1,
+    "figure.constrained_layout.w_pad": 0.1,
     "figure.titlesize": 12,
     "figure.titleweight": "bold",
     "font.size": 9,
@@ -84,8 +86,9 @@ def new_figure(width: float, height: float, *, layout: str | None = None) -> Fig
         height: Height in inches.
         layout: Layout engine of matplotlib, such as "constrained"; None for none.
     """
-    figures = matplotlib_module("figure")
-    return figures.Figure(figsize=(width, height), dpi=DPI, layout=layout)
+    figures, size = matplotlib_module("figure"), (width, height)
+    figure: Figure = figures.Figure(figsize=size, dpi=DPI, layout=layout)
+    return figure
 
 
 def draw_plot(make: Callable[[], Figure]) -> Image.Image:

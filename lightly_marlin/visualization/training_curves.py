@@ -136,7 +136,6 @@ def training_figure(
         raise ValueError("Invalid metrics: there is no number to draw.")
     rows = -(-len(drawn) // _COLUMNS)
     figure = new_figure(_WIDTH, rows * _HEIGHT, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
     if title:
         figure.suptitle(title, x=0.01, ha="left", parse_math=False)
     for number, (plot, curves) in enumerate(drawn):
@@ -159,7 +158,7 @@ def _draw_plot(axes: Axes, plot: _Plot, curves: Sequence[_Points]) -> None:
             borderpad=0,
             ncols=len(curves),
         )
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     everything = np.concatenate([values for _, _, values in curves])
     low, high = float(everything.min()), float(everything.max())
     if low > 0 and high / low > _LOG_FROM and "loss" in plot.curves[0].column:
