@@ -165,7 +165,7 @@ def embedding_figure(
     _draw_plane(plane, clips, ticks=any(axes))
     legend = figure.legend(
         handles,
-        names,
+        ["" for _ in names],
         loc="upper left",
         bbox_to_anchor=((_LEFT + _SIDE + _RIGHT) / width, 1 - _TOP / height),
         borderaxespad=0,
@@ -174,9 +174,9 @@ def embedding_figure(
         alignment="left",
         handlelength=1,
     )
-    # In a file name, no dollar starts a formula.
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    # In a file name, no dollar starts a formula and no underscore hides the entry.
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set(text=name, parse_math=False)
     figure.text(
         _LEFT / width,
         (bottom - margin) / height,

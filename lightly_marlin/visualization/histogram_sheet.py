@@ -103,6 +103,7 @@ def _draw(
     axes.locator_params(axis="y", integer=True, nbins=5)
     axes.locator_params(axis="x", nbins=6)
     axes.grid(visible=False, axis="x")
-    text = " · ".join(filter(None, (f"median {median:.3g}", note)))
+    whole = " of all" if kept is not None else ""
+    text = " · ".join(filter(None, (f"median{whole} {median:.3g}", note)))
     axes.set_title(text, loc="right", color=MUTED, fontsize=8, fontweight="normal")
     return bars
