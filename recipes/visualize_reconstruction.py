@@ -54,11 +54,9 @@ from lightly_marlin.visualization import (
     draw_every_mask,
     mask_sheet,
     moment_captions,
-    write_panels,
-)
-from lightly_marlin.visualization.reconstruction_panels import (
     reconstruction_footer,
     reconstruction_panels,
+    write_panels,
 )
 
 NUM_COLUMNS = 6

@@ -1,4 +1,4 @@
-"""A chart of a result: bars of time for every operation at its largest batch."""
+"""Chart of a result: bars of time for every operation at its largest batch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 
 __all__ = ["draw_chart"]
 
+# From the colours of Okabe and Ito, which people with any colour vision tell apart.
 _COLORS = {
-    "ours": "#1b7f5c",
-    "compile": "#4878a8",
-    "plain": "#8d9db0",
-    "lightly": "#b5894e",
-    "original": "#b35c5c",
+    "ours": "#009e73",
+    "compile": "#0072b2",
+    "plain": "#8c959f",
+    "lightly": "#e69f00",
+    "original": "#d55e00",
 }
-_WIDTH, _BAR, _GAP, _LEFT, _MARGIN = 1100, 22, 26, 110, 24
+_WIDTH, _BAR, _BETWEEN, _TITLE = 11.0, 0.26, 0.75, 0.6  # inches
 
 
 def draw_chart(result: dict[str, Any], path: Path) -> str | None:
@@ -28,38 +29,43 @@ def draw_chart(result: dict[str, Any], path: Path) -> str | None:
         None, or why there is no chart.
     """
     try:
-        from PIL import Image, ImageDraw, ImageFont
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
     except ImportError:
-        return "no chart, because Pillow is not installed: pip install pillow"
+        return "no chart, because matplotlib is not installed: pip install matplotlib"
     groups = _group(result)
-    lines = sum(len(rows) for rows in groups.values())
-    height = 2 * _MARGIN + 40 + lines * _BAR + len(groups) * (_GAP + 20)
-    image = Image.new("RGB", (_WIDTH, height), "white")
-    draw = ImageDraw.Draw(image)
-    font, small = ImageFont.load_default(size=16), ImageFont.load_default(size=13)
+    heights = [len(rows) * _BAR for rows in groups.values()]
+    height = _TITLE + sum(heights) + len(groups) * _BETWEEN
+    figure = Figure(figsize=(_WIDTH, height), dpi=100, layout="constrained")
     title = f"{result['device']}, copy {result['copy_gb_per_s']:.0f} GB/s"
     if result["device"] == "cpu":
         title += " (tiny sizes on a CPU: a test of the program, no kernel ran)"
-    draw.text((_MARGIN, _MARGIN), title, fill="black", font=font)
-    top = _MARGIN + 40
-    for (name, batch_size), rows in groups.items():
-        label = f"{name}, batch {batch_size}"
-        draw.text((_MARGIN, top), label, fill="black", font=font)
-        top += 24
-        slowest = max(row["median_us"] for row in rows)
-        for row in rows:
-            length = row["median_us"] / slowest * (_WIDTH - _LEFT - 260)
-            box = (_LEFT, top + 3, _LEFT + max(length, 1), top + _BAR - 3)
-            draw.text((_MARGIN, top + 3), row["way"], fill="black", font=small)
-            draw.rectangle(box, fill=_COLORS[row["way"]])
-            text = (
-                f"{row['median_us']:.0f} us, {100 * row['share_of_copy']:.0f} % of copy"
-            )
-            draw.text((box[2] + 8, top + 3), text, fill="black", font=small)
-            top += _BAR
-        top += _GAP - 4
-    image.quantize(64).save(path, optimize=True)
+    figure.suptitle(title)
+    plots = figure.subplots(len(groups), squeeze=False, height_ratios=heights)[:, 0]
+    for axes, ((name, batch_size), rows) in zip(plots, groups.items(), strict=True):
+        _draw_bars(axes, rows)
+        axes.set_title(f"{name}, batch {batch_size}", loc="left", fontsize=11)
+    plots[-1].set_xlabel("median time (µs)")
+    FigureCanvasAgg(figure).print_png(path)
     return None
+
+
+def _draw_bars(axes: Any, rows: list[dict[str, Any]]) -> None:
+    """Draws a bar for every way, fastest first, with its time and share of a copy."""
+    ways = [row["way"] for row in rows]
+    times = [row["median_us"] for row in rows]
+    bars = axes.barh(ways, times, height=0.75, color=[_COLORS[way] for way in ways])
+    labels = [
+        f"{row['median_us']:.0f} µs, {100 * row['share_of_copy']:.0f} % of copy"
+        for row in rows
+    ]
+    axes.bar_label(bars, labels, padding=5)
+    axes.invert_yaxis()
+    # Room for the label of the longest bar.
+    axes.set_xlim(0, 1.3 * max(times))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+    axes.grid(axis="x", color="#e1e4e8", linewidth=0.6)
 
 
 def _group(result: dict[str, Any]) -> dict[tuple[str, int], list[dict[str, Any]]]:

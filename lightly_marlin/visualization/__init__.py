@@ -1,6 +1,5 @@
-"""Pictures of masks, reconstructions, features, faces and stores, to look at."""
+"""Pictures of masks, reconstructions, features, faces, stores and runs."""
 
-from lightly_marlin.visualization.animation import write_gif
 from lightly_marlin.visualization.embedding_sheet import (
     EmbeddedClip,
     embedding_sheet,
@@ -18,9 +17,9 @@ from lightly_marlin.visualization.face_sheet import (
     SheetTrack,
     face_sheet,
 )
-from lightly_marlin.visualization.feature_overlay import feature_overlay
-from lightly_marlin.visualization.feature_panels import (
+from lightly_marlin.visualization.feature_maps import (
     FeaturePanels,
+    feature_overlay,
     feature_panels,
 )
 from lightly_marlin.visualization.histogram_sheet import histogram_sheet
@@ -30,15 +29,21 @@ from lightly_marlin.visualization.mask_gallery import (
     mask_sheet,
 )
 from lightly_marlin.visualization.mask_overlay import mask_overlay
-from lightly_marlin.visualization.panel_files import write_panels
 from lightly_marlin.visualization.panels import (
     PanelText,
     moment_captions,
     panel_animation,
     panel_sheet,
+    write_gif,
+    write_panels,
 )
-from lightly_marlin.visualization.reconstruction import reconstruction_sheet
-from lightly_marlin.visualization.region_paint import paint_cells, paint_labels
+from lightly_marlin.visualization.reconstruction import (
+    reconstruction_footer,
+    reconstruction_panels,
+    reconstruction_sheet,
+)
+from lightly_marlin.visualization.region_colors import paint_cells, paint_labels
+from lightly_marlin.visualization.training_curves import training_curves
 
 __all__ = [
     "EmbeddedClip",
@@ -66,7 +71,10 @@ __all__ = [
     "paint_labels",
     "panel_animation",
     "panel_sheet",
+    "reconstruction_footer",
+    "reconstruction_panels",
     "reconstruction_sheet",
+    "training_curves",
     "write_gif",
     "write_panels",
 ]

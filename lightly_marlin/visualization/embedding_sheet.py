@@ -1,42 +1,60 @@
-"""Clips as points in a plane, coloured by the track that they are of."""
+"""Scatter plot of clips in a plane, by the track that each is of, with thumbnails."""
 
 from __future__ import annotations
 
-import colorsys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from lightly_marlin.visualization.drawing import (
-    INK,
-    PALE,
-    PAPER,
-    PERSON_COLORS,
-    SOFT,
-    draw_text,
-    fit_text,
-    overlay_lines,
-    stack,
-    text_block,
+from lightly_marlin.visualization.drawing import fit_text
+from lightly_marlin.visualization.plots import (
+    BASELINE,
+    DPI,
+    MUTED,
+    QUALITATIVE,
+    draw_plot,
+    matplotlib_module,
+    new_figure,
 )
+from lightly_marlin.visualization.thumbnail_places import place_thumbnails
 
-__all__ = ["EmbeddedClip", "embedding_sheet", "track_colors"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-_SIDE = 900
-_MARGIN = 64
-_LEGEND = 380
-_THUMBNAIL = 56
-_BORDER = 3
-_DOT = 5
-_LINE = 22
-# Rings around a dot on which its picture may lie, in pixels, and the places on a ring.
-_RINGS = (52, 76, 104, 140)
-_ANGLES = 16
-_MAX_PICTURES = 60
-_MAX_TRIES = 400
+__all__ = ["EmbeddedClip", "TrackStyle", "embedding_figure", "embedding_sheet"]
+
+# Inches.
+_SIDE = 6.6
+_LEFT, _RIGHT, _TOP = 0.65, 0.25, 0.45
+_LABELS, _PLAIN = 0.55, 0.15  # below the plane, with and without ticks
+_LEGEND_COLUMN = 3.2
+_LINE = 0.19
+
+_ROWS = 34
+_MAX_COLUMNS = 3
+_THUMBNAIL = 64  # pixels
+_NAME = (19, 285)  # pixels: height of the font, room
+# Sizes in points that look alike.
+_MARKERS = {
+    "o": 7,
+    "s": 6.5,
+    "^": 8,
+    "D": 6.5,
+    "v": 8,
+    "P": 8,
+    "X": 8,
+    "*": 11,
+    "<": 8,
+    ">": 8,
+    "p": 8,
+    "h": 8,
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +72,41 @@ class EmbeddedClip:
     picture: Image.Image
 
 
+class TrackStyle(NamedTuple):
+    """Look of a track's dots: colour, marker, and whether they are filled."""
+
+    color: str
+    marker: str
+    filled: bool
+
+    @classmethod
+    def of_track(cls, track: int) -> TrackStyle | None:
+        """Returns the style of a track by its index, None when all are taken.
+
+        Colours change first, then markers, then their filling: 168 styles.
+        """
+        rest, color = divmod(track, len(QUALITATIVE))
+        fill, marker = divmod(rest, len(_MARKERS))
+        if fill > 1:
+            return None
+        return cls(QUALITATIVE[color], [*_MARKERS][marker], fill == 0)
+
+    def options(self) -> dict[str, Any]:
+        """Returns the look as options of `Axes.plot`."""
+        return {
+            "color": self.color,
+            "linestyle": "",
+            "marker": self.marker,
+            "markeredgecolor": "white" if self.filled else self.color,
+            "markeredgewidth": 0.6 if self.filled else 1.4,
+            "markerfacecolor": self.color if self.filled else "white",
+            "markersize": _MARKERS[self.marker] if self.filled else 6,
+        }
+
+
+_FURTHER = TrackStyle(BASELINE, ".", filled=False)
+
+
 def embedding_sheet(
     clips: Sequence[EmbeddedClip],
     tracks: Sequence[str],
@@ -64,12 +117,13 @@ def embedding_sheet(
 
     Both axes have the same scale. A picture lies near its dot, which a line leads to,
     where it covers neither a dot nor another picture; the first of each track comes
-    before any second.
+    before any second. 168 tracks have a colour and marker of their own; any further
+    ones share a grey dot.
 
     Args:
         clips: At least one.
         tracks: The name of each track, for the legend.
-        axes: What the axes are: horizontal, vertical.
+        axes: Labels of the axes: horizontal, vertical. Without, there are no ticks.
         meaning: What may be read from the places, for a line below.
 
     Returns:
@@ -78,6 +132,16 @@ def embedding_sheet(
     Raises:
         ValueError: If there is no clip, or one of a track without a name.
     """
+    return draw_plot(lambda: embedding_figure(clips, tracks, axes, meaning))
+
+
+def embedding_figure(
+    clips: Sequence[EmbeddedClip],
+    tracks: Sequence[str],
+    axes: tuple[str, str] = ("", ""),
+    meaning: str = "",
+) -> Figure:
+    """Makes the figure of `embedding_sheet`, with the same arguments."""
     if not clips:
         raise ValueError("Invalid clips: there must be at least one.")
     for clip in clips:
@@ -85,133 +149,105 @@ def embedding_sheet(
             raise ValueError(
                 f"Invalid track {clip.track}. There are {len(tracks)} names of tracks."
             )
-    height = max(_SIDE, 2 * _MARGIN + _LINE * len(tracks))
-    sheet = Image.new("RGB", (_SIDE + _LEGEND, height), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    box = (_MARGIN / 2, _MARGIN / 2, _SIDE - _MARGIN / 2, _SIDE - _MARGIN / 2)
-    draw.rectangle(box, outline=PALE)
-    draw_text(draw, (_SIDE / 2, _SIDE - 8), axes[0], 13, SOFT, "mb")
-    draw_text(draw, (_MARGIN / 2, 8), axes[1], 13, SOFT)
-    places = _to_pixels(np.array([clip.place for clip in clips], np.float64))
-    colors = track_colors(len(tracks))
-    pictured = _place_pictures([clip.track for clip in clips], places)
-    lines = [
-        (np.stack([places[index], center]), colors[clips[index].track], 1.5)
-        for index, center in pictured.items()
-    ]
-    sheet = overlay_lines(sheet, lines)
-    draw = ImageDraw.Draw(sheet)
-    for place, clip in zip(places.tolist(), clips, strict=True):
-        around = [value + step for step in (-_DOT, _DOT) for value in place]
-        draw.ellipse(around, fill=colors[clip.track], outline=PAPER)
-    for index, center in pictured.items():
-        _draw_picture(sheet, clips[index], center, colors[clips[index].track])
+    handles, names = _legend_entries(clips, tracks)
+    columns = min(_MAX_COLUMNS, -(-len(names) // _ROWS))
+    legend_height = (-(-len(names) // columns) + 2) * _LINE
+    lines = textwrap.wrap(meaning, 105)
+    width = _LEFT + _SIDE + _RIGHT + columns * _LEGEND_COLUMN
+    margin = _LABELS if any(axes) else _PLAIN
+    below = margin + (len(lines) + 1) * _LINE
+    height = max(_TOP + _SIDE + below, _TOP + legend_height)
+    figure = new_figure(width, height)
+    bottom = height - _TOP - _SIDE
+    place = (_LEFT / width, bottom / height, _SIDE / width, _SIDE / height)
+    plane = figure.add_axes(place, xlabel=axes[0], ylabel=axes[1])
+    plane.set_title(f"{len(clips)} clips of {len(tracks)} tracks", loc="left")
+    _draw_plane(plane, clips, ticks=any(axes))
+    legend = figure.legend(
+        handles,
+        ["" for _ in names],
+        loc="upper left",
+        bbox_to_anchor=((_LEFT + _SIDE + _RIGHT) / width, 1 - _TOP / height),
+        borderaxespad=0,
+        ncols=columns,
+        title="track (clips)",
+        alignment="left",
+        handlelength=1,
+    )
+    # In a file name, no dollar starts a formula and no underscore hides the entry.
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set(text=name, parse_math=False)
+    figure.text(
+        _LEFT / width,
+        (bottom - margin) / height,
+        "\n".join(lines),
+        color=MUTED,
+        va="top",
+    )
+    return figure
+
+
+def _legend_entries(
+    clips: Sequence[EmbeddedClip], tracks: Sequence[str]
+) -> tuple[list[Any], list[str]]:
+    """Returns handles and labels: every track that has a style, then all others."""
+    lines = matplotlib_module("lines")
     counts = np.bincount([clip.track for clip in clips], minlength=len(tracks))
-    _draw_legend(draw, tracks, counts.tolist(), colors)
-    if not meaning:
-        return sheet
-    block = Image.new("RGB", (sheet.width, 60), PAPER)
-    block.paste(text_block(meaning, sheet.width - _MARGIN), (_MARGIN // 2, 0))
-    return stack([sheet, block])
-
-
-def track_colors(num_tracks: int) -> list[tuple[int, int, int]]:
-    """Returns a colour for each track, all different.
-
-    Args:
-        num_tracks: How many are needed.
-
-    Returns:
-        RGB in [0, 255]: those of people for few tracks, else hues at even distances,
-        light and dark by turns.
-    """
-    if num_tracks <= len(PERSON_COLORS):
-        return list(PERSON_COLORS[:num_tracks])
-    colors = []
-    for index in range(num_tracks):
-        value = (0.85, 0.5)[index % 2]
-        red, green, blue = colorsys.hsv_to_rgb(index / num_tracks, 0.85, value)
-        colors.append((round(255 * red), round(255 * green), round(255 * blue)))
-    return colors
-
-
-def _to_pixels(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Returns places (n, 2) in pixels, centred, with the same scale for both axes."""
-    middle = (places.max(axis=0) + places.min(axis=0)) / 2
-    extent = float(np.ptp(places, axis=0).max())
-    room = _SIDE - 2 * _MARGIN - _THUMBNAIL
-    scale = room / extent if extent > 0 else 0.0
-    pixels: npt.NDArray[np.float64] = (places - middle) * [scale, -scale] + _SIDE / 2
-    return pixels
-
-
-def _place_pictures(
-    tracks: Sequence[int], places: npt.NDArray[np.float64]
-) -> dict[int, npt.NDArray[np.float64]]:
-    """Returns the centres (2,) in pixels of the pictures that have room, by clip."""
-    # The first clip of every track comes before the second of any.
-    rank: dict[int, int] = {}
-    turns = []
-    for index, track in enumerate(tracks):
-        rank[track] = rank.get(track, 0) + 1
-        turns.append((rank[track], index))
-    turn = 2 * np.pi * np.arange(_ANGLES) / _ANGLES
-    ring = np.stack([np.cos(turn), -np.sin(turn)], axis=-1)
-    around = np.concatenate([radius * ring for radius in _RINGS])
-    half = _THUMBNAIL / 2 + _BORDER
-    edge = _MARGIN / 2 + half
-    steps = np.linspace(0, 1, 9)[:, None, None]
-    chosen: dict[int, npt.NDArray[np.float64]] = {}
-    lines = np.empty((0, 2))
-    for _, index in sorted(turns)[:_MAX_TRIES]:
-        centers = places[index] + around
-        free = ((centers > edge) & (centers < _SIDE - edge)).all(axis=-1)
-        near = np.abs(places - places[index]).max(axis=-1) < _RINGS[-1] + half + _DOT
-        others = np.array([*chosen.values()]).reshape(-1, 2)
-        leading = places[index] + steps * (centers - places[index])
-        for points, taken, distance in (
-            (centers, places[near], half + _DOT),
-            (centers, others, 2 * half + 4),
-            (centers, lines, half),
-            *((step, others, half) for step in leading),
-        ):
-            apart = np.abs(points[:, None] - taken[None]).max(axis=-1)
-            free &= (apart > distance).all(axis=-1)
-        if free.any():
-            best = free.argmax()
-            chosen[index] = centers[best]
-            lines = np.concatenate([lines, leading[:, best]])
-        if len(chosen) == _MAX_PICTURES:
+    handles, names = [], []
+    for index, (name, count) in enumerate(zip(tracks, counts.tolist(), strict=True)):
+        style = TrackStyle.of_track(index)
+        if style is None:
+            handles.append(lines.Line2D([], [], **_FURTHER.options()))
+            rest = int(counts[index:].sum())
+            names.append(f"{len(tracks) - index} further tracks ({rest})")
             break
-    return chosen
+        handles.append(lines.Line2D([], [], **style.options()))
+        names.append(f"{fit_text(name, *_NAME)} ({count})")
+    return handles, names
 
 
-def _draw_picture(
-    sheet: Image.Image,
-    clip: EmbeddedClip,
-    place: npt.NDArray[np.float64],
-    color: tuple[int, int, int],
+def _draw_plane(axes: Axes, clips: Sequence[EmbeddedClip], *, ticks: bool) -> None:
+    """Draws dots and pictures into a square, with the same scale on both axes."""
+    places = np.array([clip.place for clip in clips], np.float64)
+    middle = (places.max(axis=0) + places.min(axis=0)) / 2
+    half = float(np.ptp(places, axis=0).max()) * 0.6 or 1.0
+    axes.set(
+        xlim=(middle[0] - half, middle[0] + half),
+        ylim=(middle[1] - half, middle[1] + half),
+    )
+    if not ticks:
+        axes.set(xticks=[], yticks=[])
+    axes.spines[["top", "right"]].set_visible(True)
+    by_style: dict[TrackStyle, list[int]] = {}
+    for index, clip in enumerate(clips):
+        style = TrackStyle.of_track(clip.track) or _FURTHER
+        by_style.setdefault(style, []).append(index)
+    for style, indices in by_style.items():
+        axes.plot(*places[indices].T, **style.options(), zorder=4)
+    pixels = axes.transData.transform(places)
+    box = axes.transAxes.transform([(0.01, 0.01), (0.99, 0.99)])
+    tracks = [clip.track for clip in clips]
+    centers = place_thumbnails(pixels, tracks, box, _THUMBNAIL)
+    for index, center in centers.items():
+        style = TrackStyle.of_track(clips[index].track) or _FURTHER
+        _draw_thumbnail(axes, clips[index], center, style.color)
+
+
+def _draw_thumbnail(
+    axes: Axes, clip: EmbeddedClip, center: npt.NDArray[np.float64], color: str
 ) -> None:
-    side = _THUMBNAIL + 2 * _BORDER
-    framed = Image.new("RGB", (side, side), color)
+    """Draws a framed picture at a place in pixels, and a line to it from its dot."""
+    boxes = matplotlib_module("offsetbox")
     size = (_THUMBNAIL, _THUMBNAIL)
-    framed.paste(clip.picture.resize(size, Image.Resampling.LANCZOS), (_BORDER,) * 2)
-    left, top = (round(value - side / 2) for value in place.tolist())
-    sheet.paste(framed, (left, top))
-
-
-def _draw_legend(
-    draw: ImageDraw.ImageDraw,
-    tracks: Sequence[str],
-    counts: Sequence[int],
-    colors: Sequence[tuple[int, int, int]],
-) -> None:
-    """Lists the tracks, each with its colour and the number of its clips."""
-    draw_text(draw, (_SIDE, _MARGIN / 2), "tracks (clips)", 13, SOFT)
-    top = _MARGIN / 2 + _LINE
-    for name, count, color in zip(tracks, counts, colors, strict=True):
-        draw.rectangle((_SIDE, top + 2, _SIDE + 12, top + 14), fill=color)
-        number = f" ({count})"
-        text = fit_text(name, 13, _LEGEND - 70) + number
-        draw_text(draw, (_SIDE + 20, top), text, 13, INK)
-        top += _LINE
+    pixels = np.asarray(clip.picture.resize(size, Image.Resampling.LANCZOS))
+    box = boxes.AnnotationBbox(
+        boxes.OffsetImage(pixels, zoom=72 / DPI),
+        clip.place,
+        tuple(center.round()),
+        boxcoords="figure pixels",
+        pad=0.1,
+        arrowprops={"arrowstyle": "-", "color": color, "shrinkA": 0, "shrinkB": 0},
+        bboxprops={"edgecolor": color, "linewidth": 1.5},
+    )
+    box.set_zorder(3)
+    axes.add_artist(box)

@@ -21,8 +21,11 @@ from lightly_marlin.visualization.drawing import (
     stack,
     text_width,
 )
-from lightly_marlin.visualization.legend import region_legend
-from lightly_marlin.visualization.region_paint import paint_cells, paint_labels
+from lightly_marlin.visualization.region_colors import (
+    paint_cells,
+    paint_labels,
+    region_legend,
+)
 
 __all__ = ["FaceCrop", "FaceMark", "SheetFrame", "SheetTrack", "face_sheet"]
 

@@ -1,11 +1,25 @@
-"""Numbers as heat: brighter is always more."""
+"""Heat: numbers as colours, where brighter is more, and their scale."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from PIL import Image, ImageDraw
 from torch import Tensor
 
-__all__ = ["heat_colors"]
+from lightly_marlin.visualization.drawing import (
+    PAPER,
+    SOFT,
+    draw_text,
+    fit_text,
+    text_width,
+)
+
+__all__ = ["heat_colors", "heat_scale"]
+
+_SIZE = 13
+_LINE = 22
+_BAR = (160, 12)
 
 # From black over purple and orange to pale yellow.
 _HEAT = (
@@ -33,3 +47,35 @@ def heat_colors(values: Tensor, brightest: float = 1.0) -> Tensor:
     share = (position - below)[..., None]
     mixed = colors[below] * (1 - share) + colors[below + 1] * share
     return mixed.movedim(-1, 1)
+
+
+def heat_scale(
+    width: int, text: str, low: str, high: str, *, strength: float = 1.0
+) -> Image.Image:
+    """Draws a scale of heat: its lowest number, the colours, its highest, a text.
+
+    Args:
+        width: Of the picture in pixels.
+        text: What is measured.
+        low: The number of the darkest colour.
+        high: The number of the brightest colour.
+        strength: Opacity of the paint in [0, 1], over mid-grey.
+
+    Returns:
+        RGB image.
+    """
+    picture = Image.new("RGB", (width, _LINE), PAPER)
+    draw = ImageDraw.Draw(picture)
+    draw_text(draw, (0, _LINE // 2), low, _SIZE, SOFT, "lm")
+    left = text_width(low, _SIZE) + 7
+    length, thickness = _BAR
+    ramp = heat_colors(torch.linspace(0, 1, length).view(1, 1, 1, length))[0, :, 0, 0].T
+    colors = (ramp * strength + 0.5 * (1 - strength)).mul(255).round().numpy()
+    bar = np.broadcast_to(colors.astype(np.uint8), (thickness, length, 3))
+    picture.paste(Image.fromarray(np.ascontiguousarray(bar)), (left, 5))
+    left += length + 7
+    draw_text(draw, (left, _LINE // 2), high, _SIZE, SOFT, "lm")
+    left += text_width(high, _SIZE) + 14
+    text = fit_text(text, _SIZE, max(0, width - left))
+    draw_text(draw, (left, _LINE // 2), text, _SIZE, SOFT, "lm")
+    return picture

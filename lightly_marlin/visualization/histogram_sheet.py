@@ -3,38 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from lightly_marlin.visualization.drawing import (
-    ACCENT,
+from lightly_marlin.visualization.plots import (
     INK,
-    PALE,
-    PAPER,
-    SOFT,
-    draw_text,
+    MUTED,
+    QUALITATIVE,
+    draw_plot,
+    new_figure,
 )
 
-__all__ = ["histogram_sheet"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-_PANEL = (320, 190)
-_MARGIN = 24
-_BARS = (44, 118)  # top and height of the bars within a panel
-_NUM_BINS = 24
+__all__ = ["histogram_figure", "histogram_sheet"]
+
 _COLUMNS = 3
-_PALE_BAR = (201, 207, 214)
+_PANEL = (3.6, 2.2)  # inches
+_LEGEND_HEIGHT = 0.3
+_NUM_BINS = 24
 
 
 def histogram_sheet(
     columns: Mapping[str, Sequence[float | None]],
     kept: NDArray[np.bool_] | None = None,
 ) -> Image.Image:
-    """Draws a histogram of each column, three side by side.
+    """Draws a histogram of each column, three side by side, with its median.
 
     Args:
-        columns: Values by title; None or not a number was not measured.
+        columns: Values by title, which is the label of the horizontal axis and ends in
+            the unit; None or not a number was not measured.
         kept:
             bool array with one entry per value: those are drawn in colour over all the
             others; None for all.
@@ -42,52 +45,65 @@ def histogram_sheet(
     Returns:
         RGB image.
     """
-    rows = -(-len(columns) // _COLUMNS)
-    width, height = _PANEL
-    size = (_COLUMNS * width + 2 * _MARGIN, rows * height + 2 * _MARGIN)
-    sheet = Image.new("RGB", size, PAPER)
+    return draw_plot(lambda: histogram_figure(columns, kept))
+
+
+def histogram_figure(
+    columns: Mapping[str, Sequence[float | None]],
+    kept: NDArray[np.bool_] | None = None,
+) -> Figure:
+    """Makes the figure of `histogram_sheet`, with an axes per column."""
+    rows = max(1, -(-len(columns) // _COLUMNS))
+    partly = kept is not None and not kept.all()
+    figure = new_figure(
+        _COLUMNS * _PANEL[0],
+        rows * _PANEL[1] + _LEGEND_HEIGHT * partly,
+        layout="constrained",
+    )
+    bars: list[Any] = []
     for number, (title, values) in enumerate(columns.items()):
+        axes = figure.add_subplot(rows, _COLUMNS, number + 1, xlabel=title)
         numbers = np.array([np.nan if v is None else v for v in values], float)
-        mask = np.ones(len(numbers), bool) if kept is None else kept
-        row, column = divmod(number, _COLUMNS)
-        panel = _panel(title, numbers, mask)
-        sheet.paste(panel, (_MARGIN + column * width, _MARGIN + row * height))
-    return sheet
+        bars = _draw(axes, numbers, kept if partly else None) or bars
+    if kept is not None and partly:
+        labels = [f"all ({len(kept)})", f"kept ({int(kept.sum())})"]
+        figure.legend(bars, labels, loc="outside upper left", ncols=2)
+    return figure
 
 
-def _panel(
-    title: str, values: NDArray[np.float64], kept: NDArray[np.bool_]
-) -> Image.Image:
-    """Draws one histogram with its least, median and highest value."""
-    width = _PANEL[0]
-    panel = Image.new("RGB", _PANEL, PAPER)
-    draw = ImageDraw.Draw(panel)
-    left, right = 10, width - 18
-    draw_text(draw, (left, 10), title, 15)
-    top, depth = _BARS
-    draw.line((left, top + depth, right, top + depth), fill=PALE, width=1)
+def _draw(
+    axes: Axes, values: NDArray[np.float64], kept: NDArray[np.bool_] | None
+) -> list[Any]:
+    """Draws one histogram; returns the bars of all values and of those kept."""
     known = np.isfinite(values)
+    missing = int((~known).sum())
+    note = f"{missing} not measured" if missing else ""
     if not known.any():
-        draw_text(draw, (left, top + depth / 2), "not measured", 13, SOFT, "lm")
-        return panel
+        axes.text(0.5, 0.5, "not measured", color=MUTED, ha="center", va="center")
+        axes.set(xticks=[], yticks=[])
+        return []
     low, high = float(values[known].min()), float(values[known].max())
-    spread = (high - low) or max(abs(high), 1.0) * 1e-3
-    edges = np.linspace(low, low + spread, _NUM_BINS + 1)
-    everything = np.histogram(values[known], edges)[0]
-    chosen = np.histogram(values[known & kept], edges)[0]
-    highest = int(everything.max())
-    step = (right - left) / _NUM_BINS
-    for counts, color in ((everything, _PALE_BAR), (chosen, ACCENT)):
-        for index, count in enumerate(counts.tolist()):
-            if count:
-                x0, x1 = left + index * step, left + (index + 1) * step - 2
-                y0 = top + depth - max(2.0, depth * count / highest)
-                draw.rectangle((x0, y0, x1, top + depth - 1), fill=color)
+    if low == high:
+        # A bar of its own width, in the middle, for the only value.
+        half = 0.1 * max(abs(low), 1.0)
+        edges = np.linspace(low - half, low + half, _NUM_BINS + 2)
+    else:
+        edges = np.linspace(low, high, _NUM_BINS + 1)
+    layers = [(known, QUALITATIVE[0])]
+    if kept is not None:
+        layers = [(known, "#c9cfd6"), (known & kept, QUALITATIVE[0])]
+    bars = [
+        axes.hist(values[chosen], edges.tolist(), color=color, rwidth=0.9)[2]
+        for chosen, color in layers
+    ]
     median = float(np.median(values[known]))
-    x = left + (median - low) / spread * (right - left)
-    draw.line((x, top, x, top + depth), fill=INK, width=1)
-    base = top + depth + 8
-    draw_text(draw, (left, base), f"{low:.3g}", 13, SOFT)
-    draw_text(draw, (right, base), f"{high:.3g}", 13, SOFT, "ra")
-    draw_text(draw, (width - 18, 12), f"median {median:.3g}", 13, SOFT, "ra")
-    return panel
+    axes.axvline(median, color=INK, linewidth=1, linestyle="--")
+    axes.set_ylabel("count")
+    axes.set_ylim(bottom=0)
+    axes.locator_params(axis="y", integer=True, nbins=5)
+    axes.locator_params(axis="x", nbins=6)
+    axes.grid(visible=False, axis="x")
+    whole = " of all" if kept is not None else ""
+    text = " · ".join(filter(None, (f"median{whole} {median:.3g}", note)))
+    axes.set_title(text, loc="right", color=MUTED, fontsize=8, fontweight="normal")
+    return bars

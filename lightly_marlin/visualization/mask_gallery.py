@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lightly_marlin.visualization.legend import region_legend
 from lightly_marlin.visualization.mask_overlay import hatch_undecoded, mask_overlay
 from lightly_marlin.visualization.panels import PanelText, panel_animation, panel_sheet
+from lightly_marlin.visualization.region_colors import region_legend
 
 __all__ = ["ShownMask", "mask_animation", "mask_sheet"]
 

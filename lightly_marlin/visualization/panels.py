@@ -1,15 +1,19 @@
-"""Clips with captions: a sheet of frames, or an animation side by side."""
+"""Panels: clips with captions side by side, as a sheet of frames or as a film."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from lightly_marlin.utils.files import atomic_write
 from lightly_marlin.visualization.drawing import (
     INK,
     PAPER,
@@ -19,13 +23,25 @@ from lightly_marlin.visualization.drawing import (
     stack,
 )
 
-__all__ = ["PanelText", "moment_captions", "panel_animation", "panel_sheet"]
+__all__ = [
+    "PanelText",
+    "moment_captions",
+    "panel_animation",
+    "panel_clips",
+    "panel_sheet",
+    "write_gif",
+    "write_panels",
+]
 
 _SIZE = 13
 _LINE = 22
 _GAP = 4
 _MARGIN = 8
 _MIN_SIDE = 160
+
+_PALETTE_FROM = 4
+# Players slow down below two hundredths of a second.
+_PAUSES = (20, 500)
 
 
 @dataclass(frozen=True)
@@ -62,6 +78,15 @@ def moment_captions(frames: Sequence[int], fps: float) -> list[str]:
             else f"frame {frame} · {frame / fps:.2f} s"
         )
     return captions
+
+
+def panel_clips(videos: Tensor) -> Tensor:
+    """Returns videos of any shape as panels show them: float32 in [0, 1].
+
+    Args:
+        videos: uint8 in [0, 255] or floating point in [0, 1].
+    """
+    return videos.float() / 255 if videos.dtype == torch.uint8 else videos.float()
 
 
 def panel_sheet(
@@ -150,6 +175,66 @@ def panel_animation(
         title = " · ".join([*([text.title] if text.title else []), *moment])
         pictures.append(_surround(body, title, text))
     return pictures
+
+
+def write_panels(
+    folder: Path,
+    name: str,
+    panels: Mapping[str, Tensor],
+    frames: Sequence[int],
+    seconds: float,
+    text: PanelText,
+) -> None:
+    """Writes the first clip of panels as PNG and as GIF.
+
+    Args:
+        folder: Where to.
+        name: Of the files, without suffix.
+        panels: Clips (B, 3, T, H, W) in [0, 1] by caption.
+        frames: Indices in [0, T) of the frames of the PNG.
+        seconds: How long the T frames last in the GIF.
+        text: What stands around the panels.
+    """
+    with atomic_write(folder / f"{name}.png") as path:
+        panel_sheet(panels, frames, text=text).save(path)
+    with atomic_write(folder / f"{name}.gif") as path:
+        write_gif(path, panel_animation(panels, text=text), seconds)
+
+
+def write_gif(
+    path: Path | str, pictures: Sequence[Image.Image], seconds: float
+) -> None:
+    """Writes pictures as a GIF that plays for ever.
+
+    Args:
+        path: The file to write.
+        pictures: RGB images of one size, at least one.
+        seconds: How long one round takes; each picture stands for 20 to 500 ms, though.
+    """
+    # One palette for all, or colours would flicker; an octree keeps rare colours, such
+    # as that of eyes; dithering would shimmer and double the size of the file.
+    step = max(1, len(pictures) // _PALETTE_FROM)
+    palette = stack(pictures[::step]).quantize(255, Image.Quantize.FASTOCTREE)
+    # Its colours are means of many, but paper is to stay white. Pillow looks colours up
+    # in steps of 4, so those nearly white would be taken for it.
+    colors = np.array(palette.getpalette()).reshape(-1, 3)[:255]
+    colors[colors.min(axis=1) >= 252] = PAPER
+    palette.putpalette([*colors.ravel().tolist(), *PAPER])
+    colored = [
+        picture.quantize(palette=palette, dither=Image.Dither.NONE)
+        for picture in pictures
+    ]
+    pause = 1000 * seconds / len(pictures)
+    pause = min(max(pause, _PAUSES[0]), _PAUSES[1])
+    # GIF counts in hundredths of a second: the ends of pauses are rounded, not each.
+    ends = [round(pause * number / 10) * 10 for number in range(len(pictures) + 1)]
+    colored[0].save(
+        path,
+        save_all=True,
+        append_images=colored[1:],
+        duration=[stop - start for start, stop in itertools.pairwise(ends)],
+        loop=0,
+    )
 
 
 def _frame_size(panels: Mapping[str, Tensor], side: int | None) -> tuple[int, int]:

@@ -75,10 +75,12 @@ def test_table(finished, rich, monkeypatch, capsys):
         assert any(all(cell in line for cell in cells) for line in lines)
 
 
-def test_no_pillow(finished, monkeypatch, tmp_path):
-    _forbid(monkeypatch, "PIL")
+def test_no_matplotlib(finished, monkeypatch, tmp_path):
+    _forbid(monkeypatch, "matplotlib")
     message = benchmarks.draw_chart(_read(finished), tmp_path / "chart.png")
-    assert message == "no chart, because Pillow is not installed: pip install pillow"
+    assert message == (
+        "no chart, because matplotlib is not installed: pip install matplotlib"
+    )
     assert not (tmp_path / "chart.png").exists()
 
 

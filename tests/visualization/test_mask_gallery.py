@@ -9,7 +9,7 @@ from lightly_marlin.visualization import (
     mask_animation,
     mask_sheet,
 )
-from lightly_marlin.visualization.mask_overlay import REGION_COLORS
+from lightly_marlin.visualization.region_colors import REGION_COLORS
 
 
 def clip():

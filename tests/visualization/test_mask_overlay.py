@@ -2,11 +2,11 @@ import torch
 
 from lightly_marlin.regions import Label, RegionCells
 from lightly_marlin.visualization.mask_overlay import (
-    REGION_COLORS,
     hatch_undecoded,
     mask_overlay,
     masked_pixels,
 )
+from lightly_marlin.visualization.region_colors import REGION_COLORS
 
 
 def test_mask_overlay__paints_only_masked_tokens_in_region_colours():

@@ -1,9 +1,12 @@
+"""Colours of regions: paint over crops, and a legend that has every colour."""
+
 import numpy as np
+import pytest
 import torch
 
 from lightly_marlin.regions import Label, RegionCells
 from lightly_marlin.visualization import paint_cells, paint_labels
-from lightly_marlin.visualization.mask_overlay import REGION_COLORS
+from lightly_marlin.visualization.region_colors import REGION_COLORS, region_legend
 
 
 def test_labels_tint_and_background_stays():
@@ -29,3 +32,26 @@ def test_cells_show_the_rarest_label_of_each():
         expected = 0.55 * 255 * np.array(REGION_COLORS[label])
         np.testing.assert_allclose(cell, np.tile(expected, (64, 1)), atol=0.6)
     assert (painted[8:] == 0).all()
+
+
+def colors_of(picture):
+    return {color for _, color in picture.getcolors(2**16)}
+
+
+def rgb(label):
+    return tuple(round(255 * value) for value in REGION_COLORS[label])
+
+
+@pytest.mark.parametrize("width", [30, 200, 900])
+def test_region_legend__has_every_colour(width):
+    plain = region_legend(width)
+    found = colors_of(plain)
+    assert {rgb(label) for label in Label if label > Label.BACKGROUND} <= found
+    assert rgb(Label.BACKGROUND) not in found
+    assert rgb(Label.BACKGROUND) in colors_of(region_legend(width, background="rest"))
+    assert plain.width == width
+
+
+def test_region_legend__breaks_its_line_where_it_must():
+    heights = [region_legend(width).height for width in (30, 300, 900)]
+    assert heights == [7 * 22, 2 * 22, 22]

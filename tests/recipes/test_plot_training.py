@@ -1,0 +1,65 @@
+import pytest
+from PIL import Image
+
+from lightly_marlin.utils.console import run_recipe
+
+METRICS = """step,loss/reconstruction,loss/generator_adversarial,lr,clips_per_second
+1,0.5,-0.1,1e-4,30
+2,0.4,-0.2,2e-4,31
+3,0.3,-0.
+"""
+VALIDATION = "step,loss/reconstruction,loss/mean_color,ratio\n2,0.4,0.2,2.0\n"
+
+
+@pytest.fixture(scope="module")
+def plot(load_recipe):
+    main = load_recipe("plot_training").main
+    return lambda *options: run_recipe(lambda: main([str(x) for x in options]))
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "metrics.csv").write_text(METRICS)
+    return folder
+
+
+def test_plot_training(plot, run, tmp_path, capsys):
+    """Three plots of the loss recipes' columns; a run that is just being written."""
+    assert plot(run) == 0
+    assert str(run / "curves.png") in capsys.readouterr().out.replace("\n", "")
+    with Image.open(run / "curves.png") as picture:
+        assert picture.size == (1650, 1020)
+        plain = picture.tobytes()
+    (run / "validation.csv").write_text(VALIDATION)
+    out = tmp_path / "deep" / "held_out"
+    assert plot(run, "--out", out) == 0
+    with Image.open(out) as picture:
+        assert picture.format == "PNG"
+        assert picture.tobytes() != plain
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "metrics.csv. Give the folder of a run"),
+        (b"step,loss\n", "no number to draw"),
+        (b"step,loss\n1,many\n", "could not convert string to float: 'many'"),
+        (b"\xff\xfe\x00", "metrics.csv cannot be read"),
+    ],
+)
+def test_plot_training__bad_run(text, message, plot, run, capsys):
+    (run / "metrics.csv").unlink()
+    if text is not None:
+        (run / "metrics.csv").write_bytes(text)
+    assert plot(run) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (run / "curves.png").exists()
+
+
+def test_plot_training__bad_out(plot, run, capsys):
+    assert plot(run, "--out", run / "metrics.csv" / "curves.png") == 2
+    assert "cannot be written" in capsys.readouterr().err
