@@ -10,15 +10,14 @@ from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.utils.arguments import positive_integer
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["add_crop_arguments", "crop_options"]
+__all__ = ["add_crop_arguments", "crop_options", "crops_faces"]
 
 
-def add_crop_arguments(parser: ArgumentParser, *, crops_like: bool = True) -> None:
+def add_crop_arguments(parser: ArgumentParser) -> None:
     """Adds `--min-face`, `--detector`, `--align-eyes` and `--crops-like`.
 
     Args:
         parser: Its results go to `crop_options`.
-        crops_like: Whether the options of a store can be taken instead.
     """
     from lightly_marlin.faces import DETECTORS
 
@@ -42,12 +41,11 @@ def add_crop_arguments(parser: ArgumentParser, *, crops_like: bool = True) -> No
         default=None,
         help="turn the crops so that the eyes lie on a level",
     )
-    if crops_like:
-        add(
-            "--crops-like",
-            metavar="STORE",
-            help="crop as a face store was cropped, such as that of the training",
-        )
+    add(
+        "--crops-like",
+        metavar="STORE",
+        help="crop as a face store was cropped, such as that of the training",
+    )
 
 
 def crop_options(options: Namespace) -> CropOptions:
@@ -63,12 +61,22 @@ def crop_options(options: Namespace) -> CropOptions:
     names = [field.name for field in fields(CropOptions)]
     given = {name: getattr(options, name) for name in names}
     given = {name: value for name, value in given.items() if value is not None}
-    store = getattr(options, "crops_like", None)
-    if store is None:
+    if options.crops_like is None:
         return CropOptions(**given)
     if given:
         flags = " and ".join(f"--{name.replace('_', '-')}" for name in given)
         raise UsageError(
             f"--crops-like takes all options from the store: drop {flags}."
         )
-    return FaceStore(store).crop_options
+    return FaceStore(options.crops_like).crop_options
+
+
+def crops_faces(options: Namespace) -> bool:
+    """Returns whether a command line asks for faces, and not for whole frames.
+
+    Args:
+        options: Result of a parser with `add_crop_arguments`, `--crop-face` and
+            `--all-faces`; most of the others make no sense without faces.
+    """
+    names = ("crop_face", "all_faces", "detector", "align_eyes", "crops_like")
+    return any(getattr(options, name) for name in names)

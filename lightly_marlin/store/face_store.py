@@ -242,8 +242,8 @@ class FaceStore:
             crops = common_crops(r.fingerprint for r in records if r.rows)
         if crops is None:
             raise UsageError(
-                f"The tracks of the store {self.path} were not all cropped with the "
-                f"same options. Prepare all its videos again alike: {_PREPARE}"
+                f"The store {self.path} has no options that all its tracks were "
+                f"cropped with. Prepare all its videos again alike: {_PREPARE}"
             )
         try:
             return CropOptions.from_crops(crops)
