@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -74,20 +74,9 @@ class FeatureLedger(Ledger[FeatureRecord]):
 
     sums = ("rows", "tracks", "frames")
 
-    def __init__(
-        self, path: Path | str, sources: Collection[str] | None = None
-    ) -> None:
-        """Creates or opens the folder and takes it for this process.
-
-        Args:
-            path: The folder.
-            sources: Videos that index and report are of; None for all.
-
-        Raises:
-            UsageError: If it cannot be written, or another process writes to it.
-        """
-        self._journal = Path(path) / _JOURNAL_NAME
-        super().__init__(path, sources)
+    @property
+    def _journal(self) -> Path:
+        return self.path / _JOURNAL_NAME
 
     def _load(self) -> Iterator[FeatureRecord]:
         records = {}
