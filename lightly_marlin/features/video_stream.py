@@ -43,7 +43,7 @@ StreamEvent = tuple[int, Window | VideoEnd]
 
 @dataclass(frozen=True)
 class _ReadVideo:
-    """What workers call: yields the windows of a video, then its end."""
+    """Function for workers: yields the windows of a video, then its end."""
 
     options: ExtractionOptions
     num_frames: int

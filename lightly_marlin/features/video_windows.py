@@ -21,7 +21,7 @@ __all__ = ["VideoInfo", "video_windows"]
 
 @dataclass
 class VideoInfo:
-    """What becomes known of a video while it is read.
+    """Facts about a video that become known while it is read.
 
     Attributes:
         fps: Average frame rate in frames per second.

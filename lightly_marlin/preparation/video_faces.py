@@ -55,7 +55,7 @@ class VideoFaces:
 
     @property
     def damage(self) -> str | None:
-        """What was wrong with the file, for people; None if nothing."""
+        """Damage of the file, in words; None if there is none."""
         if self.num_skipped == 0:
             return None
         return f"{self.num_skipped} damaged packets were skipped"

@@ -3,7 +3,7 @@
 ```
 index.parquet                        one row per track (`TrackRow`); version and crop
                                      options in its metadata
-report.json                          one entry per video, totals
+report.json                          one entry per video, totals, crop options
 tracks/<video id>/video.json         what became of one video (`VideoRecord`)
 tracks/<video id>/track_000.mov      crops, Motion-JPEG, 224x224
 tracks/<video id>/track_000.frames.npy     int64 (n, 2): offset and size of each JPEG
@@ -54,7 +54,7 @@ __all__ = [
 
 FORMAT_VERSION = 2
 VERSION_KEY = b"lightly_marlin.face_store_version"
-"""Where the Parquet schema of the index says which version the store has."""
+"""Key of the store's version in the metadata of the index's Parquet schema."""
 
 TRACKS_NAME = "tracks"
 VIDEO_NAME = "video.json"
