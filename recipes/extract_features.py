@@ -15,6 +15,8 @@ Features:
   --reference-windows cuts as marlin-pytorch 0.3.4 does, which drops the tail.
 - --crop-face finds and follows the main face, and encodes smooth crops of it;
   --all-faces encodes every face. Without, the frames are taken as crops of a face.
+- --crops-like STORE crops as the store was cropped that the model was trained on;
+  --detector and --align-eyes say it one by one. All four imply --crop-face.
 - --reduction mean or max makes one row per track; --keep-seq keeps all tokens.
 - Batches fill across windows and videos; --workers processes read and crop (by default
   one per core), of which each holds a window or two. A video whose decoder crashes, or
@@ -37,7 +39,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.table import Table
 from rich.text import Text
 
 from lightly_marlin.features import ExtractionOptions, FolderSummary, extract_folder
@@ -46,6 +47,11 @@ from lightly_marlin.features.feature_files import FORMATS
 from lightly_marlin.features.joined_table import TABLE_NAME, write_joined_table
 from lightly_marlin.features.options import PRECISIONS, REDUCTIONS
 from lightly_marlin.models import load_encoder
+from lightly_marlin.store.crop_arguments import (
+    add_crop_arguments,
+    crop_options,
+    crops_faces,
+)
 from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.device import choose_device
@@ -70,14 +76,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.parquet and options.keep_seq:
         raise UsageError("A table of all tokens is too large: drop --parquet.")
     extraction = ExtractionOptions(
-        crop_face=options.crop_face or options.all_faces,
+        crop_face=crops_faces(options),
         all_faces=options.all_faces,
         sample_rate=options.sample_rate,
         stride=options.stride,
         reference_windows=options.reference_windows,
         reduction=options.reduction,
         keep_seq=options.keep_seq,
-        min_face=options.min_face,
+        **vars(crop_options(options)),
     )
     device = choose_device(options.device)
     encoder = load_encoder(options.weights, options.model).to(device)
@@ -96,12 +102,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         num_workers=options.workers,
     )
     if options.parquet:
-        write_joined_table(options.out, summary.entries)
+        write_joined_table(options.out, summary.records)
     show_reasons(summary)
     show_totals(summary)
     if summary.num_rows == 0:
         raise UsageError(
-            f"None of the {len(summary.entries)} videos gave a feature. The reasons "
+            f"None of the {len(summary.records)} videos gave a feature. The reasons "
             f"are listed above and in {options.out}/report.json."
         )
     console.print(f"The features are in {options.out}", markup=False, soft_wrap=True)
@@ -130,6 +136,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="crop every face, not only the main one",
     )
+    add_crop_arguments(parser)
     add(
         "--reference-windows",
         action="store_true",
@@ -146,7 +153,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     for name, default, text in (
         ("--sample-rate", 2, "every so many frames, one is taken"),
         ("--stride", 16, "sampled frames from window to window"),
-        ("--min-face", 40, "about the smallest face to look for, in pixels"),
     ):
         text = f"{text} (default: {default})"
         add(name, type=positive_integer, default=default, metavar="N", help=text)
@@ -175,10 +181,10 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def show_reasons(summary: FolderSummary) -> None:
     """Lists the videos that there is something to say about."""
-    told = [entry for entry in summary.entries if entry.reason is not None]
-    told.sort(key=lambda entry: entry.status == "ok")
-    for entry in told[:_MAX_LISTED]:
-        line = Text(f"{entry.source}: ").append(str(entry.reason), style="yellow")
+    told = [record for record in summary.records if record.reason is not None]
+    told.sort(key=lambda record: record.status == "ok")
+    for record in told[:_MAX_LISTED]:
+        line = Text(f"{record.source}: ").append(str(record.reason), style="yellow")
         console.print(line, soft_wrap=True)
     if len(told) > _MAX_LISTED:
         console.print(f"... and {len(told) - _MAX_LISTED} more, see report.json")
@@ -186,22 +192,8 @@ def show_reasons(summary: FolderSummary) -> None:
 
 def show_totals(summary: FolderSummary) -> None:
     """Prints the closing table."""
-    table = Table(title="Feature extraction", show_header=False)
-    table.add_column("what")
-    table.add_column("how many", justify="right")
-    table.add_row("videos", f"{len(summary.entries)}")
-    for label, status in (
-        ("ok", "ok"),
-        ("without a face", "no_face"),
-        ("failed", "failed"),
-    ):
-        table.add_row(f"  {label}", f"{len(summary.with_status(status))}")
-    table.add_row("  finished before", f"{summary.num_finished_before}")
-    tracks = sum(entry.num_tracks for entry in summary.entries)
-    table.add_row("tracks", f"{tracks}")
-    table.add_row("rows", f"{summary.num_rows}")
-    table.add_row("seconds", f"{summary.seconds:.1f}")
-    console.print(table)
+    more = [("tracks", f"{summary.num_tracks}"), ("rows", f"{summary.num_rows}")]
+    console.print(summary.table("Feature extraction", more))
 
 
 if __name__ == "__main__":

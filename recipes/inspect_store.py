@@ -99,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     store = FaceStore(options.store)
     kept = track_filter.mask(store)
     show_totals(store, track_filter, kept)
+    show_crops(store)
     show_distribution(store, kept)
     show_problems(store)
     if options.plots is not None:
@@ -118,6 +119,17 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add_filter_options(parser)
     return parser.parse_args(arguments)
+
+
+def show_crops(store: FaceStore) -> None:
+    """Prints the options that the tracks were cropped with."""
+    try:
+        options = vars(store.crop_options)
+        text = ", ".join(f"{name} {value}" for name, value in options.items())
+        text = f"Crop options: {text}"
+    except UsageError as error:
+        text = str(error)
+    console.print(text, markup=False, soft_wrap=True)
 
 
 def show_totals(store: FaceStore, track_filter: TrackFilter, kept: _Mask) -> None:

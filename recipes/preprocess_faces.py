@@ -14,7 +14,8 @@ Features:
 - Memory does not grow with the pixels of a video; the landmarks of an hour take 0.2 GB.
 - Cuts end a track; people who cross stay two people; --all-faces keeps every face.
 - --detector hog is dlib's fast one, cnn its network; auto, the default, asks the
-  network only where the fast one sees nothing. --align-eyes turns the crops.
+  network only where the fast one sees nothing. --align-eyes turns the crops. The store
+  records these options; --crops-like STORE takes those of an earlier store.
 - The index says how good each track is; `inspect_store.py` shows it, and
   `visualize_faces.py` draws what was found.
 
@@ -29,11 +30,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rich.table import Table
 from rich.text import Text
 
-from lightly_marlin.faces import DETECTORS
 from lightly_marlin.preparation import PreparationSummary, prepare_videos
+from lightly_marlin.store.crop_arguments import add_crop_arguments, crop_options
 from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, one_line, run_recipe
 from lightly_marlin.utils.errors import UsageError
@@ -59,9 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.store,
         num_workers=options.workers,
         all_faces=options.all_faces,
-        min_face=options.min_face,
-        detector=options.detector,
-        align_eyes=options.align_eyes,
+        **vars(crop_options(options)),
     )
     show_failures(summary)
     show_totals(summary)
@@ -97,26 +95,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="keep every face track of a video, not only the main one",
     )
-    parser.add_argument(
-        "--min-face",
-        type=positive_integer,
-        default=40,
-        metavar="PIXELS",
-        help="about the smallest face to look for, in source pixels (default: 40)",
-    )
-    parser.add_argument(
-        "--detector",
-        choices=DETECTORS,
-        default="auto",
-        help="hog: dlib's fast detector of frontal faces; cnn: finds turned and "
-        "covered faces, too, a hundred times slower; auto: the first, and the second "
-        "for a few frames where the first sees nothing (default: auto)",
-    )
-    parser.add_argument(
-        "--align-eyes",
-        action="store_true",
-        help="turn the crops so that the eyes lie on a level",
-    )
+    add_crop_arguments(parser)
     return parser.parse_args(arguments)
 
 
@@ -134,19 +113,13 @@ def show_failures(summary: PreparationSummary) -> None:
 
 def show_totals(summary: PreparationSummary) -> None:
     """Prints the closing table."""
-    table = Table(title="Face preparation", show_header=False)
-    table.add_column("what")
-    table.add_column("how many", justify="right")
-    table.add_row("videos", f"{len(summary.records)}")
-    table.add_row("  ok", f"{len(summary.with_status('ok'))}")
-    table.add_row("  without a face", f"{len(summary.with_status('no_face'))}")
-    table.add_row("  failed", f"{len(summary.with_status('failed'))}")
-    table.add_row("  finished before", f"{summary.num_finished_before}")
-    table.add_row("face tracks", f"{summary.num_tracks}")
-    table.add_row("frames read", f"{summary.num_frames}")
-    table.add_row("seconds", f"{summary.seconds:.1f}")
-    table.add_row("frames/s", f"{summary.num_frames / summary.seconds:.1f}")
-    console.print(table)
+    rate = summary.num_frames / summary.seconds
+    more = [
+        ("face tracks", f"{summary.num_tracks}"),
+        ("frames read", f"{summary.num_frames}"),
+        ("frames/s", f"{rate:.1f}"),
+    ]
+    console.print(summary.table("Face preparation", more))
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ writes to the folder OUT:
 
 VIDEOS is a folder (searched recursively), one file, or a glob pattern in quotes.
 --crop-face follows the main face, --all-faces every face; without, the frames are taken
-as crops of a face. --query chooses the token as TIME,ROW,COLUMN in the grid of tokens
-(framed in green; the default is the middle one) or "mean" for the mean of all tokens.
+as crops of a face. --crops-like STORE crops as the store was cropped that the model was
+trained on. --query chooses the token as TIME,ROW,COLUMN in the grid of tokens (framed
+in green; the default is the middle one) or "mean" for the mean of all tokens.
 
 Exit status: 0 when done, also if some of the videos could not be used (they are named
 with their reasons); 2 for bad arguments or weights, or when no video gave a window.
@@ -40,6 +41,11 @@ from lightly_marlin.analysis.window_points import VideoPoints, encode_points
 from lightly_marlin.features import ExtractionOptions, Window
 from lightly_marlin.models import MarlinEncoder, load_encoder
 from lightly_marlin.preparation import VideoFile, find_videos
+from lightly_marlin.store.crop_arguments import (
+    add_crop_arguments,
+    crop_options,
+    crops_faces,
+)
 from lightly_marlin.store.format import video_id
 from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, progress, run_recipe
@@ -101,6 +107,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--model", help="sizes of the model (default: told from the weights)")
     add("--crop-face", action="store_true", help="find and crop the main face")
     add("--all-faces", action="store_true", help="crop every face")
+    add_crop_arguments(parser)
     add("--embedding", choices=METHODS, default="tsne", help="default: tsne")
     add(
         "--query",
@@ -111,7 +118,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         ("--max-overlays", 8, "tracks that get an overlay"),
         ("--sample-rate", 2, "every so many frames, one is taken"),
         ("--stride", 16, "sampled frames from window to window"),
-        ("--min-face", 40, "about the smallest face to look for, in pixels"),
     ):
         text = f"{text} (default: {default})"
         add(name, type=positive_integer, default=default, metavar="N", help=text)
@@ -127,11 +133,11 @@ def draw_overlays(
 ) -> dict[str, VideoPoints]:
     """Encodes the videos, draws the first tracks, and returns what gave windows."""
     extraction = ExtractionOptions(
-        crop_face=options.crop_face or options.all_faces,
+        crop_face=crops_faces(options),
         all_faces=options.all_faces,
         sample_rate=options.sample_rate,
         stride=options.stride,
-        min_face=options.min_face,
+        **vars(crop_options(options)),
     )
     videos: dict[str, VideoPoints] = {}
     num_tracks = 0

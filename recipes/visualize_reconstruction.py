@@ -14,6 +14,7 @@ paint them. Writes to the folder OUT:
 --weights takes anything that holds a whole model: released `.full.pt` files, Lightning
 checkpoints, folders and repositories of the Hub, VideoMAE's pretraining, our own.
 --start-seconds chooses the clip; the default is the middle of the face's appearance.
+--crops-like STORE crops as the store was cropped that the model was trained on.
 
 Exit status: 0 when done; 2 for bad arguments, weights that do not fit, a video that
 cannot be used, or one without a face.
@@ -33,14 +34,14 @@ from torch import Tensor
 
 from lightly_marlin.faces import (
     FaceTrack,
-    crop_face,
     landmarks_to_crop,
-    main_track,
     regions_from_landmarks,
 )
 from lightly_marlin.models import MarlinConfig, load_model
+from lightly_marlin.preparation.crop_pass import crop_tracks
 from lightly_marlin.preparation.video_faces import find_video_faces
 from lightly_marlin.regions import RegionCells
+from lightly_marlin.store.crop_arguments import add_crop_arguments, crop_options
 from lightly_marlin.training import mean_color_loss
 from lightly_marlin.training.validation import reconstruct_clips
 from lightly_marlin.transforms import BatchMasking, mask_choices
@@ -48,7 +49,6 @@ from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write, write_json
-from lightly_marlin.video import VideoReader
 from lightly_marlin.visualization import (
     PanelText,
     draw_every_mask,
@@ -144,6 +144,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--start-seconds", type=float, help="default: so that the clip is in the middle"
     )
+    add_crop_arguments(parser)
     add("--sample-rate", type=int, default=2, help="frames from one to the next (2)")
     add("--seed", type=int, default=0, help="of the mask (default: 0)")
     options = parser.parse_args(arguments)
@@ -177,25 +178,22 @@ def read_clip(
     """Finds the main face of a video and returns a clip of it with its regions."""
     if not path.is_file():
         raise UsageError(f"There is no file {path}.")
-    found = find_video_faces(path, min_frames=1)
-    if not found.tracks:
-        raise UsageError(
-            f"No face was found in the {found.num_frames} frames of {path}."
-        )
-    track, fps = main_track(found.tracks), found.fps
+    found = find_video_faces(path, crop_options(options))
+    (track,), fps = found.select(), found.fps
     start = None if options.start_seconds is None else options.start_seconds * fps
     frames = choose_frames(track, config.num_frames, options.sample_rate, start)
-    crops, size = {}, config.img_size
-    with VideoReader(path) as reader:
-        first, stop = frames[0], frames[-1] + 1
-        for index, frame in enumerate(reader.frames(first, stop), start=first):
-            if index in frames:
-                crops[index] = crop_face(
-                    frame, track.boxes[index - track.start_frame], size
-                )
-    video = np.stack([crops[index] for index in frames])
-    rows = np.array(frames) - track.start_frame
-    points = landmarks_to_crop(track.landmarks[rows], track.boxes[rows], size)
+    rows, size = np.array(frames) - track.start_frame, config.img_size
+    wanted = set(rows.tolist())
+    crops = {}
+    for item in crop_tracks(path, [track], size, needed=wanted.__contains__):
+        if item.crop is not None:
+            crops[item.row] = item.crop
+        if len(crops) == len(wanted):
+            break
+    video = np.stack([crops[row] for row in rows.tolist()])
+    points = landmarks_to_crop(
+        track.landmarks[rows], track.boxes[rows], size, track.angles[rows]
+    )
     labels = regions_from_landmarks(points, size, size).astype(np.int16)
     cells = RegionCells.from_labels(torch.from_numpy(labels)).bits
     return FaceClip(

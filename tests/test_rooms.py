@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "store": "regions faces video jobs",
     "preparation": "regions faces store video jobs",
     "data": "regions store",
-    "demo": "faces preparation store video",
+    "demo": "faces preparation store video jobs",
     "features": "models preparation store video jobs faces",
     "visualization": "features models regions transforms",
     "analysis": "features models regions transforms visualization",

@@ -10,12 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from lightly_marlin.jobs.lock import LOCK_NAME
 from lightly_marlin.preparation.prepare_folder import prepare_videos
 from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.store.format import (
     FORMAT_VERSION,
     INDEX_NAME,
-    LOCK_NAME,
     REPORT_NAME,
     TRACKS_NAME,
 )

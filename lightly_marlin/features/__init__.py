@@ -13,8 +13,9 @@ from lightly_marlin.features.extract_video import (
     extract_video,
 )
 from lightly_marlin.features.options import ExtractionOptions
-from lightly_marlin.features.video_windows import NoFaceError, video_windows
+from lightly_marlin.features.video_windows import video_windows
 from lightly_marlin.features.windows import Window, WindowCutter
+from lightly_marlin.preparation.video_faces import NoFaceError
 
 __all__ = [
     "ExtractionOptions",

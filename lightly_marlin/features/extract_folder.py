@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import time
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +13,16 @@ from torch import Tensor
 
 from lightly_marlin.features.batching import WindowEncoder, encoder_of
 from lightly_marlin.features.feature_files import FORMATS, FeatureFile
-from lightly_marlin.features.journal import FeatureRow, Journal, VideoEntry
+from lightly_marlin.features.feature_ledger import (
+    FeatureLedger,
+    FeatureRecord,
+    FeatureRow,
+)
 from lightly_marlin.features.options import ExtractionOptions
 from lightly_marlin.features.reduction import Reduction, Row, make_reduction
 from lightly_marlin.features.video_stream import VideoEnd, stream_windows
+from lightly_marlin.jobs.fingerprint import take_fingerprint
+from lightly_marlin.jobs.summary import JobSummary
 from lightly_marlin.jobs.worker_pool import available_cores
 from lightly_marlin.preparation import VideoFile, find_videos
 from lightly_marlin.store.format import video_id
@@ -30,35 +34,14 @@ if TYPE_CHECKING:
 
 __all__ = ["FolderSummary", "extract_folder"]
 
-# To be raised when the same video and options give other features than before, so that
-# folders of the earlier ones are made anew.
-_PIPELINE_VERSION = 2
+FolderSummary = JobSummary[FeatureRecord]
+"""Outcome of a call of `extract_folder`."""
+
+# To be raised when the same video and options give other windows than before, so that
+# folders of the earlier ones are made anew; for other crops, see `PIPELINE_VERSION`.
+_WINDOWS_VERSION = 2
 
 _Key = tuple[int, int, int, int]  # Video, track, first frame, number of frames.
-
-
-@dataclass(frozen=True)
-class FolderSummary:
-    """What was done.
-
-    Attributes:
-        entries: One per video, sorted by source.
-        num_finished_before: Videos that an earlier run had finished.
-        seconds: How long this run took.
-    """
-
-    entries: tuple[VideoEntry, ...]
-    num_finished_before: int
-    seconds: float
-
-    @property
-    def num_rows(self) -> int:
-        """Rows of features of all videos."""
-        return sum(len(entry.rows) for entry in self.entries)
-
-    def with_status(self, status: str) -> list[VideoEntry]:
-        """Returns the entries with a status: "ok", "no_face" or "failed"."""
-        return [entry for entry in self.entries if entry.status == status]
 
 
 @dataclass
@@ -86,7 +69,25 @@ class _Job:
             self.places[track] = []
         self._keep(track, self.reductions[track].add(row))
 
-    def close(self) -> list[FeatureRow]:
+    def finish(self) -> FeatureRecord:
+        """Writes the file; returns the record of the video."""
+        assert self.end is not None
+        failed = self.end.status == "failed"
+        rows = () if failed else self._close()
+        if failed:
+            self.file.abandon()
+        return FeatureRecord(
+            source=self.video.source,
+            status=self.end.status,
+            file=None if failed else self.fingerprint["file"],
+            reason=self.end.reason,
+            num_frames=self.end.info.num_frames,
+            rows=rows,
+            retry=failed,
+            fingerprint=self.fingerprint,
+        )
+
+    def _close(self) -> tuple[FeatureRow, ...]:
         """Writes the file; returns its rows."""
         assert self.end is not None
         for track in sorted(self.reductions):
@@ -94,10 +95,10 @@ class _Job:
         self.file.close()
         places = [(t, *place) for t in sorted(self.places) for place in self.places[t]]
         name, seconds = video_id(self.video.source), self.end.info.seconds
-        return [
+        return tuple(
             FeatureRow(f"{name}_{track:03d}", row, start, float(seconds[start]), count)
             for row, (track, start, count) in enumerate(places)
-        ]
+        )
 
     def _keep(self, track: int, rows: Iterable[Row]) -> None:
         for start, count, features in rows:
@@ -154,7 +155,6 @@ def extract_folder(
             cannot be written.
         RuntimeError: If not a single worker process can start.
     """
-    started = time.monotonic()
     options = options or ExtractionOptions()
     if file_format not in FORMATS:
         raise UsageError(
@@ -169,35 +169,40 @@ def extract_folder(
         model, precision=precision, keep_seq=options.keep_seq, batch_size=batch_size
     )
     files = find_videos(videos, exclude=out)
-    journal = Journal(Path(out))
     settings = {
-        "pipeline": _PIPELINE_VERSION,
         **asdict(options),
+        **options.crops(),
+        "windows": _WINDOWS_VERSION,
         "precision": precision,
         "weights": _digest(encoder_of(model)),
     }
-    jobs = _unfinished(files, Path(out), journal, settings, encoder, file_format)
-    for job in jobs:
-        job.file.remove_remains()
-    try:
-        _run(jobs, encoder, options, journal, num_workers, len(files))
-    finally:
-        for job in jobs:
-            job.file.abandon()
-        journal.write_index(file.source for file in files)
-        journal.close()
-    return FolderSummary(
-        entries=tuple(journal.entries[file.source] for file in files),
-        num_finished_before=len(files) - len(jobs),
-        seconds=time.monotonic() - started,
-    )
+    sources = [file.source for file in files]
+    fingerprints = {
+        video.source: {**take_fingerprint(video.path, settings), "file": name}
+        for video, name in zip(files, _file_names(files, file_format), strict=True)
+    }
+    shape: tuple[int, ...] = (encoder.config.encoder_dim,)
+    if options.keep_seq:
+        shape = (encoder.config.num_tokens, *shape)
+    with FeatureLedger(out, sources) as ledger, ExitStack() as unfinished:
+        todo = set(ledger.unfinished(fingerprints))
+        jobs = []
+        for video in files:
+            if video.source in todo:
+                fingerprint = fingerprints[video.source]
+                file = FeatureFile(ledger.path / fingerprint["file"], shape)
+                file.remove_remains()
+                unfinished.callback(file.abandon)
+                jobs.append(_Job(video, file, fingerprint))
+        _run(jobs, encoder, options, ledger, num_workers, len(files))
+        return ledger.summary(sources, len(jobs))
 
 
 def _run(
     jobs: list[_Job],
     encoder: WindowEncoder[_Key],
     options: ExtractionOptions,
-    journal: Journal,
+    ledger: FeatureLedger,
     num_workers: int,
     num_videos: int,
 ) -> None:
@@ -209,13 +214,16 @@ def _run(
 
         def deliver(encoded: Iterable[tuple[_Key, Tensor]]) -> None:
             for (index, track, start, count), features in encoded:
-                jobs[index].add(track, (start, count, features), options.reduction)
+                with ledger.explained():
+                    jobs[index].add(track, (start, count, features), options.reduction)
                 bar.advance(windows)
                 close_if_finished(index)
 
         def close_if_finished(index: int) -> None:
             if jobs[index].finished:
-                journal.add(_finish(jobs[index], journal))
+                with ledger.explained():
+                    record = jobs[index].finish()
+                ledger.add(record)
                 bar.advance(videos)
 
         events = stream_windows(
@@ -238,59 +246,6 @@ def _run(
         deliver(encoder.flush())
 
 
-def _finish(job: _Job, journal: Journal) -> VideoEntry:
-    """Writes the file of a job and returns its entry."""
-    assert job.end is not None
-    out = journal.folder
-    earlier = journal.entries.get(job.video.source)
-    file, rows = job.fingerprint["file"], []
-    if job.end.status == "failed":
-        job.file.abandon()
-        file = None
-    else:
-        rows = job.close()
-    if earlier is not None and earlier.file is not None and earlier.file != file:
-        others = {e.file for s, e in journal.entries.items() if s != job.video.source}
-        if earlier.file not in others:
-            (out / earlier.file).unlink(missing_ok=True)
-    return VideoEntry(
-        source=job.video.source,
-        status=job.end.status,
-        file=file,
-        reason=job.end.reason,
-        num_frames=job.end.info.num_frames,
-        rows=tuple(rows),
-        fingerprint=job.fingerprint,
-    )
-
-
-def _unfinished(
-    files: list[VideoFile],
-    out: Path,
-    journal: Journal,
-    settings: dict[str, Any],
-    encoder: WindowEncoder[_Key],
-    file_format: str,
-) -> list[_Job]:
-    """Returns the videos that are to be encoded."""
-    config = encoder.config
-    shape: tuple[int, ...] = (config.encoder_dim,)
-    if settings["keep_seq"]:
-        shape = (config.num_tokens, *shape)
-    jobs = []
-    for video, name in zip(files, _file_names(files, file_format), strict=True):
-        fingerprint = {**_file_state(video.path), **settings, "file": name}
-        earlier = journal.entries.get(video.source)
-        if (
-            earlier is None
-            or earlier.status == "failed"
-            or earlier.fingerprint != fingerprint
-            or not (out / name).is_file()
-        ):
-            jobs.append(_Job(video, FeatureFile(out / name, shape), fingerprint))
-    return jobs
-
-
 def _file_names(files: list[VideoFile], file_format: str) -> list[str]:
     """Returns the name of every video's file of features."""
     names: dict[str, None] = {}  # A set in the order of insertion.
@@ -302,15 +257,6 @@ def _file_names(files: list[VideoFile], file_format: str) -> list[str]:
             stem += "_"
         names[name] = None
     return list(names)
-
-
-def _file_state(path: Path) -> dict[str, Any]:
-    try:
-        status = os.stat(path)
-    except OSError:
-        # Opening it will fail and give the reason.
-        return {"size": None, "mtime_ns": None}
-    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
 def _digest(encoder: MarlinEncoder) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lightly_marlin.features.journal import VideoEntry, index_schema
+from lightly_marlin.features.feature_ledger import FeatureRecord, index_schema
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.files import atomic_write
 
@@ -19,12 +18,12 @@ __all__ = ["TABLE_NAME", "write_joined_table"]
 TABLE_NAME = "features.parquet"
 
 
-def write_joined_table(folder: Path, entries: Iterable[VideoEntry]) -> None:
+def write_joined_table(folder: Path, records: Iterable[FeatureRecord]) -> None:
     """Writes `features.parquet`: the columns of the index and `features`.
 
     Args:
         folder: A folder of features with one vector per row.
-        entries: The videos to take, in this order.
+        records: The videos to take, in this order.
     """
     pa = require("pyarrow", "Writing a table of features")
     parquet = require("pyarrow.parquet", "Writing a table of features")
@@ -34,16 +33,12 @@ def write_joined_table(folder: Path, entries: Iterable[VideoEntry]) -> None:
         atomic_write(folder / TABLE_NAME) as temporary,
         parquet.ParquetWriter(temporary, schema) as writer,
     ):
-        for entry in entries:
-            if not entry.rows or entry.file is None:
+        for record in records:
+            if not record.rows or record.file is None:
                 continue
             # Video by video, so that memory does not grow with their number.
-            rows = [
-                {"source": entry.source, "file": entry.file, **asdict(row)}
-                for row in entry.rows
-            ]
-            table = pa.Table.from_pylist(rows, schema=index_schema())
-            features = _read(folder / entry.file)
+            table = pa.Table.from_pylist(record.index_rows(), schema=index_schema())
+            features = _read(folder / record.file)
             vectors = pa.array(list(features), type=column.type)
             writer.write_table(table.append_column(column, vectors))
 

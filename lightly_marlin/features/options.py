@@ -1,9 +1,10 @@
-"""What is extracted from a video, and how."""
+"""Options of feature extraction."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lightly_marlin.store.crop_options import CropOptions
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["PRECISIONS", "REDUCTIONS", "ExtractionOptions"]
@@ -13,8 +14,11 @@ PRECISIONS = ("32", "bf16")
 
 
 @dataclass(frozen=True)
-class ExtractionOptions:
-    """How windows are cut from a video, and what becomes of their features.
+class ExtractionOptions(CropOptions):
+    """Options of the windows of a video and of their features.
+
+    Those of `CropOptions` come on top; they count with `crop_face`. To crop as for
+    training: `ExtractionOptions(crop_face=True, **vars(FaceStore(path).crop_options))`.
 
     Attributes:
         crop_face: Find the main face and encode its crops; otherwise the frames are
@@ -26,7 +30,6 @@ class ExtractionOptions:
             the whole video; see `WindowCutter`.
         reduction: "none" for every window, "mean" or "max" over the windows of a track.
         keep_seq: Features of every token of a window, not their mean.
-        min_face: About the smallest face to look for: its side in source pixels.
     """
 
     crop_face: bool = False
@@ -36,7 +39,6 @@ class ExtractionOptions:
     reference_windows: bool = False
     reduction: str = "none"
     keep_seq: bool = False
-    min_face: int = 40
 
     def __post_init__(self) -> None:
         """Refuses values that mean nothing.
@@ -44,18 +46,15 @@ class ExtractionOptions:
         Raises:
             UsageError: A ValueError, naming the option, its value and what is allowed.
         """
-        for name in ("sample_rate", "stride", "min_face"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise UsageError(
-                    f"Invalid {name} ({value!r}). It must be a positive integer."
-                )
+        super().__post_init__()
+        self._check_positive("sample_rate", "stride")
         if self.reduction not in REDUCTIONS:
             raise UsageError(
                 f"Invalid reduction ({self.reduction!r}). Supported values are "
                 f"{', '.join(REDUCTIONS)}."
             )
-        if self.all_faces and not self.crop_face:
-            raise UsageError(
-                "Invalid all_faces (True): faces are looked for only with crop_face."
-            )
+        for name in ("all_faces", "align_eyes"):
+            if getattr(self, name) and not self.crop_face:
+                raise UsageError(
+                    f"Invalid {name} (True): faces are looked for only with crop_face."
+                )

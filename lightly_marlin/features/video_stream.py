@@ -1,4 +1,4 @@
-"""The windows of many videos as one stream, read by worker processes if wanted.
+"""Windows of many videos as one stream, read by worker processes if wanted.
 
 A decoder that crashes takes its process with it: a worker costs only the video that it
 is at, while without workers it ends the program.
@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightly_marlin.features.options import ExtractionOptions
-from lightly_marlin.features.video_windows import (
-    NoFaceError,
-    VideoInfo,
-    video_windows,
-)
+from lightly_marlin.features.video_windows import VideoInfo, video_windows
 from lightly_marlin.features.windows import Window
+from lightly_marlin.jobs.record import Status
 from lightly_marlin.jobs.worker_pool import stream_jobs
+from lightly_marlin.preparation.video_faces import NoFaceError
 from lightly_marlin.video import VideoError
 
 __all__ = ["StreamEvent", "VideoEnd", "stream_windows"]
@@ -34,7 +32,7 @@ class VideoEnd:
         info: What became known of the video.
     """
 
-    status: str
+    status: Status
     reason: str | None
     info: VideoInfo
 
@@ -45,7 +43,7 @@ StreamEvent = tuple[int, Window | VideoEnd]
 
 @dataclass(frozen=True)
 class _ReadVideo:
-    """What workers call: yields the windows of a video, then its end."""
+    """Function for workers: yields the windows of a video, then its end."""
 
     options: ExtractionOptions
     num_frames: int

@@ -1,15 +1,10 @@
-"""The windows of a video file: of its frames, or of the faces in it.
-
-With faces the video is read twice, because the smooth path of a crop needs frames that
-come later; keeping frames instead would make memory grow with the length of the video.
-"""
+"""Windows of a video file: of its frames, or of the faces in it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,22 +12,16 @@ import numpy.typing as npt
 from lightly_marlin.features.options import ExtractionOptions
 from lightly_marlin.features.windows import Window, WindowCutter
 from lightly_marlin.jobs.worker_pool import report_progress
+from lightly_marlin.preparation.crop_pass import crop_tracks
 from lightly_marlin.preparation.video_faces import find_video_faces
-from lightly_marlin.video import VideoError, VideoReader
+from lightly_marlin.video import VideoReader
 
-if TYPE_CHECKING:
-    from lightly_marlin.faces import FaceTrack
-
-__all__ = ["NoFaceError", "VideoInfo", "video_windows"]
-
-
-class NoFaceError(VideoError):
-    """There is no face in a video that is otherwise fine."""
+__all__ = ["VideoInfo", "video_windows"]
 
 
 @dataclass
 class VideoInfo:
-    """What becomes known of a video while it is read.
+    """Facts about a video that become known while it is read.
 
     Attributes:
         fps: Average frame rate in frames per second.
@@ -76,12 +65,8 @@ def video_windows(
         NoFaceError: If faces are to be cropped and there is none.
     """
     info = VideoInfo() if info is None else info
-    if not options.crop_face:
-        yield from _of_frames(Path(path), options, num_frames, size, info)
-        return
-    tracks = _find_tracks(Path(path), options, info)
-    info.num_tracks = len(tracks)
-    yield from _of_tracks(Path(path), tracks, options, num_frames, size)
+    read = _of_faces if options.crop_face else _of_frames
+    yield from read(Path(path), options, num_frames, size, info)
 
 
 def _of_frames(
@@ -125,65 +110,25 @@ def _to_square(frame: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]
     return crop_face(frame, np.array([left, top, left + side, top + side]), size)
 
 
-def _find_tracks(
-    path: Path, options: ExtractionOptions, info: VideoInfo
-) -> list[FaceTrack]:
-    """Reads the video once; returns the tracks to encode, sorted by start."""
-    from lightly_marlin.faces import main_track
-
+def _of_faces(
+    path: Path, options: ExtractionOptions, num_frames: int, size: int, info: VideoInfo
+) -> Iterator[Window]:
+    """Yields windows of the crops of faces."""
     # Short tracks are padded: better a face seen for a moment than none.
-    found = find_video_faces(
-        path, min_frames=1, all_faces=options.all_faces, min_face=options.min_face
-    )
+    found = find_video_faces(path, options, all_faces=options.all_faces)
     info.fps, info.num_frames, info.note = found.fps, found.num_frames, found.damage
     info.seconds = found.seconds
-    if not found.tracks:
-        suffix = f" ({found.damage})" if found.damage else ""
-        raise NoFaceError(
-            path, f"no face was found in its {found.num_frames} frames{suffix}"
-        )
-    return found.tracks if options.all_faces else [main_track(found.tracks)]
-
-
-def _of_tracks(
-    path: Path,
-    tracks: list[FaceTrack],
-    options: ExtractionOptions,
-    num_frames: int,
-    size: int,
-) -> Iterator[Window]:
-    """Reads the video again; yields windows of the crops."""
-    from lightly_marlin.faces import crop_face
-
-    waiting = list(enumerate(tracks))
-    active: list[tuple[FaceTrack, WindowCutter]] = []
-    first = min(track.start_frame for track in tracks)
-    stop = max(track.start_frame + track.num_frames for track in tracks)
-    with VideoReader(path) as reader:
-        pictures = reader.lazy_frames(first, stop)
-        for index, convert in enumerate(pictures, start=first):
-            report_progress()
-            while waiting and waiting[0][1].start_frame == index:
-                number, track = waiting.pop(0)
-                active.append((track, _cutter(options, num_frames, index, number)))
-            # Converted at most once, and only for windows: that costs most here.
-            needed = any(cutter.needs_next for _, cutter in active)
-            frame = convert() if needed else None
-            for track, cutter in active:
-                crop = None
-                if frame is not None and cutter.needs_next:
-                    box = track.boxes[index - track.start_frame]
-                    crop = crop_face(frame, box, size)
-                yield from cutter.add(crop)
-                if index + 1 == track.start_frame + track.num_frames:
-                    yield from cutter.finish()
-            active = [
-                (track, cutter)
-                for track, cutter in active
-                if index + 1 < track.start_frame + track.num_frames
-            ]
-    if waiting or active:
-        raise VideoError(path, "it changed while it was read")
+    tracks = found.select(all_faces=options.all_faces)
+    info.num_tracks = len(tracks)
+    cutters: dict[int, WindowCutter] = {}
+    needed = _cutter(options, num_frames).needs
+    for item in crop_tracks(path, tracks, size, needed=needed):
+        if item.row == 0:
+            start = tracks[item.track].start_frame
+            cutters[item.track] = _cutter(options, num_frames, start, item.track)
+        yield from cutters[item.track].add(item.crop)
+        if item.is_last:
+            yield from cutters.pop(item.track).finish()
 
 
 def _cutter(

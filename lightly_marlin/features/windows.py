@@ -85,8 +85,16 @@ class WindowCutter:
     @property
     def needs_next(self) -> bool:
         """Whether the next frame may go into a window; the others are only counted."""
-        at_start = self._reference and self._seen < self._size
-        return at_start or self._seen % self._rate == 0
+        return self.needs(self._seen)
+
+    def needs(self, index: int) -> bool:
+        """Returns whether a frame may go into a window.
+
+        Args:
+            index: Index of the frame; 0 is the first one that comes.
+        """
+        at_start = self._reference and index < self._size
+        return at_start or index % self._rate == 0
 
     def add(self, frame: _Frame | None) -> Iterator[Window]:
         """Takes the next frame; yields what is complete now.

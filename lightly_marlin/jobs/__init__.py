@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from lightly_marlin.jobs.ledger import Ledger
+from lightly_marlin.jobs.record import JobRecord
+from lightly_marlin.jobs.summary import JobSummary
 from lightly_marlin.jobs.worker_pool import (
     JobFailure,
     available_cores,
@@ -12,6 +15,9 @@ from lightly_marlin.jobs.worker_pool import (
 
 __all__ = [
     "JobFailure",
+    "JobRecord",
+    "JobSummary",
+    "Ledger",
     "available_cores",
     "report_progress",
     "run_jobs",

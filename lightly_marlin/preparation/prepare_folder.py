@@ -7,17 +7,17 @@ import dataclasses
 import functools
 import os
 import pickle
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightly_marlin.jobs.fingerprint import same_file_state, take_fingerprint
+from lightly_marlin.jobs.summary import JobSummary
 from lightly_marlin.jobs.worker_pool import JobFailure, available_cores, run_jobs
 from lightly_marlin.preparation.prepare_video import PreparationOptions, prepare_video
 from lightly_marlin.preparation.video_files import VideoFile, find_videos
 from lightly_marlin.store.format import VideoRecord
-from lightly_marlin.store.writer import StoreWriter, store_error
+from lightly_marlin.store.writer import StoreWriter
 from lightly_marlin.utils.console import progress
 from lightly_marlin.utils.errors import UsageError
 
@@ -27,42 +27,15 @@ if TYPE_CHECKING:
 
 __all__ = ["PreparationSummary", "prepare_videos"]
 
-# To be raised when the same video and options give other tracks than before, so that
-# stores of the earlier ones are made anew.
-_PIPELINE_VERSION = 2
+PreparationSummary = JobSummary[VideoRecord]
+"""Outcome of a call of `prepare_videos`."""
 
 _PROBE_BYTES = 2**18
 
 
 @dataclass(frozen=True)
-class PreparationSummary:
-    """What a call of `prepare_videos` did.
-
-    Attributes:
-        records: What became of each video that was named, in order of its source.
-        num_finished_before: How many of them an earlier run had finished.
-        num_frames: Number of frames that this call decoded.
-        seconds: How long it took.
-    """
-
-    records: tuple[VideoRecord, ...]
-    num_finished_before: int
-    num_frames: int
-    seconds: float
-
-    @property
-    def num_tracks(self) -> int:
-        """Number of tracks of the videos."""
-        return sum(len(record.rows) for record in self.records)
-
-    def with_status(self, status: str) -> list[VideoRecord]:
-        """Returns the records with a status: "ok", "no_face" or "failed"."""
-        return [record for record in self.records if record.status == status]
-
-
-@dataclass(frozen=True)
 class _StoreFailure:
-    """What a worker returns when it is the store that failed, and not the video."""
+    """Result of a worker when it is the store that failed, and not the video."""
 
     reason: str
 
@@ -71,7 +44,6 @@ class _StoreFailure:
 class _Job:
     video: VideoFile
     folder: Path
-    fingerprint: dict[str, Any]
 
 
 def prepare_videos(
@@ -118,40 +90,40 @@ def prepare_videos(
             version.
         ValueError: If an option is out of range, or the parser cannot be pickled.
     """
-    started = time.monotonic()
-    if min_face < 1:
-        raise ValueError(f"Invalid min_face {min_face}: must be at least 1 pixel.")
     if num_workers is not None and num_workers < 0:
         raise ValueError(f"Invalid num_workers {num_workers}: must be at least 0.")
     if num_workers is None:
         num_workers = available_cores()
     if num_workers >= 1:
         _check_pickles(parser)
-    options = PreparationOptions(all_faces, min_face, parser, detector, align_eyes)
-    files = find_videos(videos, exclude=store)
+    options = PreparationOptions(
+        all_faces,
+        parser,
+        min_face=min_face,
+        detector=detector,
+        align_eyes=align_eyes,
+    )
+    settings = _settings(options)
+    files = {file.source: file for file in find_videos(videos, exclude=store)}
+    fingerprints = {
+        name: take_fingerprint(file.path, settings) for name, file in files.items()
+    }
     with StoreWriter(store) as writer:
-        todo = _unfinished(files, writer, options)
-        num_frames = 0
+        for name, file in files.items():
+            _check_same_video(file, fingerprints[name], writer)
+        todo = writer.unfinished(fingerprints)
         with progress() as bar:
             task = bar.add_task("videos", total=len(files), unit="videos")
             bar.advance(task, len(files) - len(todo))
             # Part of the function and not of the jobs: a parser is loaded only once.
             run = functools.partial(_run, options)
-            jobs = _jobs(todo, writer)
+            jobs = (_Job(files[name], writer.unfinished_folder(name)) for name in todo)
             for job, result in run_jobs(run, jobs, min(num_workers, len(todo))):
                 if isinstance(result, _StoreFailure):
-                    raise store_error(store, result.reason)
-                record = _record(job, result)
-                writer.add(record, job.folder)
-                num_frames += record.num_frames
+                    raise writer.error(result.reason)
+                writer.add(_record(job, result, fingerprints[job.video.source]))
                 bar.advance(task)
-        records = tuple(writer.records[file.source] for file in files)
-    return PreparationSummary(
-        records=records,
-        num_finished_before=len(files) - len(todo),
-        num_frames=num_frames,
-        seconds=time.monotonic() - started,
-    )
+        return writer.summary(list(files), len(todo))
 
 
 def _check_pickles(parser: FaceParser | None) -> None:
@@ -190,14 +162,9 @@ def _why_not_writable(folder: Path) -> str | None:
     return None
 
 
-def _jobs(
-    todo: list[tuple[VideoFile, dict[str, Any]]], writer: StoreWriter
-) -> Iterator[_Job]:
-    for file, fingerprint in todo:
-        yield _Job(file, writer.unfinished_folder(file.source), fingerprint)
-
-
-def _record(job: _Job, result: VideoRecord | JobFailure) -> VideoRecord:
+def _record(
+    job: _Job, result: VideoRecord | JobFailure, fingerprint: dict[str, Any]
+) -> VideoRecord:
     """Completes a worker's record, or makes one for a job without a result."""
     if isinstance(result, JobFailure):
         result = VideoRecord(job.video.source, "failed", result.reason, retry=True)
@@ -205,35 +172,15 @@ def _record(job: _Job, result: VideoRecord | JobFailure) -> VideoRecord:
     return dataclasses.replace(
         result,
         path=os.fsencode(path).decode("utf-8", "backslashreplace"),
-        fingerprint=job.fingerprint,
+        fingerprint=fingerprint,
     )
-
-
-def _unfinished(
-    files: list[VideoFile], writer: StoreWriter, options: PreparationOptions
-) -> list[tuple[VideoFile, dict[str, Any]]]:
-    """Returns the videos that are to be prepared, with their fingerprints."""
-    settings = _settings(options)
-    todo = []
-    for file in files:
-        state = _file_state(file.path)
-        fingerprint = {**state, **settings}
-        record = writer.records.get(file.source)
-        if record is not None and not state.items() <= record.fingerprint.items():
-            _check_same_video(record, file, writer.path)
-        if record is None or record.retry or record.fingerprint != fingerprint:
-            todo.append((file, fingerprint))
-    return todo
 
 
 def _settings(options: PreparationOptions) -> dict[str, Any]:
     """Returns what, besides the file, decides about the result."""
     return {
-        "pipeline": _PIPELINE_VERSION,
+        **options.crops(),
         "all_faces": options.all_faces,
-        "min_face": options.min_face,
-        "detector": options.detector,
-        "align_eyes": options.align_eyes,
         "parser": None if options.parser is None else _describe(options.parser),
     }
 
@@ -245,23 +192,19 @@ def _describe(parser: FaceParser) -> str:
     return f"{kind.__module__}.{kind.__qualname__} {fingerprint}".rstrip()
 
 
-def _file_state(path: Path) -> dict[str, Any]:
-    try:
-        status = path.stat()
-    except OSError:
-        # A dangling link: opening it will fail and give the reason.
-        return {"size": None, "mtime_ns": None}
-    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
-
-
-def _check_same_video(record: VideoRecord, file: VideoFile, store: Path) -> None:
+def _check_same_video(
+    file: VideoFile, fingerprint: dict[str, Any], writer: StoreWriter
+) -> None:
     """Raises UsageError if a store is about to mix up videos of two folders."""
+    record = writer.records.get(file.source)
+    if record is None or same_file_state(record.fingerprint, fingerprint):
+        return
     earlier = record.path
     # These say False, too, where a folder on the way cannot be read.
     both_exist = os.path.exists(earlier) and os.path.exists(file.path)
     if not both_exist or os.path.samefile(earlier, file.path):
         return
     raise UsageError(
-        f"The store {store} already holds a video {file.source}, prepared from "
+        f"The store {writer.path} already holds a video {file.source}, prepared from "
         f"{earlier}. Prepare {file.path} into a store of its own."
     )

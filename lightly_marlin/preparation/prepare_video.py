@@ -1,8 +1,4 @@
-"""One video becomes tracks: find the faces, then cut them out.
-
-The video is read twice, because the smooth path of a crop box needs frames that come
-later; keeping the frames instead would make memory grow with the length of the video.
-"""
+"""One video becomes tracks: find the faces, then cut them out."""
 
 from __future__ import annotations
 
@@ -14,24 +10,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from lightly_marlin.jobs.worker_pool import report_progress
+from lightly_marlin.jobs.record import Status
+from lightly_marlin.preparation.crop_pass import crop_tracks
 from lightly_marlin.preparation.track_writer import CropParser, TrackWriter
-from lightly_marlin.preparation.video_faces import VideoFaces, find_video_faces
+from lightly_marlin.preparation.video_faces import (
+    NoFaceError,
+    VideoFaces,
+    find_video_faces,
+)
 from lightly_marlin.preparation.video_files import VideoFile
+from lightly_marlin.store.crop_options import CropOptions
 from lightly_marlin.store.format import (
     CROP_SIZE,
     TRACKS_NAME,
-    Status,
     TrackRow,
     VideoRecord,
     person_id,
     video_id,
 )
-from lightly_marlin.video.reader import VideoError, VideoReader
+from lightly_marlin.video.reader import VideoError
 
 if TYPE_CHECKING:
     from lightly_marlin.faces import FaceParser, FaceTrack
-    from lightly_marlin.faces.finder import DetectorName
     from lightly_marlin.faces.track_quality import Appearance
 
 __all__ = ["MIN_FRAMES", "PreparationOptions", "prepare_video"]
@@ -41,22 +41,16 @@ MIN_FRAMES = 16
 
 
 @dataclass(frozen=True)
-class PreparationOptions:
-    """What is kept of a video.
+class PreparationOptions(CropOptions):
+    """Options of what is kept of a video, besides those of `CropOptions`.
 
     Attributes:
         all_faces: Keep every face track; otherwise the one that fills the most.
-        min_face: About the smallest face to look for: its side in source pixels.
         parser: Parses the crops into regions; None derives them from the landmarks.
-        detector: "hog", "cnn" or "auto"; see `FaceFinder`.
-        align_eyes: Turn the crops so that the eyes lie on a level.
     """
 
     all_faces: bool = False
-    min_face: int = 40
     parser: FaceParser | None = None
-    detector: DetectorName = "auto"
-    align_eyes: bool = False
 
 
 def prepare_video(
@@ -76,17 +70,12 @@ def prepare_video(
     num_frames = 0
     try:
         found = find_video_faces(
-            video.path,
-            min_frames=MIN_FRAMES,
-            all_faces=options.all_faces,
-            min_face=options.min_face,
-            detector=options.detector,
-            align_eyes=options.align_eyes,
+            video.path, options, min_frames=MIN_FRAMES, all_faces=options.all_faces
         )
         num_frames = found.num_frames
-        tracks = _select(video.path, found, options)
+        tracks = found.select(all_faces=options.all_faces)
         looks = _write_tracks(video.path, folder, tracks, found, options)
-    except _NoFaceError as error:
+    except NoFaceError as error:
         return _without_tracks(video, "no_face", error.reason, num_frames)
     except VideoError as error:
         record = _without_tracks(video, "failed", error.reason, num_frames)
@@ -104,34 +93,6 @@ def prepare_video(
     )
 
 
-class _NoFaceError(VideoError):
-    """There is no face anywhere in a video that is otherwise fine."""
-
-
-def _select(
-    path: Path, found: VideoFaces, options: PreparationOptions
-) -> list[FaceTrack]:
-    """Returns the tracks to keep, at least one.
-
-    Raises:
-        VideoError: If there is none, with the reason.
-    """
-    from lightly_marlin.faces import main_track
-
-    if not found.tracks:
-        damage = found.damage
-        suffix = f" ({damage})" if damage else ""
-        if found.longest == 0:
-            text = f"no face was found in its {found.num_frames} frames{suffix}"
-            raise _NoFaceError(path, text)
-        raise VideoError(
-            path,
-            f"the longest face track has {found.longest} frames; {MIN_FRAMES} are "
-            f"needed{suffix}",
-        )
-    return found.tracks if options.all_faces else [main_track(found.tracks)]
-
-
 def _write_tracks(
     path: Path,
     folder: Path,
@@ -142,41 +103,33 @@ def _write_tracks(
     """Reads the video again and writes the crops of all tracks as they come by.
 
     Returns:
-        What the crops of each track look like, by its number.
+        Appearance of each track, by its number.
     """
-    from lightly_marlin.faces import crop_face, landmarks_to_crop
+    from lightly_marlin.faces import landmarks_to_crop
 
-    waiting = list(enumerate(tracks))
-    active: list[tuple[int, FaceTrack, TrackWriter]] = []
     looks: dict[int, Appearance] = {}
-    first, stop = tracks[0].start_frame, max(track.end_frame for track in tracks)
-    with VideoReader(path) as reader, contextlib.ExitStack() as unfinished:
-        for index, frame in enumerate(reader.frames(first, stop), start=first):
-            while waiting and waiting[0][1].start_frame == index:
-                number, track = waiting.pop(0)
-                landmarks = landmarks_to_crop(
-                    track.landmarks, track.boxes, CROP_SIZE, track.angles
-                )
-                writer = TrackWriter(
-                    folder / _video_name(number),
-                    landmarks,
+    writers: dict[int, TrackWriter] = {}
+    with contextlib.ExitStack() as unfinished:
+        crops = crop_tracks(path, tracks, CROP_SIZE)
+        unfinished.callback(crops.close)
+        for item in crops:
+            if item.row == 0:
+                track = tracks[item.track]
+                writers[item.track] = TrackWriter(
+                    folder / _video_name(item.track),
+                    landmarks_to_crop(
+                        track.landmarks, track.boxes, CROP_SIZE, track.angles
+                    ),
                     track.boxes,
                     track.angles,
                     found.fps,
                     _crop_parser(options.parser),
                 )
-                unfinished.callback(writer.abandon)
-                active.append((number, track, writer))
-            for number, track, writer in active:
-                row = index - track.start_frame
-                box, angle = track.boxes[row], float(track.angles[row])
-                writer.write(crop_face(frame, box, CROP_SIZE, angle))
-                report_progress()
-                if track.end_frame == index + 1:
-                    looks[number] = writer.close()
-            active = [entry for entry in active if entry[1].end_frame > index + 1]
-    if waiting or active:
-        raise VideoError(path, "it changed while it was read")
+                unfinished.callback(writers[item.track].abandon)
+            assert item.crop is not None
+            writers[item.track].write(item.crop)
+            if item.is_last:
+                looks[item.track] = writers.pop(item.track).close()
     return looks
 
 

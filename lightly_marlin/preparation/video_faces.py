@@ -1,4 +1,4 @@
-"""The faces of a video file: how preparation, features and pictures all look for them.
+"""Faces of a video file, found alike for preparation, features and pictures.
 
 One way for all, so that the crops that a model was trained on, and those that it is
 shown later, are the same.
@@ -14,20 +14,26 @@ import numpy as np
 import numpy.typing as npt
 
 from lightly_marlin.jobs.worker_pool import report_progress
-from lightly_marlin.video.reader import VideoReader
+from lightly_marlin.store.crop_options import CropOptions
+from lightly_marlin.video.reader import VideoError, VideoReader
 
 if TYPE_CHECKING:
     from lightly_marlin.faces import FaceTrack
-    from lightly_marlin.faces.finder import DetectorName
 
-__all__ = ["VideoFaces", "find_video_faces"]
+__all__ = ["NoFaceError", "VideoFaces", "find_video_faces"]
+
+
+class NoFaceError(VideoError):
+    """There is no face anywhere in a video that is otherwise fine."""
 
 
 @dataclass(frozen=True)
 class VideoFaces:
-    """The faces of a video, and what a pass over it tells besides.
+    """Faces of a video, and what a pass over it tells besides.
 
     Attributes:
+        path: The video file.
+        min_frames: Shorter tracks were left out.
         tracks: The face tracks, sorted by start, then by size, large faces first.
         longest: Longest run of frames with one face, also if too short for a track.
         num_frames: Frames that were decoded.
@@ -37,6 +43,8 @@ class VideoFaces:
         seconds: When the frames are shown, float64 (num_frames,), after the first one.
     """
 
+    path: Path | str
+    min_frames: int
     tracks: list[FaceTrack]
     longest: int
     num_frames: int
@@ -47,20 +55,45 @@ class VideoFaces:
 
     @property
     def damage(self) -> str | None:
-        """What was wrong with the file, for people; None if nothing."""
+        """Damage of the file, in words; None if there is none."""
         if self.num_skipped == 0:
             return None
         return f"{self.num_skipped} damaged packets were skipped"
 
+    def select(self, *, all_faces: bool = False) -> list[FaceTrack]:
+        """Returns the tracks to crop.
+
+        Args:
+            all_faces: Take every track; otherwise the one that fills the most.
+
+        Returns:
+            At least one track.
+
+        Raises:
+            NoFaceError: If there is no face.
+            VideoError: If every track is too short.
+        """
+        from lightly_marlin.faces import main_track
+
+        if self.tracks:
+            return self.tracks if all_faces else [main_track(self.tracks)]
+        suffix = f" ({self.damage})" if self.damage else ""
+        if self.longest == 0:
+            text = f"no face was found in its {self.num_frames} frames{suffix}"
+            raise NoFaceError(self.path, text)
+        raise VideoError(
+            self.path,
+            f"the longest face track has {self.longest} frames; {self.min_frames} are "
+            f"needed{suffix}",
+        )
+
 
 def find_video_faces(
     path: Path | str,
+    crops: CropOptions | None = None,
     *,
-    min_frames: int,
+    min_frames: int = 1,
     all_faces: bool = False,
-    min_face: int = 40,
-    detector: DetectorName = "auto",
-    align_eyes: bool = False,
 ) -> VideoFaces:
     """Reads a video once and follows the faces in it.
 
@@ -69,12 +102,10 @@ def find_video_faces(
 
     Args:
         path: A video file.
+        crops: Options of search and crops; the defaults of `CropOptions` if left out.
         min_frames: Shorter tracks are left out.
         all_faces: Look for every face; otherwise smaller ones may be left out while one
             that can be the main one is followed (`FaceFinder` with `main_only`).
-        min_face: About the smallest face to look for: its side in source pixels.
-        detector: "hog", "cnn" or "auto"; see `FaceFinder`.
-        align_eyes: Turn the crops so that the eyes lie on a level.
 
     Returns:
         The faces; without `all_faces` there may be several, too.
@@ -85,11 +116,12 @@ def find_video_faces(
     # Loads detectors, which the other users of `lightly_marlin.data` do not need.
     from lightly_marlin.faces import FaceFinder
 
+    crops = crops or CropOptions()
     finder = FaceFinder(
         min_frames=min_frames,
-        min_face=min_face,
-        detector=detector,
-        align_eyes=align_eyes,
+        min_face=crops.min_face,
+        detector=crops.detector,
+        align_eyes=crops.align_eyes,
         main_only=not all_faces,
     )
     size = (0, 0)
@@ -99,6 +131,8 @@ def find_video_faces(
             finder.update(plane)
             report_progress()
     return VideoFaces(
+        path=path,
+        min_frames=min_frames,
         tracks=finder.finish(),
         longest=finder.longest,
         num_frames=reader.num_frames,

@@ -1,4 +1,4 @@
-"""Which files a user means by VIDEOS: a folder, a file or a glob."""
+"""Video files that a user means by VIDEOS: a folder, a file or a glob."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether what a store holds about a video is sound, before it is taken as finished.
+"""Checks of what a store holds about a video, before it is taken as finished.
 
 Disks fail, and machines lose power between a rename and the data it refers to: a record
 with strange values would break every later run, and files that are cut off every
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from lightly_marlin.jobs.record import STATUSES
 from lightly_marlin.store.format import (
     VIDEO_NAME,
     TrackRow,
@@ -26,13 +27,13 @@ from lightly_marlin.store.npy_rows import HEADER_BYTES, read_rows
 
 __all__ = ["is_whole", "read_record"]
 
-_STATUSES = ("ok", "no_face", "failed")
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "str": str,
     "int": int,
     "float": (int, float),
     "bool": bool,
     "Status": str,
+    "dict[str, Any]": dict,
     "None": type(None),
 }
 
@@ -57,7 +58,7 @@ def read_record(folder: Path) -> VideoRecord | None:
     except (ValueError, RecursionError):
         return None
     sound = _has_its_types(record) and all(_has_its_types(row) for row in record.rows)
-    return record if belongs and sound and record.status in _STATUSES else None
+    return record if belongs and sound and record.status in STATUSES else None
 
 
 def is_whole(record: VideoRecord, store: Path) -> bool:

@@ -1,6 +1,6 @@
 """Reading a face store: tracks of face crops with their regions and landmarks.
 
-- [0]: The layout is described in `store_format.py`.
+- [0]: The layout is described in `format.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from lightly_marlin.jobs.ledger import note_key
 from lightly_marlin.regions import RegionCells
+from lightly_marlin.store.crop_options import CropOptions, common_crops
 from lightly_marlin.store.crop_video import read_crops
 from lightly_marlin.store.format import (
     CROP_SIZE,
@@ -222,6 +224,34 @@ class FaceStore:
 
     def __repr__(self) -> str:
         return f"FaceStore({str(self.path)!r}, {len(self)} tracks)"
+
+    @property
+    def crop_options(self) -> CropOptions:
+        """Options that its tracks were cropped with, for cropping other videos alike.
+
+        Raises:
+            UsageError: If its videos were prepared with different options, or by
+                another version of the pipeline.
+        """
+        noted = (self._table.schema.metadata or {}).get(note_key("crops"))
+        if noted is not None:
+            crops = json.loads(noted)
+        else:
+            # Older indexes have no note, but the records always had the options.
+            records = self.records()
+            crops = common_crops(r.fingerprint for r in records if r.rows)
+        if crops is None:
+            raise UsageError(
+                f"The store {self.path} has no options that all its tracks were "
+                f"cropped with. Prepare all its videos again alike: {_PREPARE}"
+            )
+        try:
+            return CropOptions.from_crops(crops)
+        except UsageError as error:
+            raise UsageError(
+                f"The store {self.path} cannot be imitated: {error} Prepare the "
+                f"videos again: {_PREPARE}"
+            ) from error
 
     def records(self) -> list[VideoRecord]:
         """Reads what became of each video that was prepared, by the files' truth.

@@ -1,8 +1,9 @@
 """The face store on disk: names, columns and records that writer and reader share.
 
 ```
-index.parquet                        one row per track (`TrackRow`), version in metadata
-report.json                          one entry per video, totals
+index.parquet                        one row per track (`TrackRow`); version and crop
+                                     options in its metadata
+report.json                          one entry per video, totals, crop options
 tracks/<video id>/video.json         what became of one video (`VideoRecord`)
 tracks/<video id>/track_000.mov      crops, Motion-JPEG, 224x224
 tracks/<video id>/track_000.frames.npy     int64 (n, 2): offset and size of each JPEG
@@ -21,13 +22,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lightly_marlin.jobs.ledger import INDEX_NAME, REPORT_NAME
+from lightly_marlin.jobs.record import JobRecord
 from lightly_marlin.regions import CELL_SIZE
 from lightly_marlin.utils.dependency import require
 
@@ -51,20 +54,15 @@ __all__ = [
 
 FORMAT_VERSION = 2
 VERSION_KEY = b"lightly_marlin.face_store_version"
-"""Where the Parquet schema of the index says which version the store has."""
+"""Key of the store's version in the metadata of the index's Parquet schema."""
 
-INDEX_NAME = "index.parquet"
-REPORT_NAME = "report.json"
 TRACKS_NAME = "tracks"
 VIDEO_NAME = "video.json"
-LOCK_NAME = ".lock"
 
 CROP_SIZE = 224
 """Side of a crop in pixels."""
 CELLS_PER_SIDE = CROP_SIZE // CELL_SIZE
 NUM_LANDMARKS = 68
-
-Status = Literal["ok", "no_face", "failed"]
 
 
 @dataclass(frozen=True)
@@ -130,28 +128,14 @@ class TrackRow:
 
 
 @dataclass(frozen=True)
-class VideoRecord:
-    """What became of one video; the content of its `video.json`.
+class VideoRecord(JobRecord[TrackRow]):
+    """Outcome of one video; the content of its `video.json`.
 
     Attributes:
-        source: As in `TrackRow`.
-        status: "ok", "no_face" (no face anywhere) or "failed".
-        reason: Why there is no track, or what is odd about the video; None if nothing.
-        num_frames: Number of frames that were decoded.
-        rows: The tracks.
-        retry: The attempt failed in a way that may pass, and is to be repeated.
         path: Absolute path of the video when it was prepared.
-        fingerprint: Size, modification time and options; equal means nothing changed.
     """
 
-    source: str
-    status: Status
-    reason: str | None = None
-    num_frames: int = 0
-    rows: tuple[TrackRow, ...] = ()
-    retry: bool = False
     path: str = ""
-    fingerprint: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain values for `json.dumps`."""
@@ -176,16 +160,6 @@ class VideoRecord:
         if not isinstance(record.source, str):
             raise ValueError(f"Invalid record: its source is {record.source!r}.")
         return record
-
-    def report_entry(self) -> dict[str, Any]:
-        """Returns the entry of the video in `report.json`."""
-        return {
-            "source": self.source,
-            "status": self.status,
-            "tracks": len(self.rows),
-            "frames": self.num_frames,
-            "reason": self.reason,
-        }
 
 
 def video_id(source: str) -> str:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 __all__ = ["HEADER_BYTES", "read_rows"]
 
 HEADER_BYTES = 128
-"""What NumPy writes before the data of any array of few dimensions."""
+"""Length of the header that NumPy writes before any array of few dimensions."""
 
 
 def read_rows(

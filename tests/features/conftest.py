@@ -42,7 +42,8 @@ class BrightFaces:
     longest = 0
 
     def __init__(self, min_frames, min_face, main_only, detector, align_eyes):
-        assert (detector, align_eyes) == ("auto", False)
+        assert detector == "auto"
+        self.angle = 0.4 if align_eyes else 0.0
         self.min_frames = min_frames
         self.lights = []
         self.size = (0, 0)
@@ -67,7 +68,9 @@ class BrightFaces:
         centre = np.array([width / 2, height / 2]) + np.linspace(-2, 2, count)[:, None]
         boxes = np.concatenate([centre - 12, centre + 12], axis=1).astype(np.float32)
         landmarks = np.zeros((count, 68, 2), np.float32)
-        return FaceTrack(start, boxes, landmarks, np.ones(count, bool), score=1.5)
+        angles = np.full(count, self.angle, np.float32)
+        seen = np.ones(count, bool)
+        return FaceTrack(start, boxes, landmarks, seen, 1.5, angles)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def videos(tmp_path, save, make_frames):
 
 
 def statuses(summary):
-    return {entry.source: entry.status for entry in summary.entries}
+    return {record.source: record.status for record in summary.records}
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
@@ -109,7 +109,7 @@ def test_finished_videos_are_left_alone(videos, tmp_path, encoder):
     # Those that failed are tried again.
     assert (first.num_finished_before, again.num_finished_before) == (0, 4)
     assert stamps(out) == before
-    assert again.entries == first.entries
+    assert again.records == first.records
 
 
 def change(form, videos, out, encoder):
@@ -131,7 +131,7 @@ def test_another_pipeline_does_all_again(videos, tmp_path, encoder, monkeypatch)
     extract_folder(encoder, videos, out)
     # The function of the same name hides the module.
     module = sys.modules["lightly_marlin.features.extract_folder"]
-    monkeypatch.setattr(module, "_PIPELINE_VERSION", 99)
+    monkeypatch.setattr(module, "_WINDOWS_VERSION", 99)
     assert extract_folder(encoder, videos, out).num_finished_before == 0
 
 
@@ -186,7 +186,7 @@ def test_a_run_that_was_stopped_goes_on(videos, tmp_path, encoder, monkeypatch):
     summary = extract_folder(encoder, videos, out, batch_size=4)
     assert summary.num_finished_before == 2
     whole = extract_folder(encoder, videos, tmp_path / "whole")
-    assert [e.rows for e in summary.entries] == [e.rows for e in whole.entries]
+    assert [r.rows for r in summary.records] == [r.rows for r in whole.records]
     for path in (tmp_path / "whole").rglob("*.npy"):
         same = out / path.relative_to(tmp_path / "whole")
         np.testing.assert_allclose(np.load(same), np.load(path), atol=1e-5)
@@ -197,7 +197,7 @@ def test_names_that_differ_in_their_suffix_only(tmp_path, save, make_frames, enc
     save("videos/a.avi", make_frames(3, seed=4))
     out = tmp_path / "out"
     summary = extract_folder(encoder, tmp_path / "videos", out)
-    assert [entry.file for entry in summary.entries] == ["a.npy", "a.mkv.npy"]
+    assert [record.file for record in summary.records] == ["a.npy", "a.mkv.npy"]
     found = torch.from_numpy(np.load(out / "a.mkv.npy"))
     torch.testing.assert_close(
         found, extract_video(encoder, tmp_path / "videos" / "a.mkv")

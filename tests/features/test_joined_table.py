@@ -3,13 +3,13 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save_file
 
+from lightly_marlin.features.feature_ledger import FeatureRecord, FeatureRow
 from lightly_marlin.features.joined_table import write_joined_table
-from lightly_marlin.features.journal import FeatureRow, VideoEntry
 
 
-def entry(source, file, starts):
+def record(source, file, starts):
     rows = [FeatureRow(source, i, s, s / 25, 16) for i, s in enumerate(starts)]
-    return VideoEntry(source, "ok", file, rows=tuple(rows))
+    return FeatureRecord(source, "ok", file=file, rows=tuple(rows))
 
 
 @pytest.mark.parametrize("suffix", ["npy", "safetensors"])
@@ -20,13 +20,13 @@ def test_all_rows_with_their_places(suffix, tmp_path):
             np.save(tmp_path / f"{name}.npy", array)
         else:
             save_file({"features": array}, tmp_path / f"{name}.safetensors")
-    entries = [
-        entry("a.mp4", f"a.{suffix}", (0, 32)),
-        VideoEntry("bad.mp4", "failed", None, "no video"),
-        VideoEntry("dark.mp4", "no_face", f"dark.{suffix}"),
-        entry("b.mp4", f"b.{suffix}", (7,)),
+    records = [
+        record("a.mp4", f"a.{suffix}", (0, 32)),
+        FeatureRecord("bad.mp4", "failed", "no video"),
+        FeatureRecord("dark.mp4", "no_face", file=f"dark.{suffix}"),
+        record("b.mp4", f"b.{suffix}", (7,)),
     ]
-    write_joined_table(tmp_path, entries)
+    write_joined_table(tmp_path, records)
     table = pq.read_table(tmp_path / "features.parquet")
     assert table["source"].to_pylist() == ["a.mp4", "a.mp4", "b.mp4"]
     assert table["start_frame"].to_pylist() == [0, 32, 7]

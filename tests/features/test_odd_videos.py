@@ -146,11 +146,11 @@ def test_rows(name, file_format, odd_videos, encoder, bright_faces, tmp_path):
         encoder, odd_videos, out, options=options, file_format=file_format
     )
     if not mode["keep_seq"]:
-        write_joined_table(out, summary.entries)
+        write_joined_table(out, summary.records)
         table = pq.read_table(out / "features.parquet").to_pylist()
     index = pq.read_table(out / "index.parquet").to_pylist()
-    assert len(summary.entries) == 10
-    for entry in summary.entries:
+    assert len(summary.records) == 10
+    for entry in summary.records:
         rows = expected_rows(odd_videos / entry.source, encoder, mode)
         found = read(out / entry.file)
         assert found.dtype == np.float32

@@ -11,7 +11,9 @@ from lightly_marlin.features import ExtractionOptions
         ({"stride": True}, r"stride \(True\)"),
         ({"min_face": 2.5}, r"min_face \(2\.5\)"),
         ({"reduction": "sum"}, "Supported values are none, mean, max"),
-        ({"all_faces": True}, "only with crop_face"),
+        ({"detector": "dog"}, "Supported values are hog, cnn, auto"),
+        ({"all_faces": True}, r"all_faces \(True\): .* only with crop_face"),
+        ({"align_eyes": True}, r"align_eyes \(True\): .* only with crop_face"),
     ],
 )
 def test_bad_options_are_named(option, message):

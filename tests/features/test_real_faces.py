@@ -18,21 +18,26 @@ def windows_of(path, **options):
     return list(video_windows(path, ExtractionOptions(crop_face=True, **options)))
 
 
-@pytest.mark.parametrize("all_faces", [False, True])
-def test_crops_are_those_of_the_face_store(all_faces, real_videos, tmp_path):
+@pytest.mark.parametrize(
+    "options", [{}, {"all_faces": True}, {"align_eyes": True, "detector": "hog"}]
+)
+def test_crops_are_those_of_the_face_store(options, real_videos, tmp_path):
     """What a model was trained on is what it is asked about later."""
     video = real_videos / "multi_face_pair_01.mp4"
-    prepare_videos(video, tmp_path / "store", num_workers=0, all_faces=all_faces)
+    prepare_videos(video, tmp_path / "store", num_workers=0, **options)
     store = FaceStore(tmp_path / "store")
-    windows = windows_of(video, all_faces=all_faces, sample_rate=1)
+    windows = windows_of(video, sample_rate=1, **options)
     assert {window.track for window in windows} == set(range(len(store)))
     frames = list(iter_frames(video))
     for window in windows:
         track = store[window.track]
         for place in range(window.num_frames):
             index = window.start_frame + place
-            box = track.boxes[index - track.start_frame]
-            assert np.array_equal(window.clip[place], crop_face(frames[index], box))
+            row = index - track.start_frame
+            angle = float(track.angles[row])
+            assert (angle != 0) == options.get("align_eyes", False)
+            expected = crop_face(frames[index], track.boxes[row], angle=angle)
+            assert np.array_equal(window.clip[place], expected)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import signal
 import pytest
 
 from lightly_marlin.features import ExtractionOptions, extract_folder
+from lightly_marlin.features.feature_ledger import FeatureLedger
 from lightly_marlin.features.joined_table import write_joined_table
-from lightly_marlin.features.journal import Journal
 
 MODES = {
     "windows": {},
@@ -40,12 +40,12 @@ def arrange_death(moment, encoder, monkeypatch):
     if moment == "while writing":
         monkeypatch.setattr(shutil, "copyfileobj", die)
     elif moment == "before the journal":
-        add = Journal.add
+        add = FeatureLedger.add
 
-        def dying(self, entry):
-            return die() if len(self.entries) == 1 else add(self, entry)
+        def dying(self, record):
+            return die() if len(self.records) == 1 else add(self, record)
 
-        monkeypatch.setattr(Journal, "add", dying)
+        monkeypatch.setattr(FeatureLedger, "add", dying)
     else:
         last, calls = ("second", "sixth").index(moment.split()[0]) * 4 + 2, []
         for name in ("encode", "forward"):
@@ -94,7 +94,7 @@ def test_same_bytes(
             encoder, videos, out, options=options, file_format=file_format
         )
         if not options.keep_seq:
-            write_joined_table(out, summary.entries)
+            write_joined_table(out, summary.records)
         return summary
 
     out, whole = tmp_path / "out", tmp_path / "whole"

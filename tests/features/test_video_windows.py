@@ -2,8 +2,11 @@ import av
 import numpy as np
 import pytest
 
+from lightly_marlin.faces.track_quality import Appearance
 from lightly_marlin.features import ExtractionOptions, NoFaceError, video_windows
 from lightly_marlin.features.video_windows import VideoInfo
+from lightly_marlin.preparation import prepare_videos
+from lightly_marlin.preparation.track_writer import TrackWriter
 from lightly_marlin.video import VideoError, write_video
 
 
@@ -59,6 +62,25 @@ def test_every_face_or_the_main_one(save, make_frames, bright_faces):
     assert [(w.track, w.start_frame) for w in every] == [(0, 0), (1, 24), (1, 32)]
     main = read(path, crop_face=True)
     assert [(w.track, w.start_frame) for w in main] == [(0, 24), (0, 32)]
+
+
+@pytest.mark.parametrize("align_eyes", [False, True])
+def test_crops_are_those_of_a_store(
+    align_eyes, save, make_frames, bright_faces, tmp_path, monkeypatch
+):
+    """What a model was trained on, to the bit before the store compresses it."""
+    path, crops = save("a.mkv", make_frames(40, 48, 64)), []
+    options = {"min_face": 20, "align_eyes": align_eyes}
+    monkeypatch.setattr(TrackWriter, "write", lambda self, crop: crops.append(crop))
+    monkeypatch.setattr(TrackWriter, "close", lambda self: Appearance(0, 0, 0))
+    prepare_videos(path, tmp_path / "store", num_workers=0, **options)
+    extraction = ExtractionOptions(crop_face=True, **options)
+    windows = list(video_windows(path, extraction))
+    for window in windows:
+        first = window.start_frame
+        expected = np.stack(crops[first : first + 32 : 2])
+        assert np.array_equal(window.clip, expected)
+    assert [window.start_frame for window in windows] == [0, 8]
 
 
 def test_no_face(save, make_frames, bright_faces):

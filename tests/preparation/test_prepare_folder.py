@@ -65,9 +65,7 @@ def test_prepare_videos_keeps_tracks_when_a_retry_fails(videos, tmp_path, fake_f
 
 def test_prepare_videos_another_pipeline(videos, tmp_path, fake_faces, monkeypatch):
     prepare_videos(videos, tmp_path / "store", num_workers=0)
-    monkeypatch.setattr(
-        "lightly_marlin.preparation.prepare_folder._PIPELINE_VERSION", 0
-    )
+    monkeypatch.setattr("lightly_marlin.store.crop_options.PIPELINE_VERSION", 0)
     again = prepare_videos(videos, tmp_path / "store", num_workers=0)
     assert again.num_finished_before == 0
 
@@ -221,7 +219,7 @@ def test_prepare_videos_one_writer_at_a_time(videos, tmp_path, fake_faces):
 
 
 def test_prepare_videos_invalid_options(videos, tmp_path):
-    with pytest.raises(ValueError, match="Invalid min_face 0"):
+    with pytest.raises(ValueError, match=r"Invalid min_face \(0\)"):
         prepare_videos(videos, tmp_path / "store", min_face=0)
     with pytest.raises(ValueError, match="Invalid num_workers -1"):
         prepare_videos(videos, tmp_path / "store", num_workers=-1)

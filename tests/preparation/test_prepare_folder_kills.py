@@ -148,7 +148,7 @@ def test_readers_while_a_run_writes(few_videos, tmp_path, monkeypatch):
     prepare_videos(few_videos, store, num_workers=0)
     for number in range(6):
         shutil.copy(few_videos / "a.mp4", few_videos / f"{number}.mp4")
-    monkeypatch.setattr("lightly_marlin.store.writer._FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("lightly_marlin.jobs.ledger._FLUSH_SECONDS", 0.0)
     pid = run(lambda: prepare_videos(few_videos, store, num_workers=0))
     rounds = 0
     while os.waitpid(pid, os.WNOHANG)[0] == 0:

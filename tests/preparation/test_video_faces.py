@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from lightly_marlin.preparation.video_faces import find_video_faces
+from lightly_marlin.store import CropOptions
 from lightly_marlin.video import VideoError, write_video
 
 
@@ -46,9 +47,11 @@ def test_what_is_found(video):
 
 @pytest.mark.parametrize("all_faces", [False, True])
 def test_the_finder_gets_luma_and_the_options(all_faces, video):
-    options = {"min_frames": 3, "min_face": 20, "detector": "hog", "align_eyes": True}
-    find_video_faces(video, all_faces=all_faces, **options)
-    assert Finder.made.options == {**options, "main_only": not all_faces}
+    options = {"min_face": 20, "detector": "hog", "align_eyes": True}
+    crops = CropOptions(**options)
+    find_video_faces(video, crops, min_frames=3, all_faces=all_faces)
+    rest = {"min_frames": 3, "main_only": not all_faces}
+    assert Finder.made.options == {**options, **rest}
     assert [plane.shape for plane in Finder.made.planes] == [(48, 64)] * 9
 
 

@@ -18,6 +18,8 @@ from safetensors.numpy import load_file
 from lightly_marlin.features import extract_video
 from lightly_marlin.models import MarlinEncoder, create_marlin, create_marlin_encoder
 from lightly_marlin.models.weights.released_layout import released_state
+from lightly_marlin.preparation import prepare_videos
+from lightly_marlin.store import CropOptions
 from lightly_marlin.utils.console import run_recipe
 from lightly_marlin.video import write_video
 
@@ -104,6 +106,8 @@ BAD = [
     (["videos", "out", "--weights", "W", "--stride", "0"], "positive integer"),
     (["videos", "out", "--weights", "W", "--reduction", "sum"], "invalid choice"),
     (["videos", "out", "--weights", "W", "--device", "cuda:99"], "cannot be used"),
+    (["videos", "out", "--weights", "W", "--detector", "dog"], "invalid choice"),
+    (["videos", "out", "--weights", "W", "--crops-like", "no"], "no is no face store"),
     (["videos", "videos/a.mp4", "--weights", "W"], "cannot be written"),
     (["videos/text.mp4", "out", "--weights", "W"], "None of the 1 videos"),
     (["videos", "o", "--weights", "W", "--keep-seq", "--parquet"], "too large"),
@@ -151,6 +155,26 @@ def test_a_killed_run_goes_on(weights, videos, tmp_path):
     # One video under nine names: who encoded it, and when, must not show.
     assert len({(out / name).read_bytes() for name in after if name != "wide.npy"}) == 1
     assert json.loads((out / "report.json").read_text())["totals"]["ok"] == 10
+
+
+@pytest.mark.real_data
+def test_crops_of_a_store_or_of_its_options(extract, weights, real_videos, tmp_path):
+    """Two ways to ask for one thing give the same bytes; upright crops others."""
+    video, crops = real_videos / "lipsync_audio_01.mpg", {"align_eyes": True}
+    prepare_videos(video, tmp_path / "store", num_workers=0, **crops)
+    ways = [["--align-eyes"], ["--crops-like", tmp_path / "store"], ["--crop-face"]]
+    files = []
+    for number, options in enumerate(ways):
+        out = tmp_path / str(number)
+        assert extract(video, out, "--weights", weights, *options) == 0
+        files.append((out / "lipsync_audio_01.npy").read_bytes())
+    assert files[0] == files[1] != files[2]
+    report = json.loads((tmp_path / "1" / "report.json").read_text())
+    assert report["crops"] == CropOptions(**crops).crops()
+    encoder = create_marlin_encoder("marlin_vit_tiny", weights=weights)
+    expected = extract_video(encoder, video, crop_face=True, **crops)
+    found = torch.from_numpy(np.load(tmp_path / "0" / "lipsync_audio_01.npy"))
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.real_data

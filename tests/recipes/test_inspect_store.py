@@ -44,6 +44,7 @@ def test_inspect_store__numbers(tiny_store, inspect_store, capsys):
     values = np.array(store.column("face_width"))
     expected = [f"{f(values):.3g}" for f in (np.min, np.median, np.max)]
     assert table["face width, pixels"][:3] == expected
+    assert "Crop options: min_face 40, detector auto, align_eyes False" in text
     assert "3 videos were prepared; 0 of them had a problem" in text
 
 

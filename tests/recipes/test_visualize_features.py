@@ -19,8 +19,10 @@ class TwoFaces:
     """Stands for the finder: two faces beside each other, the second one later."""
 
     longest = 0
+    asked = None
 
-    def __init__(self, min_frames, min_face, **options):
+    def __init__(self, min_frames, main_only, **options):
+        TwoFaces.asked = options
         self.frames_seen = 0
 
     def update(self, frame):
@@ -145,6 +147,17 @@ def test_pictures(visualize, weights, videos, tmp_path):
         assert gif.info["duration"] == 100  # Every second frame of 20 in a second.
     with Image.open(overlays[3]) as sheet:
         assert sheet.size == (8 * 164 - 4 + 16, 686)
+
+
+def test_crop_options_reach_the_finder(
+    visualize, weights, videos, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("lightly_marlin.faces.FaceFinder", TwoFaces)
+    options = ("--detector", "hog", "--align-eyes", "--min-face", 30)
+    out = tmp_path / "out"
+    assert visualize(videos / "b.mp4", out, "--weights", weights, *options) == 0
+    asked = {"min_face": 30, "detector": "hog", "align_eyes": True}
+    assert TwoFaces.asked == asked
 
 
 def test_every_face(visualize, weights, videos, tmp_path, monkeypatch, capsys):

@@ -9,9 +9,17 @@ import pytest
 import torch
 from PIL import Image
 
-from lightly_marlin.faces import FaceTrack
-from lightly_marlin.models import create_marlin, create_marlin_encoder
+from lightly_marlin.faces import (
+    FaceTrack,
+    landmarks_to_crop,
+    regions_from_landmarks,
+)
+from lightly_marlin.models import MarlinConfig, create_marlin, create_marlin_encoder
 from lightly_marlin.models.weights.released_layout import released_state
+from lightly_marlin.preparation.crop_pass import crop_tracks
+from lightly_marlin.preparation.video_faces import find_video_faces
+from lightly_marlin.regions import RegionCells
+from lightly_marlin.store import CropOptions
 from lightly_marlin.utils.console import run_recipe
 from lightly_marlin.video import write_video
 
@@ -23,8 +31,9 @@ class MiddleFace:
 
     longest = 0
 
-    def __init__(self, min_frames, **options):
+    def __init__(self, min_frames, align_eyes, **options):
         self.frames_seen = 0
+        self.angle = np.float32(0.5 if align_eyes else 0)
 
     def update(self, frame):
         self.frames_seen += 1
@@ -37,7 +46,8 @@ class MiddleFace:
         ring = np.stack([48 + 20 * np.cos(angles), 48 + 20 * np.sin(angles)], axis=-1)
         boxes = np.tile(np.array([8, 8, 88, 88], np.float32), (count, 1))
         landmarks = np.tile(ring.astype(np.float32), (count, 1, 1))
-        return [FaceTrack(4, boxes, landmarks, np.ones(count, bool), score=1.0)]
+        seen, turned = np.ones(count, bool), np.full(count, self.angle)
+        return [FaceTrack(4, boxes, landmarks, seen, 1.0, turned)]
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +104,24 @@ def test_start_and_rate(visualize, weights, video, tmp_path):
     # The last frame repeats where the face ends.
     assert result["frames"] == [*range(50, 60), *6 * [59]]
     assert result["mask"] == "tube"
+
+
+@pytest.mark.parametrize("align_eyes", [False, True])
+def test_the_clip_is_cropped_as_for_training(align_eyes, module, visualize, video):
+    options = ["--align-eyes"] * align_eyes + ["--start-seconds", "1"]
+    arguments = [str(video), "out", "--weights", "w", *options]
+    options = module["parse_arguments"](arguments)
+    clip = module["read_clip"](video, MarlinConfig(), options)
+    (track,) = find_video_faces(video, CropOptions(align_eyes=align_eyes)).tracks
+    crops = [item.crop for item in crop_tracks(video, [track], 224)]
+    assert clip.frames == list(range(20, 52, 2))
+    shown = clip.video[0].permute(1, 2, 3, 0).numpy()
+    assert np.array_equal(shown, np.stack([crops[n - 4] for n in clip.frames]))
+    rows = np.array(clip.frames) - 4
+    boxes, angles = track.boxes[rows], track.angles[rows]
+    points = landmarks_to_crop(track.landmarks[rows], boxes, 224, angles)
+    labels = torch.from_numpy(regions_from_landmarks(points, 224, 224).astype("i2"))
+    assert torch.equal(clip.cells[0], RegionCells.from_labels(labels).bits)
 
 
 @pytest.mark.parametrize("mask", ["motion", "crfrp", "fasking+tube"])
@@ -155,7 +183,7 @@ def test_bad_input(visualize, weights, video, tmp_path, capsys):
     for arguments, message in (
         (
             ("dark.mp4", "out", "--weights", weights),
-            "No face was found in the 4 frames",
+            "dark.mp4: no face was found in its 4 frames",
         ),
         (("text.mp4", "out", "--weights", weights), "cannot be opened"),
         (("gone.mp4", "out", "--weights", weights), "no file gone.mp4"),

@@ -1,0 +1,149 @@
+"""Ledger of a folder of features: a journal with a line for every finished video."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lightly_marlin.jobs.ledger import Ledger
+from lightly_marlin.jobs.record import JobRecord
+from lightly_marlin.store.crop_options import common_crops
+from lightly_marlin.utils.dependency import require
+from lightly_marlin.utils.files import atomic_write
+
+__all__ = ["FeatureLedger", "FeatureRecord", "FeatureRow", "index_schema"]
+
+_JOURNAL_NAME = "progress.jsonl"
+
+# Settings of before they could be chosen, which journals of then do not have.
+_EARLIER_SETTINGS = {"detector": "auto", "align_eyes": False, "windows": 2}
+
+
+@dataclass(frozen=True)
+class FeatureRow:
+    """One row of features.
+
+    Attributes:
+        track_id: The track that it is of; unique in the folder.
+        row: Its index in the file of its video.
+        start_frame: First frame of its window in the video.
+        start_seconds: When that frame is shown, in seconds after the video's first.
+        num_frames: Frames of the window that are of the video and not padding; after
+            a reduction, of all windows.
+    """
+
+    track_id: str
+    row: int
+    start_frame: int
+    start_seconds: float
+    num_frames: int
+
+
+@dataclass(frozen=True)
+class FeatureRecord(JobRecord[FeatureRow]):
+    """Outcome of one video.
+
+    Attributes:
+        file: Its features, relative to the folder of the features; None if it failed.
+    """
+
+    file: str | None = None
+
+    def index_rows(self) -> list[dict[str, Any]]:
+        """Returns the rows of the index by column."""
+        place = {"source": self.source, "file": self.file}
+        return [place | vars(row) for row in self.rows]
+
+    def report_entry(self) -> dict[str, Any]:
+        """Returns the entry of the video in `report.json`; its numbers are summed."""
+        entry = super().report_entry()
+        return {**entry, "file": self.file, "rows": len(self.rows)}
+
+
+class FeatureLedger(Ledger[FeatureRecord]):
+    """Ledger of the videos in a folder of features. Use it in a `with` block.
+
+    Attributes:
+        path: The folder.
+        records: Record of each video that is finished, by source.
+    """
+
+    sums = ("rows", "tracks", "frames")
+
+    @property
+    def _journal(self) -> Path:
+        return self.path / _JOURNAL_NAME
+
+    def _load(self) -> Iterator[FeatureRecord]:
+        records = {}
+        if self._journal.exists():
+            for line in self._journal.read_text(encoding="utf-8").splitlines():
+                if record := _from_line(line):
+                    records[record.source] = record
+        # Rewritten whole: a line that was cut off must not begin the next one.
+        with atomic_write(self._journal) as temporary:
+            lines = [_to_line(record) for record in records.values()]
+            temporary.write_text("".join(lines), encoding="utf-8")
+        for record in records.values():
+            if record.file is None or (self.path / record.file).is_file():
+                yield record
+
+    def _commit(self, record: FeatureRecord) -> FeatureRecord:
+        """Adds a line to the journal, and removes a file that nothing refers to."""
+        earlier = self.records.pop(record.source, record).file
+        if (
+            earlier is not None
+            and earlier != record.file
+            and earlier not in {other.file for other in self.records.values()}
+        ):
+            (self.path / earlier).unlink(missing_ok=True)
+        with self._journal.open("a", encoding="utf-8") as file:
+            file.write(_to_line(record))
+            file.flush()
+            os.fsync(file.fileno())
+        return record
+
+    def _schema(self) -> Any:
+        return index_schema()
+
+    def _notes(self, records: Sequence[FeatureRecord]) -> dict[str, Any]:
+        fingerprints = [record.fingerprint for record in records if record.rows]
+        cropped = all(one.get("crop_face") for one in fingerprints)
+        return {"crops": common_crops(fingerprints) if cropped else None}
+
+
+def index_schema() -> Any:
+    """Returns the columns of the index as a pyarrow schema."""
+    pa = require("pyarrow", "Writing the index of features")
+    return pa.schema(
+        [
+            ("source", pa.string()),
+            ("track_id", pa.string()),
+            ("file", pa.string()),
+            ("row", pa.int64()),
+            ("start_frame", pa.int64()),
+            ("start_seconds", pa.float64()),
+            ("num_frames", pa.int64()),
+        ]
+    )
+
+
+def _to_line(record: FeatureRecord) -> str:
+    return json.dumps(asdict(record)) + "\n"
+
+
+def _from_line(line: str) -> FeatureRecord | None:
+    """Returns the record of a line; None if it was cut off by a kill."""
+    try:
+        values = json.loads(line)
+        rows = tuple(FeatureRow(**row) for row in values.pop("rows"))
+        values["fingerprint"] = {**_EARLIER_SETTINGS, **values["fingerprint"]}
+        # Journals of earlier releases do not say so; every failure is tried again.
+        values["retry"] = values["status"] == "failed"
+        return FeatureRecord(**values, rows=rows)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None

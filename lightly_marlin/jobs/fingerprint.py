@@ -1,0 +1,32 @@
+"""Fingerprint of a job: equal as long as neither its file nor its settings change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["same_file_state", "take_fingerprint"]
+
+
+def take_fingerprint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what the result of a job depends on.
+
+    Args:
+        path: The file that is worked on.
+        settings: Everything else that decides about the result, as JSON values.
+
+    Returns:
+        The settings, `size` in bytes and `mtime_ns`, the time of modification; these
+        are None for a file out of reach, which gives its reason when it is opened.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return {"size": None, "mtime_ns": None, **settings}
+    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, **settings}
+
+
+def same_file_state(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Returns whether two fingerprints are of the same state of a file."""
+    return all(one.get(name) == other.get(name) for name in ("size", "mtime_ns"))

@@ -1,0 +1,98 @@
+"""Exclusive lock on a folder: one process writes to it at a time.
+
+The operating system gives the lock back when its process ends, however it ends: no file
+is left that a later run would have to judge.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from lightly_marlin.utils.errors import UsageError
+
+__all__ = ["LOCK_NAME", "Lock", "take_lock"]
+
+LOCK_NAME = ".lock"
+
+
+class Lock(Protocol):
+    """A lock that is held until it is closed or the process ends."""
+
+    def close(self) -> None:
+        """Gives the lock back."""
+
+
+def take_lock(folder: Path, kind: str) -> Lock:
+    """Takes a folder for this process.
+
+    Args:
+        folder: An existing folder.
+        kind: The folder's kind for the error message, such as "store".
+
+    Returns:
+        The lock.
+
+    Raises:
+        UsageError: If another process holds it, or the file system has no locks.
+        OSError: If the folder cannot be written.
+    """
+    try:
+        return _lock(folder / LOCK_NAME)
+    except BlockingIOError:
+        raise UsageError(
+            f"Another process is writing to the {kind} {folder}. Wait for it, or "
+            f"choose another {kind}."
+        ) from None
+    except _NoLockError as error:
+        raise UsageError(
+            f"The file system of the {kind} {folder} has no locks ({error}), without "
+            "which two processes could write to it at once. Choose a folder on another "
+            "file system."
+        ) from error
+
+
+class _NoLockError(Exception):
+    """There are no locks on a file system, for a reason."""
+
+
+def _lock(path: Path) -> Lock:
+    """Locks a file, which is made if missing; raises BlockingIOError if it is held."""
+    file = path.open("ab")
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        # Exists on POSIX only.
+        file.close()
+        return _lock_with_sqlite(path)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise
+    except OSError as error:
+        file.close()
+        raise _NoLockError(error.strerror) from error
+    return file
+
+
+def _lock_with_sqlite(path: Path) -> Lock:
+    """Locks a file as the transaction of an empty database.
+
+    SQLite knows the locks of every system, and writes nothing for a transaction that
+    changes nothing.
+    """
+    import sqlite3
+
+    # Closed by another thread than this one, perhaps.
+    database = sqlite3.connect(
+        path, timeout=0, isolation_level=None, check_same_thread=False
+    )
+    try:
+        database.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError as error:
+        database.close()
+        if str(error) == "database is locked":
+            raise BlockingIOError from error
+        raise _NoLockError(str(error)) from error
+    return database

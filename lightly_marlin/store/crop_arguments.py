@@ -1,0 +1,82 @@
+"""Crop options on the command lines of recipes, or those that a store records."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import fields
+
+from lightly_marlin.store.crop_options import CropOptions
+from lightly_marlin.store.face_store import FaceStore
+from lightly_marlin.utils.arguments import positive_integer
+from lightly_marlin.utils.errors import UsageError
+
+__all__ = ["add_crop_arguments", "crop_options", "crops_faces"]
+
+
+def add_crop_arguments(parser: ArgumentParser) -> None:
+    """Adds `--min-face`, `--detector`, `--align-eyes` and `--crops-like`.
+
+    Args:
+        parser: Its results go to `crop_options`.
+    """
+    from lightly_marlin.faces import DETECTORS
+
+    add = parser.add_argument
+    add(
+        "--min-face",
+        type=positive_integer,
+        metavar="PIXELS",
+        help="about the smallest face to look for, in source pixels (default: 40)",
+    )
+    add(
+        "--detector",
+        choices=DETECTORS,
+        help="hog: dlib's fast detector of frontal faces; cnn: finds turned and "
+        "covered faces, too, a hundred times slower; auto: the first, and the second "
+        "for a few frames where the first sees nothing (default: auto)",
+    )
+    add(
+        "--align-eyes",
+        action="store_true",
+        default=None,
+        help="turn the crops so that the eyes lie on a level",
+    )
+    add(
+        "--crops-like",
+        metavar="STORE",
+        help="crop as a face store was cropped, such as that of the training",
+    )
+
+
+def crop_options(options: Namespace) -> CropOptions:
+    """Returns the crop options that a command line asks for.
+
+    Args:
+        options: Result of a parser with `add_crop_arguments`.
+
+    Raises:
+        UsageError: If options of a store are wanted and others, too, or if the store
+            cannot be read or records none.
+    """
+    names = [field.name for field in fields(CropOptions)]
+    given = {name: getattr(options, name) for name in names}
+    given = {name: value for name, value in given.items() if value is not None}
+    if options.crops_like is None:
+        return CropOptions(**given)
+    if given:
+        flags = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(
+            f"--crops-like takes all options from the store: drop {flags}."
+        )
+    return FaceStore(options.crops_like).crop_options
+
+
+def crops_faces(options: Namespace) -> bool:
+    """Returns whether a command line asks for faces, and not for whole frames.
+
+    Args:
+        options: Result of a parser with `add_crop_arguments`, `--crop-face` and
+            `--all-faces`; most of the others make no sense without faces.
+    """
+    names = ("crop_face", "all_faces", "detector", "align_eyes", "crops_like")
+    return any(getattr(options, name) for name in names)

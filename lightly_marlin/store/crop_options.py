@@ -1,0 +1,109 @@
+"""Options that decide about the crops of a face, as stores and features record them.
+
+A model should be shown the crops that it was trained on: what is recorded in a store
+can be used again for features and pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from lightly_marlin.utils.errors import UsageError
+
+if TYPE_CHECKING:
+    from lightly_marlin.faces.finder import DetectorName
+
+__all__ = ["PIPELINE_VERSION", "CropOptions", "common_crops"]
+
+PIPELINE_VERSION = 2
+"""To be raised when the same video and options give other tracks than before, so that
+stores and features of the earlier ones are made anew."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropOptions:
+    """Options of the search for faces and of their crops.
+
+    Attributes:
+        min_face: About the smallest face to look for: its side in source pixels.
+        detector:
+            "hog" (fast, frontal faces), "cnn" (also turned and covered ones, a hundred
+            times slower) or "auto" (the CNN only where the first sees nothing).
+        align_eyes: Turn the crops so that the eyes lie on a level.
+    """
+
+    min_face: int = 40
+    detector: DetectorName = "auto"
+    align_eyes: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            UsageError: A ValueError, naming the option, its value and what is allowed.
+        """
+        self._check_positive("min_face")
+        if self.detector == CropOptions.detector:
+            return
+        # Loads the detectors, which takes seconds that the default need not cost.
+        from lightly_marlin.faces import DETECTORS
+
+        if self.detector not in DETECTORS:
+            raise UsageError(
+                f"Invalid detector ({self.detector!r}). Supported values are "
+                f"{', '.join(DETECTORS)}."
+            )
+
+    def crops(self) -> dict[str, Any]:
+        """Returns these options and the version of the pipeline, as plain values."""
+        names = [field.name for field in fields(CropOptions)]
+        options = {name: getattr(self, name) for name in names}
+        return {"pipeline": PIPELINE_VERSION, **options}
+
+    @classmethod
+    def from_crops(cls, crops: Mapping[str, Any]) -> CropOptions:
+        """Inverts `crops`.
+
+        Raises:
+            UsageError: If another version of the pipeline cropped, or a value is odd.
+        """
+        options = dict(crops)
+        version = options.pop("pipeline", None)
+        if version != PIPELINE_VERSION:
+            raise UsageError(
+                f"The crops are those of pipeline {version}; this release makes those "
+                f"of pipeline {PIPELINE_VERSION}."
+            )
+        try:
+            return CropOptions(**options)
+        except TypeError as error:
+            raise UsageError(f"The crops have unknown options: {error}.") from error
+
+    def _check_positive(self, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise UsageError(
+                    f"Invalid {name} ({value!r}). It must be a positive integer."
+                )
+
+
+def common_crops(
+    fingerprints: Iterable[Mapping[str, Any]],
+) -> dict[str, Any] | None:
+    """Returns the crop options that all videos share, in the form of `crops`.
+
+    Args:
+        fingerprints: Fingerprints of the videos that gave tracks.
+
+    Returns:
+        The options; None if there is no video, or they differ or are not known.
+    """
+    names = ("pipeline", *(field.name for field in fields(CropOptions)))
+    # Compared and not hashed: a damaged record may hold anything.
+    found = [{name: one.get(name) for name in names} for one in fingerprints]
+    if not found or None in found[0].values() or any(one != found[0] for one in found):
+        return None
+    return found[0]
