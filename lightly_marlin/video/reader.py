@@ -34,6 +34,7 @@ from lightly_marlin.video.frame_times import (
     frame_seconds,
     stamp_of,
 )
+from lightly_marlin.video.planes import first_plane, has_luma
 
 __all__ = ["VideoError", "VideoReader", "iter_frames"]
 
@@ -328,42 +329,20 @@ class VideoReader:
         rgb = self._reformatter.reformat(
             frame, width=width, height=height, format="rgb24", threads=1
         )
-        return self._orientation(frame).apply(_first_plane(rgb, 3))
+        return self._orientation(frame).apply(first_plane(rgb, 3))
 
     def _to_luma(self, frame: Any) -> npt.NDArray[np.uint8]:
         width, height = self._size
-        if (frame.width, frame.height) == self._size and _has_luma(frame.format):
-            return self._orientation(frame).apply(_first_plane(frame, 1))
+        if (frame.width, frame.height) == self._size and has_luma(frame.format):
+            return self._orientation(frame).apply(first_plane(frame, 1))
         grey = self._reformatter.reformat(
             frame, width=width, height=height, format="gray", threads=1
         )
-        return self._orientation(frame).apply(_first_plane(grey, 1))
+        return self._orientation(frame).apply(first_plane(grey, 1))
 
     def _orientation(self, frame: Any) -> Orientation:
         matrix = frame.side_data.get("DISPLAYMATRIX")
         return orientation_of(None if matrix is None else bytes(matrix))
-
-
-def _has_luma(video_format: Any) -> bool:
-    """Returns whether the first plane of a pixel format is luma of one byte a pixel."""
-    first = video_format.components[0]
-    return bool(
-        first.bits == 8
-        and first.plane == 0
-        and first.is_luma
-        and not video_format.has_palette
-        and all(other.plane != 0 for other in video_format.components[1:])
-    )
-
-
-def _first_plane(frame: Any, num_channels: int) -> npt.NDArray[np.uint8]:
-    """Returns a view of the first plane, (H, W) or (H, W, num_channels)."""
-    plane = frame.planes[0]
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    rows = rows[: frame.height, : frame.width * num_channels]
-    if num_channels == 1:
-        return rows
-    return rows.reshape(frame.height, frame.width, num_channels)
 
 
 def _is_utf8(text: str) -> bool:
