@@ -116,9 +116,7 @@ def summarise(
                 "frames": total,
                 "worst_clip": worst[1],
                 "worst_kept": worst[0],
-                "false_tracks": sum(
-                    row[degradation.name]["tracks"] for row in faceless
-                ),
+                "false_tracks": false,
                 "false_tracks_clean": false_clean,
             }
         )
