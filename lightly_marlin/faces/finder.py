@@ -223,7 +223,7 @@ class FaceFinder:
         self._close(self._live)
         faces = self._assembly.faces(self._closed)
         self._longest = max((face.num_frames for face in faces), default=0)
-        return self._assembly.tracks(faces, *self._frame_size)
+        return self._assembly.tracks(faces)
 
     def _start_scene(self, frame: NDArray[np.uint8], scale: float) -> None:
         """Forgets the planes and ends the faces of the scene before."""
@@ -352,6 +352,7 @@ class FaceFinder:
                         for index in face.follower.touches
                         if index < len(later)
                     ],
+                    frame_size=self._frame_size,
                 )
             )
 

@@ -51,6 +51,8 @@ class FaceTrack:
             float32 array with shape (n,): how well the landmarks sit, in [0, 1]; NaN in
             frames in which it was not measured. By default in all.
         person: Number of the person within the video, from 0 in order of appearance.
+        frame_size: Height and width in pixels of the frames that the track is in, which
+            may change within a video; None where that is not known.
     """
 
     start_frame: int
@@ -62,6 +64,7 @@ class FaceTrack:
     seen: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=bool))
     confidence: NDArray[np.float32] = field(default_factory=_empty)
     person: int = 0
+    frame_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         """Completes the defaults and checks the shapes.

@@ -59,22 +59,18 @@ class TrackAssembly:
         joined = join_trajectories(pieces, self._max_gap, self._people.may_be_same)
         return [face for face in joined if self._is_face(face)]
 
-    def tracks(
-        self, faces: Sequence[Trajectory], height: int, width: int
-    ) -> list[FaceTrack]:
+    def tracks(self, faces: Sequence[Trajectory]) -> list[FaceTrack]:
         """Smooths faces into tracks.
 
         Args:
             faces: From `faces`.
-            height: Height of the frames.
-            width: Width of the frames.
 
         Returns:
             The tracks of at least `min_frames` frames, sorted by start, then by size,
             large faces first.
         """
         kept = [face for face in faces if face.num_frames >= self._min_frames]
-        tracks = [self._to_track(face, height, width) for face in kept]
+        tracks = [self._to_track(face) for face in kept]
         people = self._people.people(kept)
         named = [
             dataclasses.replace(track, person=person)
@@ -93,10 +89,10 @@ class TrackAssembly:
         spreads = face.spreads[~np.isnan(face.spreads)]
         return len(spreads) == 0 or float(np.mean(spreads)) <= _MAX_SPREAD
 
-    def _to_track(self, face: Trajectory, height: int, width: int) -> FaceTrack:
+    def _to_track(self, face: Trajectory) -> FaceTrack:
         detected = ~np.isnan(face.scores)
         boxes, angles = crop_boxes(
-            face.landmarks, height, width, align_eyes=self._align_eyes
+            face.landmarks, *face.frame_size, align_eyes=self._align_eyes
         )
         return FaceTrack(
             start_frame=face.start,
@@ -109,4 +105,5 @@ class TrackAssembly:
             angles=angles,
             seen=face.seen(self._check_every),
             confidence=fit_confidence(face.spreads),
+            frame_size=face.frame_size,
         )

@@ -36,6 +36,7 @@ class Trajectory:
             it was not measured. By default, nowhere.
         portraits: Pictures of the face; their indices count from `start`.
         touches: Frames, counted from `start`, in which another face was near.
+        frame_size: Height and width of the scene's frames in pixels.
     """
 
     scene: int
@@ -45,6 +46,7 @@ class Trajectory:
     spreads: NDArray[np.float32] = field(default_factory=_no_spreads)
     portraits: tuple[Portrait, ...] = ()
     touches: tuple[int, ...] = ()
+    frame_size: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         """Completes the default."""
@@ -62,6 +64,7 @@ class Trajectory:
         scale: float,
         portraits: Sequence[Portrait] = (),
         touches: Sequence[int] = (),
+        frame_size: tuple[int, int] = (0, 0),
     ) -> Trajectory:
         """Gathers sightings.
 
@@ -72,6 +75,7 @@ class Trajectory:
             scale: Plane pixels per source pixel.
             portraits: As in the class.
             touches: As in the class.
+            frame_size: As in the class.
         """
         points = np.stack([sighting.landmarks for sighting in sightings])
         # Pixel centres lie half a pixel inside their edges, at every scale.
@@ -84,6 +88,7 @@ class Trajectory:
             _or_nan([sighting.spread for sighting in sightings]),
             tuple(portraits),
             tuple(touches),
+            frame_size,
         )
 
     @property
@@ -131,6 +136,7 @@ class Trajectory:
                 if first <= one.index < last
             ),
             tuple(index - first for index in self.touches if first <= index < last),
+            self.frame_size,
         )
 
 
@@ -198,4 +204,5 @@ def _join(earlier: Trajectory, later: Trajectory) -> Trajectory:
         earlier.portraits
         + tuple(Portrait(one.index + offset, one.image) for one in later.portraits),
         earlier.touches + tuple(index + offset for index in later.touches),
+        earlier.frame_size,
     )

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["frame_seconds", "stamp_of"]
+__all__ = ["MAX_FPS", "frame_rate", "frame_seconds", "stamp_of"]
+
+MAX_FPS = 1000.0
+"""Frame rates above are those of a time base, and no camera's."""
 
 
 def stamp_of(frame: Any, stream: Any) -> float:
@@ -24,6 +27,23 @@ def stamp_of(frame: Any, stream: Any) -> float:
     if frame.pts is None or unit is None:
         return math.nan
     return float(frame.pts * unit)
+
+
+def frame_rate(stamps: Sequence[float], fps: float) -> float:
+    """Returns the average frame rate, in frames per second.
+
+    Headers of browsers' recordings often hold the time base (1000 a second) instead of
+    a rate, and those of phones the rate that was asked for. Where time stamps
+    contradict the header, the rate is that of the frames over the span of the stamps.
+
+    Args:
+        stamps: Time stamps of the frames in seconds, NaN for one that is missing.
+        fps: Frame rate of the header in frames per second, positive.
+    """
+    since = _usable(stamps, fps)
+    if since is None:
+        return fps
+    return min((len(since) - 1) / float(since[-1]), MAX_FPS)
 
 
 def frame_seconds(stamps: Sequence[float], fps: float) -> npt.NDArray[np.float64]:
@@ -43,12 +63,16 @@ def frame_seconds(stamps: Sequence[float], fps: float) -> npt.NDArray[np.float64
     Returns:
         float64 array with shape (n,).
     """
-    by_rate = np.arange(len(stamps)) / fps
+    since = _usable(stamps, fps)
+    return np.arange(len(stamps)) / fps if since is None else since
+
+
+def _usable(stamps: Sequence[float], fps: float) -> npt.NDArray[np.float64] | None:
+    """Returns stamps after the first one, None where the rate is to be believed."""
     times = np.asarray(stamps, dtype=np.float64)
     # False for NaN, too.
     if not np.all(np.diff(times) >= 0) or len(times) < 2 or times[-1] == times[0]:
-        return by_rate
+        return None
     since: npt.NDArray[np.float64] = times - times[0]
-    if np.abs(since - by_rate).max() <= 1 / fps:
-        return by_rate
-    return since
+    by_rate = np.arange(len(times)) / fps
+    return None if np.abs(since - by_rate).max() <= 1 / fps else since

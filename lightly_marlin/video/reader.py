@@ -27,15 +27,26 @@ import numpy.typing as npt
 
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
-from lightly_marlin.video.frame_times import frame_seconds, stamp_of
+from lightly_marlin.video.display import Orientation, display_size, orientation_of
+from lightly_marlin.video.frame_times import (
+    MAX_FPS,
+    frame_rate,
+    frame_seconds,
+    stamp_of,
+)
+from lightly_marlin.video.planes import first_plane, has_luma
 
 __all__ = ["VideoError", "VideoReader", "iter_frames"]
 
 _DEFAULT_FPS = 25.0
-_MAX_FPS = 1000.0
 _MAX_PIXELS = 2**26
 """Of a frame: twice 8K. A few kilobytes can claim, and decode to, 16000x16000."""
 
+
+_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+"""Transfer characteristics of high dynamic range, by their numbers in ITU-T H.273."""
+
+_LISTED_SIZES = 4
 
 _PLAYLISTS = frozenset({"concat", "dash", "hls", "imf"})
 """Demuxers that read other files; those are videos of their own, or none at all."""
@@ -65,14 +76,14 @@ class VideoReader:
     later one.
 
     Iterating yields uint8 arrays with shape (H, W, 3), RGB in [0, 255]; `planes` yields
-    luma alone, which most files hold as it is. Rotation metadata is applied, every
-    pixel format is converted, and a stream that changes its size is scaled to the size
-    of its first frame. Memory does not grow with the length, but for eight bytes a
-    frame. A reader can be iterated once.
+    luma alone, which most files hold as it is. Frames are as players show them: turned
+    and mirrored by the display matrix, with square pixels, every pixel format
+    converted. A stream that changes its size yields frames of each size. Memory does
+    not grow with the length, but for eight bytes a frame. A reader can be iterated
+    once.
 
     Attributes:
         path: The video file.
-        fps: Average frame rate in frames per second; 25 where the file has none.
         num_skipped: Number of damaged packets that were skipped so far.
         num_frames: Number of frames decoded so far.
     """
@@ -92,7 +103,10 @@ class VideoReader:
         self._stamps = array("d")
         self._av = require("av", "Reading videos")
         self._reformatter = self._av.video.reformatter.VideoReformatter()
-        self._size: tuple[int, int] | None = None
+        self._sizes: dict[tuple[int, int], None] = {}  # In the order of appearance.
+        self._num_sizes = 0
+        self._size = (0, 0)
+        self._transfer: str | None = None
         self._resources = contextlib.ExitStack()
         self._container = self._open()
         try:
@@ -102,7 +116,9 @@ class VideoReader:
         except VideoError:
             self.close()
             raise
-        self.fps = _frame_rate(self._stream)
+        self._header_fps = _header_rate(self._stream)
+        self._stream_ratio = self._stream.sample_aspect_ratio
+        self._first_ratio = self._stream.codec_context.sample_aspect_ratio
 
     def __enter__(self) -> VideoReader:
         return self
@@ -119,9 +135,35 @@ class VideoReader:
         return self.frames()
 
     @property
+    def fps(self) -> float:
+        """Average frame rate in frames per second.
+
+        That of the header, unless the time stamps of the frames so far contradict it
+        (see `frame_rate`); 25 where there is neither.
+        """
+        return frame_rate(self._stamps, self._header_fps)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was odd about the frames so far, for people."""
+        notes = []
+        if self.num_skipped:
+            notes.append(f"{self.num_skipped} damaged packets were skipped")
+        if self._num_sizes > 1:
+            sizes = [f"{width}x{height}" for width, height in self._sizes]
+            listed = ", ".join(sizes[:_LISTED_SIZES])
+            notes.append(
+                f"the size of its frames changes {self._num_sizes - 1} times ({listed}"
+                f"{', ...' if len(sizes) > _LISTED_SIZES else ''} pixels)"
+            )
+        if self._transfer is not None:
+            notes.append(f"its colours are HDR ({self._transfer}), not tone-mapped")
+        return notes
+
+    @property
     def seconds(self) -> npt.NDArray[np.float64]:
         """Presentation times of frames so far, float64 (n,); see `frame_seconds`."""
-        return frame_seconds(self._stamps, self.fps)
+        return frame_seconds(self._stamps, self._header_fps)
 
     def close(self) -> None:
         """Closes the file."""
@@ -181,8 +223,7 @@ class VideoReader:
                 return
             self.num_frames += 1
             self._stamps.append(stamp_of(frame, self._stream))
-            if self._size is None:
-                self._size = (frame.width, frame.height)
+            self._look_at(frame)
             yield index, frame
         if self.num_frames == 0:
             damaged = f" ({self.num_skipped} damaged packets)"
@@ -190,6 +231,20 @@ class VideoReader:
                 self.path,
                 "no frame can be decoded" + (damaged if self.num_skipped else ""),
             )
+
+    def _look_at(self, frame: Any) -> None:
+        """Notes what is odd about a frame, and the size that it is shown at."""
+        ratio = self._stream.codec_context.sample_aspect_ratio
+        # A container's own ratio holds throughout; that of the codec may change.
+        if self._stream_ratio and self._stream_ratio != self._first_ratio:
+            ratio = self._stream_ratio
+        size = display_size(frame.width, frame.height, ratio, _MAX_PIXELS)
+        if size != self._size or self._num_sizes == 0:
+            self._size = size
+            self._sizes[size] = None
+            self._num_sizes += 1
+        if self._transfer is None:
+            self._transfer = _HDR_TRANSFERS.get(int(frame.color_trc))
 
     def _open(self) -> Any:
         """Opens the container; FFmpeg's own reasons become readable ones."""
@@ -270,49 +325,24 @@ class VideoReader:
                 return
 
     def _to_rgb(self, frame: Any) -> npt.NDArray[np.uint8]:
-        assert self._size is not None
         width, height = self._size
         rgb = self._reformatter.reformat(
             frame, width=width, height=height, format="rgb24", threads=1
         )
-        return _turned(_first_plane(rgb, 3), frame.rotation)
+        return self._orientation(frame).apply(first_plane(rgb, 3))
 
     def _to_luma(self, frame: Any) -> npt.NDArray[np.uint8]:
-        assert self._size is not None
         width, height = self._size
-        if (frame.width, frame.height) == self._size and _has_luma(frame.format):
-            return _turned(_first_plane(frame, 1), frame.rotation)
+        if (frame.width, frame.height) == self._size and has_luma(frame.format):
+            return self._orientation(frame).apply(first_plane(frame, 1))
         grey = self._reformatter.reformat(
             frame, width=width, height=height, format="gray", threads=1
         )
-        return _turned(_first_plane(grey, 1), frame.rotation)
+        return self._orientation(frame).apply(first_plane(grey, 1))
 
-
-def _has_luma(video_format: Any) -> bool:
-    """Returns whether the first plane of a pixel format is luma of one byte a pixel."""
-    first = video_format.components[0]
-    return bool(
-        first.bits == 8
-        and first.plane == 0
-        and first.is_luma
-        and not video_format.has_palette
-        and all(other.plane != 0 for other in video_format.components[1:])
-    )
-
-
-def _first_plane(frame: Any, num_channels: int) -> npt.NDArray[np.uint8]:
-    """Returns a view of the first plane, (H, W) or (H, W, num_channels)."""
-    plane = frame.planes[0]
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    rows = rows[: frame.height, : frame.width * num_channels]
-    if num_channels == 1:
-        return rows
-    return rows.reshape(frame.height, frame.width, num_channels)
-
-
-def _turned(image: npt.NDArray[np.uint8], degrees: int) -> npt.NDArray[np.uint8]:
-    """Returns an image as it is to be shown, contiguous and in memory of its own."""
-    return np.array(np.rot90(image, round(degrees / 90) % 4), order="C")
+    def _orientation(self, frame: Any) -> Orientation:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+        return orientation_of(None if matrix is None else bytes(matrix))
 
 
 def _is_utf8(text: str) -> bool:
@@ -323,10 +353,10 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _frame_rate(stream: Any) -> float:
+def _header_rate(stream: Any) -> float:
     """Returns a usable frame rate, whatever the header says."""
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
-        if rate and 0 < rate <= _MAX_FPS:
+        if rate and 0 < rate <= MAX_FPS:
             return float(rate)
     return _DEFAULT_FPS
 

@@ -3,6 +3,7 @@
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from lightly_marlin.faces import find_faces
 
@@ -52,6 +53,36 @@ def test_a_fade_from_black(real_videos):
     # A person sees the first hint of a face in frame 6, all of it in frame 10.
     assert 6 <= track.start_frame <= 11
     assert track.end_frame == 27
+
+
+def test_frames_that_grow_midway_start_a_track_at_their_own_size(real_videos):
+    """As in a call: ten frames too small for a face, then whole ones."""
+    path = real_videos / "near_crop_talking_01.mp4"
+    small = [
+        np.asarray(Image.fromarray(frame).resize((40, 40)))
+        for frame in _frames(path, 0, 10)
+    ]
+    large = [
+        np.asarray(Image.fromarray(frame).resize((320, 320)))
+        for frame in _frames(path, 10, 40)
+    ]
+    (track,) = find_faces([*small, *large])
+    assert (track.start_frame, track.end_frame) == (10, 40)
+    assert track.frame_size == (320, 320)
+    assert 120 < np.ptp(track.landmarks[0], axis=0)[0] < 280
+
+
+def test_each_track_is_cropped_by_the_size_of_its_own_frames(real_videos):
+    """A portrait video that goes on in landscape: padding must not mix the two."""
+    path = real_videos / "near_crop_talking_01.mp4"
+    square = list(_frames(path, 0, 20))
+    wide = [np.pad(frame, ((0, 0), (300, 300), (0, 0))) for frame in square]
+    first, second = find_faces([*square, *wide])
+    assert first.frame_size == (224, 224)
+    assert second.frame_size == (224, 824)
+    (alone,) = find_faces(square)
+    np.testing.assert_allclose(first.boxes, alone.boxes)
+    np.testing.assert_allclose(second.boxes[0] - first.boxes[0], [300, 0] * 2, atol=15)
 
 
 def test_the_crop_does_not_jitter(real_videos):

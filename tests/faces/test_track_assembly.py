@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,7 @@ def make(frontal_landmarks):
         scores = np.full(count, np.nan, np.float32)
         scores[list(detected)] = 1.0
         spreads = np.where(np.isnan(scores), np.nan, spread).astype(np.float32)
-        return Trajectory(0, start, points, scores, spreads)
+        return Trajectory(0, start, points, scores, spreads, frame_size=(224, 224))
 
     return make
 
@@ -41,18 +43,19 @@ def test_what_makes_a_face(assembly, make):
 
 def test_tracks_carry_what_was_measured(assembly, make):
     (face,) = assembly.faces([make(20, [0, 4, 8])])
-    (track,) = assembly.tracks([face], 224, 224)
+    (track,) = assembly.tracks([face])
     assert track.seen.tolist() == [True] * 13 + [False] * 7
     np.testing.assert_allclose(track.confidence[[0, 4, 8]], 0.9)
     assert np.isnan(track.confidence).sum() == 17
     assert (track.angles == 0).all()
     assert track.score == 1.0
+    assert track.frame_size == (224, 224)
 
 
 def test_short_faces_are_no_tracks(assembly, make):
     faces = assembly.faces([make(15, [0, 4, 8]), make(16, [0, 4, 8], start=99)])
     assert len(faces) == 2
-    assert [t.start_frame for t in assembly.tracks(faces, 224, 224)] == [99]
+    assert [t.start_frame for t in assembly.tracks(faces)] == [99]
 
 
 def test_eyes_are_levelled_when_asked(make, frontal_landmarks):
@@ -63,6 +66,6 @@ def test_eyes_are_levelled_when_asked(make, frontal_landmarks):
     angle = 0.3
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     turned = ((face.landmarks - 112) @ turn + 112).astype(np.float32)
-    tilted = Trajectory(0, 0, turned, face.scores, face.spreads)
-    (track,) = assembly.tracks([tilted], 224, 224)
+    tilted = dataclasses.replace(face, landmarks=turned)
+    (track,) = assembly.tracks([tilted])
     np.testing.assert_allclose(track.angles, angle, atol=1e-3)

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from lightly_marlin.video.frame_times import frame_seconds
+from lightly_marlin.video.frame_times import frame_rate, frame_seconds
 
 BY_RATE = np.arange(6) / 30
 
@@ -38,3 +38,24 @@ def test_two_frames_at_one_time():
 def test_none_and_one():
     assert frame_seconds([], 25.0).shape == (0,)
     assert frame_seconds([4.0], 25.0).tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("stamps", "header", "rate"),
+    [
+        ([0.0, 0.04, 0.08, 0.12], 25.0, 25.0),  # They agree.
+        ([0.0, 0.041, 0.079, 0.12], 25.0, 25.0),  # To within a frame: rounded stamps.
+        ([5.0, 5.1, 5.2, 5.3], 1000.0, 10.0),  # The header holds a time base.
+        ([0.0, 1.0, 2.0, 3.0], 25.0, 1.0),  # A slide show.
+        ([0.0, math.nan, 2.0], 25.0, 25.0),
+        ([0.0, 2.0, 1.0], 25.0, 25.0),
+        ([3.0], 25.0, 25.0),
+        ([], 25.0, 25.0),
+    ],
+)
+def test_frame_rate(stamps, header, rate):
+    assert frame_rate(stamps, header) == pytest.approx(rate)
+
+
+def test_frame_rate__never_more_than_a_camera_has():
+    assert frame_rate([i * 1e-6 for i in range(5000)], 500.0) == 1000.0

@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import av
 import numpy as np
 import pytest
@@ -114,7 +116,7 @@ def test_planes_are_turned_like_the_frames(tmp_path, degrees):
     assert np.corrcoef(plane.ravel(), frame[..., 1].ravel())[0, 1] > 0.99
 
 
-def test_planes_of_a_stream_that_changes_its_size_keep_the_first(tmp_path, make_frames):
+def test_planes_of_a_stream_that_changes_its_size(tmp_path, make_frames):
     path = tmp_path / "sizes.mpg"
     parts = []
     for size in ((64, 96), (96, 128)):
@@ -123,9 +125,12 @@ def test_planes_of_a_stream_that_changes_its_size_keep_the_first(tmp_path, make_
         parts.append(part.read_bytes())
     path.write_bytes(b"".join(parts))
     with VideoReader(path) as reader:
-        shapes = {plane.shape for plane in reader.planes()}
-    assert shapes == {(64, 96)}
+        shapes = [plane.shape for plane in reader.planes()]
+    assert sorted(set(shapes)) == [(64, 96), (96, 128)]
+    assert sorted(shapes) == shapes
     assert reader.num_frames > 8
+    note = "the size of its frames changes 1 times (96x64, 128x96 pixels)"
+    assert reader.notes == [note]
 
 
 def add_silence(container):
@@ -223,6 +228,48 @@ def test_video_reader_frames_range(tmp_path, make_frames):
     with VideoReader(tmp_path / "a.mp4") as reader:
         some = np.stack(list(reader.frames(3, 9)))
     assert (some == everything[3:9]).all()
+
+
+def write_webm_of_a_browser(path, sizes, milliseconds):
+    """VP8 in WebM whose size changes, with time stamps and no frame rate."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libvpx", rate=1000)
+        stream.width, stream.height, stream.pix_fmt = sizes[0], sizes[0], "yuv420p"
+        stamps = iter(milliseconds)
+        for side in dict.fromkeys(sizes):
+            encoder = av.CodecContext.create("libvpx", "w")
+            encoder.width = encoder.height = side
+            encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 1000)
+            for _ in range(sizes.count(side)):
+                frame = np.full((side, side, 3), side % 256, np.uint8)
+                picture = av.VideoFrame.from_ndarray(frame)
+                picture.pts, picture.time_base = next(stamps), Fraction(1, 1000)
+                for packet in encoder.encode(picture):
+                    packet.stream = stream
+                    container.mux(packet)
+            for packet in encoder.encode():
+                packet.stream = stream
+                container.mux(packet)
+
+
+def test_frames_of_a_stream_that_grows(tmp_path):
+    """As in a call whose bandwidth grows: no frame loses its resolution."""
+    sizes = [40] * 10 + [320] * 20
+    path = tmp_path / "call.webm"
+    write_webm_of_a_browser(path, sizes, [33 * i for i in range(30)])
+    assert [frame.shape[0] for frame in iter_frames(path)] == sizes
+
+
+def test_frame_rate_that_is_only_a_time_base(tmp_path):
+    """Stamps average 30.2 frames a second; the header says 1000."""
+    stamps = [round(1000 * i / 30.2) for i in range(90)]
+    path = tmp_path / "browser.webm"
+    write_webm_of_a_browser(path, [64] * 90, stamps)
+    with VideoReader(path) as reader:
+        assert reader.fps == 1000
+        list(reader.planes())
+    assert reader.fps == pytest.approx(30.2, rel=1e-3)
+    assert reader.seconds[-1] == pytest.approx(stamps[-1] / 1000)
 
 
 def test_video_reader_fps(tmp_path, make_frames):
