@@ -76,7 +76,6 @@ def _of_frames(
     cutter = _cutter(options, num_frames)
     info.num_tracks = 1
     with VideoReader(path) as reader:
-        info.fps = reader.fps
         for index, convert in enumerate(reader.lazy_frames()):
             report_progress()
             if not cutter.needs_next:
@@ -91,10 +90,9 @@ def _of_frames(
                     "--crop-face) finds the face instead"
                 )
             yield from cutter.add(_to_square(frame, size))
+    info.fps = reader.fps
     info.num_frames, info.seconds = reader.num_frames, reader.seconds
-    if reader.num_skipped:
-        damage = f"{reader.num_skipped} damaged packets were skipped"
-        info.note = f"{info.note}; {damage}" if info.note else damage
+    info.note = "; ".join(filter(None, (info.note, *reader.notes))) or None
     yield from cutter.finish()
 
 
@@ -116,7 +114,7 @@ def _of_faces(
     """Yields windows of the crops of faces."""
     # Short tracks are padded: better a face seen for a moment than none.
     found = find_video_faces(path, options, all_faces=options.all_faces)
-    info.fps, info.num_frames, info.note = found.fps, found.num_frames, found.damage
+    info.fps, info.num_frames, info.note = found.fps, found.num_frames, found.note
     info.seconds = found.seconds
     tracks = found.select(all_faces=options.all_faces)
     info.num_tracks = len(tracks)

@@ -84,7 +84,7 @@ def prepare_video(
     return VideoRecord(
         source=video.source,
         status="ok",
-        reason=found.damage,
+        reason=found.note,
         num_frames=num_frames,
         rows=tuple(
             _index_row(video.source, number, track, found, looks[number])
@@ -159,6 +159,7 @@ def _index_row(
 ) -> TrackRow:
     from lightly_marlin.faces.track_quality import mean_confidence, measure_geometry
 
+    width, height = found.frame_size(track)
     name = video_id(source)
     return TrackRow(
         track_id=f"{name}_{number:03d}",
@@ -166,8 +167,8 @@ def _index_row(
         start_frame=track.start_frame,
         num_frames=track.num_frames,
         fps=found.fps,
-        width=found.size[0],
-        height=found.size[1],
+        width=width,
+        height=height,
         score=float(track.score),
         coverage=float(np.mean(track.seen)),
         face_size=float(np.median(track.boxes[:, 2] - track.boxes[:, 0])),

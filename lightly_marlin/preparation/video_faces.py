@@ -37,8 +37,8 @@ class VideoFaces:
         tracks: The face tracks, sorted by start, then by size, large faces first.
         longest: Longest run of frames with one face, also if too short for a track.
         num_frames: Frames that were decoded.
-        num_skipped: Damaged packets that were skipped.
-        size: Width and height of the frames in pixels.
+        notes: What was odd about the file, for people; see `VideoReader.notes`.
+        size: Width and height of the last frame in pixels.
         fps: Average frame rate in frames per second.
         seconds: When the frames are shown, float64 (num_frames,), after the first one.
     """
@@ -48,17 +48,22 @@ class VideoFaces:
     tracks: list[FaceTrack]
     longest: int
     num_frames: int
-    num_skipped: int
+    notes: tuple[str, ...]
     size: tuple[int, int]
     fps: float
     seconds: npt.NDArray[np.float64]
 
     @property
-    def damage(self) -> str | None:
-        """Damage of the file, in words; None if there is none."""
-        if self.num_skipped == 0:
-            return None
-        return f"{self.num_skipped} damaged packets were skipped"
+    def note(self) -> str | None:
+        """The notes as one sentence without a stop; None if there are none."""
+        return "; ".join(self.notes) or None
+
+    def frame_size(self, track: FaceTrack) -> tuple[int, int]:
+        """Returns width and height in pixels of the frames that a track is in."""
+        if track.frame_size is None:
+            return self.size
+        height, width = track.frame_size
+        return width, height
 
     def select(self, *, all_faces: bool = False) -> list[FaceTrack]:
         """Returns the tracks to crop.
@@ -77,7 +82,7 @@ class VideoFaces:
 
         if self.tracks:
             return self.tracks if all_faces else [main_track(self.tracks)]
-        suffix = f" ({self.damage})" if self.damage else ""
+        suffix = f" ({self.note})" if self.note else ""
         if self.longest == 0:
             text = f"no face was found in its {self.num_frames} frames{suffix}"
             raise NoFaceError(self.path, text)
@@ -136,7 +141,7 @@ def find_video_faces(
         tracks=finder.finish(),
         longest=finder.longest,
         num_frames=reader.num_frames,
-        num_skipped=reader.num_skipped,
+        notes=tuple(reader.notes),
         size=size,
         fps=reader.fps,
         seconds=reader.seconds,
