@@ -7,7 +7,7 @@ from lightly_marlin.models import create_marlin, create_marlin_encoder, list_mod
 from lightly_marlin.models.config import named_config
 from lightly_marlin.models.encoder import MarlinEncoder
 from lightly_marlin.models.marlin import Marlin
-from lightly_marlin.models.positions import sincos_position_table
+from lightly_marlin.models.positional_embedding import sincos_positional_embedding
 
 TOLERANCE = {"rtol": 0, "atol": 1e-4}
 
@@ -110,5 +110,5 @@ def test_fixed_tables_are_those_of_the_released_models(name, make_reference):
     reference = make_reference(config)
     for part, dim in (("encoder", config.encoder_dim), ("decoder", config.decoder_dim)):
         released = getattr(reference, part).pos_embedding.emb
-        table = sincos_position_table(config.num_tokens, dim)
+        table = sincos_positional_embedding(config.num_tokens, dim)
         torch.testing.assert_close(table, released.data, rtol=0, atol=1e-6)

@@ -3,7 +3,9 @@ import torch
 from torch import nn
 
 from lightly_marlin.models import MarlinEncoder
-from lightly_marlin.models.plain_encoder import PlainEncoder
+from lightly_marlin.models.blocks import TransformerBlocks
+from lightly_marlin.models.cpu import accelerate_cpu
+from lightly_marlin.models.exportable import exportable
 
 
 @pytest.fixture
@@ -13,26 +15,26 @@ def encoder(toy):
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data += 0.1 * torch.randn(parameter.shape)
-    return model.eval()
+    return accelerate_cpu(model).eval()
 
 
 @torch.no_grad()
 def test_is_the_same_function(encoder, toy_videos):
-    torch.testing.assert_close(PlainEncoder(encoder)(toy_videos), encoder(toy_videos))
-    tokens = PlainEncoder(encoder, keep_seq=True)(toy_videos)
+    torch.testing.assert_close(exportable(encoder)(toy_videos), encoder(toy_videos))
+    tokens = exportable(encoder, keep_seq=True)(toy_videos)
     torch.testing.assert_close(tokens, encoder.encode(toy_videos))
 
 
 def test_has_standard_layers_only(encoder):
-    kinds = {type(module) for module in PlainEncoder(encoder).modules()}
+    kinds = {type(module) for module in exportable(encoder).modules()}
     ours = {k for k in kinds if k.__module__.startswith("lightly_marlin")}
-    assert ours == {PlainEncoder}
+    assert ours == {MarlinEncoder, TransformerBlocks}
     assert nn.Linear in kinds
 
 
 def test_shares_nothing_with_the_encoder(encoder, toy_videos):
     before = encoder(toy_videos)
-    for parameter in PlainEncoder(encoder).parameters():
+    for parameter in exportable(encoder).parameters():
         parameter.data.zero_()
     torch.testing.assert_close(encoder(toy_videos), before)
     assert encoder.patch_embed.weight.requires_grad
@@ -40,4 +42,4 @@ def test_shares_nothing_with_the_encoder(encoder, toy_videos):
 
 def test_other_clips_are_refused(encoder, toy_videos):
     with pytest.raises(ValueError, match="Invalid shape of videos"):
-        PlainEncoder(encoder)(toy_videos[:, :, :4])
+        exportable(encoder)(toy_videos[:, :, :4])

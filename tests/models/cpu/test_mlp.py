@@ -2,13 +2,13 @@ import pytest
 import torch
 from torch import nn
 
-from lightly_marlin.models.mlp import Mlp
+from lightly_marlin.models.cpu.mlp import FastMlp
 
 
 @pytest.fixture
 def mlp():
     torch.manual_seed(0)
-    return Mlp(6, 24).double()
+    return FastMlp(6, 24).double()
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lightly_marlin.models import attention as module
-from lightly_marlin.models.attention import attention
+from lightly_marlin.models.cpu import attention as module
+from lightly_marlin.models.cpu.attention import attention
 
 
 @pytest.fixture(autouse=True)

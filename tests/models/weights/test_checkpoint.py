@@ -14,7 +14,7 @@ from lightly_marlin.models import (
     load_model,
     load_weights,
 )
-from lightly_marlin.models.weights.position_fitting import interpolate_positions
+from lightly_marlin.models.weights.positional_interpolation import interpolate_positions
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +251,7 @@ def larger(toy, **changes):
 
 @pytest.mark.parametrize("form", ["file", "folder"])
 @pytest.mark.parametrize("changes", [{"img_size": 64}, {"num_frames": 32}])
-def test_position_tables_are_interpolated_and_the_user_is_told(
+def test_positional_embeddings_are_interpolated_and_the_user_is_told(
     form, changes, state, toy, tmp_path
 ):
     torch.save(state, tmp_path / "weights.full.pt")
@@ -284,7 +284,9 @@ def test_tables_that_fit_are_not_spoken_of(state, toy, tmp_path, recwarn):
 
 def test_a_missing_table_of_unusual_size_is_spoken_of(state, toy, tmp_path):
     torch.save({"model": videomae_names(state)}, tmp_path / "videomae.pth")
-    with pytest.warns(UserWarning, match="no position tables .* 8x2x2 .* computed"):
+    with pytest.warns(
+        UserWarning, match="no positional embeddings .* 8x2x2 .* computed"
+    ):
         load_weights(Marlin(toy), tmp_path / "videomae.pth")
 
 
