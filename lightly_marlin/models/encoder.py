@@ -206,7 +206,7 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
         if tracing or torch.compiler.is_exporting():
             return self._embed_portably(images)
         everything = torch.arange(self.sequence_length, device=images.device)
-        return self._embed(images, everything.expand(len(images), -1))
+        return self._embed(images, everything.expand(images.shape[0], -1))
 
     def prepend_prefix_tokens(self, x: Tensor) -> Tensor:
         """Returns the tokens as they are: MARLIN has no class token.
@@ -262,7 +262,7 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
         idx_keep: Tensor | None,
         mask: Tensor | None,
     ) -> None:
-        B, N = len(images), self.sequence_length
+        B, N = images.shape[0], self.sequence_length
         for name, idx in (("idx_mask", idx_mask), ("idx_keep", idx_keep)):
             if idx is not None:
                 check_indices(

@@ -43,3 +43,20 @@ def test_shares_nothing_with_the_encoder(encoder, toy_videos):
 def test_other_clips_are_refused(encoder, toy_videos):
     with pytest.raises(ValueError, match="Invalid shape of videos"):
         exportable(encoder)(toy_videos[:, :, :4])
+
+
+@torch.no_grad()
+def test_encoders_trace_and_export_without_our_operations(encoder, toy_videos):
+    expected = encoder(toy_videos)
+    batch = torch.export.Dim("batch", min=1)
+    program = torch.export.export(encoder, (toy_videos,), dynamic_shapes=({0: batch},))
+    assert "lightly_marlin" not in program.graph_module.code
+    traced = torch.jit.trace(encoder, toy_videos, check_trace=False)
+    for run in (program.module(), traced):
+        torch.testing.assert_close(run(toy_videos), expected)
+        torch.testing.assert_close(run(toy_videos[:1]), expected[:1])
+
+
+def test_dtype_is_kept(encoder):
+    copied = exportable(encoder.double())
+    assert {parameter.dtype for parameter in copied.parameters()} == {torch.float64}

@@ -55,3 +55,13 @@ def test_linear__empty():
 def test_linear__autocast():
     with torch.autocast("cpu", torch.bfloat16):
         assert FastLinear(5, 6)(torch.randn(3, 5)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("name", ["GenuineIntel", ""])
+def test_linear__keeps_mkl_where_onednn_was_not_measured(name, vendor, convolutions):
+    inputs = torch.randn(3, 5), torch.randn(6, 5)
+    linear(*inputs)
+    assert len(convolutions) == 1
+    vendor(name)
+    assert torch.equal(linear(*inputs), F.linear(*inputs))
+    assert len(convolutions) == 1
