@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from timm.layers import Mlp
@@ -26,6 +28,9 @@ class QVBiasAttention(Attention):  # type: ignore[misc]
         num_heads: Number of attention heads; divides `dim`.
     """
 
+    _linear: Callable[..., Tensor] = staticmethod(F.linear)
+    _attention: Callable[..., Tensor] = staticmethod(F.scaled_dot_product_attention)
+
     def __init__(self, dim: int, num_heads: int) -> None:
         super().__init__(dim, num_heads=num_heads, qkv_bias=False)
         self.q_bias = nn.Parameter(torch.zeros(dim))
@@ -46,7 +51,7 @@ class QVBiasAttention(Attention):  # type: ignore[misc]
             Tokens (B, N, D).
         """
         q, k, v = self.project(x)
-        out = self._attend(q, k, v, attn_mask, is_causal)
+        out = self._attention(q, k, v, attn_mask=attn_mask, is_causal=is_causal)
         mixed: Tensor = self.proj(out.transpose(1, 2).flatten(2))
         return mixed
 
@@ -61,25 +66,10 @@ class QVBiasAttention(Attention):  # type: ignore[misc]
         """
         B, N, D = x.shape
         bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
-        qkv = self._multiply(x, self.qkv.weight, bias)
+        qkv = self._linear(x, self.qkv.weight, bias)
         heads = qkv.view(B, N, 3, self.num_heads, D // self.num_heads)
         q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)
         return q, k, v
-
-    def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return F.linear(x, weight, bias)
-
-    def _attend(
-        self,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        attn_mask: Tensor | None,
-        is_causal: bool,
-    ) -> Tensor:
-        return F.scaled_dot_product_attention(
-            q, k, v, attn_mask=attn_mask, is_causal=is_causal
-        )
 
 
 class TransformerBlocks(nn.Sequential):

@@ -1,4 +1,4 @@
-"""MARLIN's encoder, as one of Lightly's masked vision transformers."""
+"""Encoder of MARLIN, as one of Lightly's masked vision transformers."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import copy
 
 import torch
 from timm.models.vision_transformer import Attention
-from torch import Tensor
 
 from lightly_marlin.models.blocks import QVBiasAttention
 from lightly_marlin.models.cpu import restore_layers
@@ -18,15 +17,7 @@ __all__ = ["exportable"]
 class _TokenEncoder(MarlinEncoder):
     """Encoder that returns the features of every token when it is called."""
 
-    def forward(
-        self,
-        images: Tensor,
-        idx_mask: Tensor | None = None,
-        idx_keep: Tensor | None = None,
-        mask: Tensor | None = None,
-    ) -> Tensor:
-        """See `MarlinEncoder.encode`."""
-        return self.encode(images, idx_mask, idx_keep, mask)
+    forward = MarlinEncoder.encode
 
 
 def exportable(encoder: MarlinEncoder, *, keep_seq: bool = False) -> MarlinEncoder:

@@ -94,7 +94,7 @@ def test_base_encoder_is_equal(make_reference, tmp_path, split_tokens):
 )
 def test_parameter_counts(name, encoder_count, encoder_trainable, count):
     # Counted on marlin-pytorch's models; the published 22.48, 87.43 and 305.47 million
-    # include the fixed position table.
+    # include the fixed positional embedding.
     with torch.device("meta"):
         encoder = MarlinEncoder(named_config(name))
         model = Marlin(named_config(name))

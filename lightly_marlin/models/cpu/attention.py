@@ -52,18 +52,8 @@ def attention(
 class FastAttention(QVBiasAttention):
     """`QVBiasAttention`, computed by `linear` and `attention`."""
 
-    def _multiply(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return linear(x, weight, bias)
-
-    def _attend(
-        self,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        attn_mask: Tensor | None,
-        is_causal: bool,
-    ) -> Tensor:
-        return attention(q, k, v, attn_mask, is_causal)
+    _linear = staticmethod(linear)
+    _attention = staticmethod(attention)
 
 
 def _by_products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

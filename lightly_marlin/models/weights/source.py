@@ -71,7 +71,7 @@ def _download(repository: str, name: str) -> Path:
 
 
 def _hub_answers() -> bool:
-    """Asks once: a download without a network tries again for half a minute."""
+    """Returns whether the Hub answers: without a network, downloads try for long."""
     from huggingface_hub import constants, get_session
 
     try:
