@@ -90,8 +90,8 @@ def make_step(variant: str, model: str, batch: dict[str, Tensor]) -> Callable[[]
         critic = ReferenceDiscriminator(*sizes).to(device)
         step = ReferenceStep(generator, critic, precision == "bf16")
         return lambda: step(batch["float"], batch["visible"])
-    critic = accelerate_cpu(MarlinDiscriminator(*sizes))
-    run = make_our_step(create_marlin(model).to(device), critic.to(device))
+    discriminator = accelerate_cpu(MarlinDiscriminator(*sizes)).to(device)
+    run = make_our_step(create_marlin(model).to(device), discriminator)
 
     def run_ours() -> None:
         os.environ[KERNELS_VARIABLE] = "0" if implementation == "plain" else "1"
