@@ -13,9 +13,10 @@ Hub, VideoMAE's pretraining, our own. TARGET decides the layout:
 - any other name: a folder of ours with `model.safetensors` and `config.json`, for
   `from_pretrained` and `weights=`. From an encoder alone, it is that of an encoder.
 
-The model is told from the weights, or named by --model. After writing, the target is
-read again and must hold the same numbers. Nothing in SOURCE is executed. The licence of
-weights goes with them: the released ones are CC BY-NC 4.0, also in our layout.
+The architecture is inferred from the checkpoint, or named by --model. After writing,
+the target is read again and must hold the same numbers. Nothing in SOURCE is executed.
+The licence of weights goes with them: the released ones are CC BY-NC 4.0, also in our
+layout.
 
 Exit status: 0 when done; 2 for bad arguments or weights that do not fit.
 """
@@ -30,9 +31,9 @@ from pathlib import Path
 import torch
 
 from lightly_marlin.models import Marlin, MarlinEncoder, load_weights
-from lightly_marlin.models.config import MarlinConfig, list_models, named_config
+from lightly_marlin.models.config import list_models, named_config
+from lightly_marlin.models.weights.checkpoint import Checkpoint
 from lightly_marlin.models.weights.released_layout import released_state
-from lightly_marlin.models.weights.sizes import config_of_weights, parts_of_weights
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
@@ -56,9 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse_arguments(arguments)
     target = check_target(options.target, options.force)
-    config = named_config(options.model) if options.model else None
-    config = config or config_of_weights(options.source)
-    model = read_model(options.source, target, config)
+    model = read_model(Checkpoint.open(options.source), target, options.model)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_model(model, target)
@@ -92,7 +91,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--model",
         choices=list_models(),
-        help="sizes of the model (default: told from the weights)",
+        help="name of the model (default: inferred from the checkpoint)",
     )
     parser.add_argument(
         "--force", action="store_true", help="replace a target that is there already"
@@ -117,19 +116,20 @@ def check_target(target: Path, force: bool) -> Path:
 
 
 def read_model(
-    source: str, target: Path, config: MarlinConfig
+    checkpoint: Checkpoint, target: Path, name: str | None
 ) -> Marlin | MarlinEncoder:
-    """Returns what of the source goes into the target."""
-    whole = "decoder" in parts_of_weights(source)
+    """Returns what of the checkpoint goes into the target."""
+    config = named_config(name) if name else checkpoint.architecture()
+    whole = "decoder" in checkpoint.parts
     if target.name.endswith(".full.pt") and not whole:
         raise UsageError(
-            f"The weights in {source} are those of an encoder alone and make no "
-            f"{target.name}. Name the target {target.name[: -len('.full.pt')]}"
+            f"The weights in {checkpoint.path} are those of an encoder alone and make "
+            f"no {target.name}. Name the target {target.name[: -len('.full.pt')]}"
             ".encoder.pt."
         )
     encoder_only = not whole or target.name.endswith(".encoder.pt")
     model = MarlinEncoder(config) if encoder_only else Marlin(config)
-    load_weights(model, source)
+    checkpoint.load_into(model)
     return model
 
 

@@ -49,7 +49,7 @@ from lightly_marlin.models.executorch_program import (
     executorch_program,
     read_executorch,
 )
-from lightly_marlin.models.plain_encoder import PlainEncoder
+from lightly_marlin.models.exportable import exportable
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.dependency import require
@@ -60,7 +60,7 @@ MAX_DIFFERENCE = 1e-4
 MIN_COSINE = 0.99
 
 Encode = Callable[[Tensor], Tensor]
-Export = Callable[[PlainEncoder, Tensor, Path], tuple[Path, Callable[[Path], Encode]]]
+Export = Callable[[MarlinEncoder, Tensor, Path], tuple[Path, Callable[[Path], Encode]]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
     check_packages(options.formats)
     encoder = load_encoder(options.weights, options.model)
-    plain = PlainEncoder(encoder, keep_seq=options.keep_seq)
+    plain = exportable(encoder, keep_seq=options.keep_seq)
     encode: Encode = encoder.encode if options.keep_seq else encoder
     clips = random_clips(encoder, options.batch_size)
     seconds = {"PyTorch": time_encoding(encode, clips, options.repeats)}
@@ -117,7 +117,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("out", metavar="OUT", type=Path, help="folder to write to")
     add("--weights", required=True, help="weights of any known kind")
-    add("--model", help="sizes of the model (default: told from the weights)")
+    add("--model", help="name of the model (default: inferred from the checkpoint)")
     add("--formats", nargs="+", choices=list(EXPORTS), default=DEFAULTS)
     add("--keep-seq", action="store_true", help="features of every token")
     add(
@@ -151,7 +151,7 @@ def random_clips(encoder: MarlinEncoder, batch_size: int) -> Tensor:
 
 
 def export_onnx(
-    plain: PlainEncoder, clips: Tensor, folder: Path
+    plain: MarlinEncoder, clips: Tensor, folder: Path
 ) -> tuple[Path, Callable[[Path], Encode]]:
     """Writes encoder.onnx; returns its path and what reads it."""
     path = folder / "encoder.onnx"
@@ -160,7 +160,7 @@ def export_onnx(
         (two_clips(clips),),
         input_names=["videos"],
         output_names=["features"],
-        dynamic_shapes={"videos": {0: torch.export.Dim("batch", min=1)}},
+        dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
         dynamo=True,
         verbose=False,
     )
@@ -184,13 +184,13 @@ def load_onnx(path: Path) -> Encode:
 
 
 def export_program(
-    plain: PlainEncoder, clips: Tensor, folder: Path
+    plain: MarlinEncoder, clips: Tensor, folder: Path
 ) -> tuple[Path, Callable[[Path], Encode]]:
     """Writes encoder.pt2; returns its path and what reads it."""
     path = folder / "encoder.pt2"
     batch = torch.export.Dim("batch", min=1)
     program = torch.export.export(
-        plain, (two_clips(clips),), dynamic_shapes={"videos": {0: batch}}
+        plain, (two_clips(clips),), dynamic_shapes=({0: batch},)
     )
     program.example_inputs = None  # Nobody needs our noise, of 9 MiB.
     with atomic_write(path) as temporary:
@@ -199,7 +199,7 @@ def export_program(
 
 
 def export_int8(
-    plain: PlainEncoder, clips: Tensor, folder: Path
+    plain: MarlinEncoder, clips: Tensor, folder: Path
 ) -> tuple[Path, Callable[[Path], Encode]]:
     """Writes encoder_int8.pt; returns its path and what reads it."""
     path = folder / "encoder_int8.pt"
@@ -226,7 +226,7 @@ def load_torchscript(path: Path) -> Encode:
 
 
 def export_executorch(
-    plain: PlainEncoder, clips: Tensor, folder: Path, *, int8: bool = False
+    plain: MarlinEncoder, clips: Tensor, folder: Path, *, int8: bool = False
 ) -> tuple[Path, Callable[[Path], Encode]]:
     """Writes encoder.pte or encoder_int8.pte; returns its path and what reads it."""
     path = folder / ("encoder_int8.pte" if int8 else "encoder.pte")

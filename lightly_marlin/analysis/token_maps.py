@@ -1,4 +1,4 @@
-"""What the tokens of a clip have to do with one of them: likeness and attention."""
+"""Token similarity and attention maps."""
 
 from __future__ import annotations
 
@@ -84,20 +84,15 @@ def _attention_weights(
     layer: QVBiasAttention, tokens: Tensor, query: int | None
 ) -> Tensor:
     """Returns the weights (B, N) of a layer for its input (B, N, D)."""
-    from lightly_marlin.models.linear import linear
-
-    B, N, D = tokens.shape
-    heads = layer.num_heads
-    q_weight, k_weight, _ = layer.qkv.weight.chunk(3)
-    rows = tokens if query is None else tokens[:, query : query + 1]
-    q = linear(rows, q_weight, layer.q_bias).view(B, rows.shape[1], heads, -1)
-    k = linear(tokens, k_weight).view(B, N, heads, -1)
-    scale = (D // heads) ** -0.5
-    total = torch.zeros(B, N, device=tokens.device)
-    for head in range(heads):
-        scores = q[:, :, head].float() @ k[:, :, head].float().transpose(1, 2)
-        total = total + (scores * scale).softmax(dim=-1).mean(dim=1)
-    weights: Tensor = total / heads
+    q, k, _ = layer.project(tokens)
+    if query is not None:
+        q = q[:, :, query : query + 1]
+    total = torch.zeros(tokens.shape[:2], device=tokens.device)
+    for head in range(layer.num_heads):
+        scores = q[:, head].float() @ k[:, head].float().transpose(1, 2)
+        scaled = scores * q.shape[-1] ** -0.5
+        total = total + scaled.softmax(dim=-1).mean(dim=1)
+    weights: Tensor = total / layer.num_heads
     return weights
 
 

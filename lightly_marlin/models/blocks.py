@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+import torch.nn.functional as F
+from timm.layers import Mlp
 from timm.models.vision_transformer import Attention, Block
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-
-from lightly_marlin.models.attention import attention
-from lightly_marlin.models.linear import Linear, linear
-from lightly_marlin.models.mlp import Mlp
 
 __all__ = ["QVBiasAttention", "TransformerBlocks", "init_linear_and_norm"]
 
@@ -28,9 +28,11 @@ class QVBiasAttention(Attention):  # type: ignore[misc]
         num_heads: Number of attention heads; divides `dim`.
     """
 
+    _linear: Callable[..., Tensor] = staticmethod(F.linear)
+    _attention: Callable[..., Tensor] = staticmethod(F.scaled_dot_product_attention)
+
     def __init__(self, dim: int, num_heads: int) -> None:
         super().__init__(dim, num_heads=num_heads, qkv_bias=False)
-        self.proj = Linear(dim, dim)
         self.q_bias = nn.Parameter(torch.zeros(dim))
         self.v_bias = nn.Parameter(torch.zeros(dim))
 
@@ -43,18 +45,31 @@ class QVBiasAttention(Attention):  # type: ignore[misc]
             x: Tokens (B, N, D).
             attn_mask: Passed on to `scaled_dot_product_attention`; newer versions of
                 timm's blocks hand it down.
-            is_causal: Likewise.
+            is_causal: Passed on to `scaled_dot_product_attention`.
 
         Returns:
             Tokens (B, N, D).
         """
+        q, k, v = self.project(x)
+        out = self._attention(q, k, v, attn_mask=attn_mask, is_causal=is_causal)
+        mixed: Tensor = self.proj(out.transpose(1, 2).flatten(2))
+        return mixed
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Computes queries, keys and values.
+
+        Args:
+            x: Tokens (B, N, D).
+
+        Returns:
+            Three tensors (B, heads, N, D / heads).
+        """
         B, N, D = x.shape
         bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
-        qkv = linear(x, self.qkv.weight, bias)
-        q, k, v = qkv.view(B, N, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-        out = attention(q, k, v, attn_mask, is_causal)
-        mixed: Tensor = self.proj(out.transpose(1, 2).reshape(B, N, D))
-        return mixed
+        qkv = self._linear(x, self.qkv.weight, bias)
+        heads = qkv.view(B, N, 3, self.num_heads, D // self.num_heads)
+        q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)
+        return q, k, v
 
 
 class TransformerBlocks(nn.Sequential):
@@ -127,6 +142,8 @@ def _block(dim: int, num_heads: int, mlp_ratio: float) -> nn.Module:
         dim, num_heads, mlp_ratio=mlp_ratio, act_layer=nn.GELU, norm_layer=nn.LayerNorm
     )
     block.attn = QVBiasAttention(dim, num_heads)
+    # Drawn again, as in every release: a seed gives the initial weights it always gave.
+    block.attn.proj = nn.Linear(dim, dim)
     block.mlp = Mlp(dim, int(dim * mlp_ratio))
     module: nn.Module = block
     return module

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from lightly_marlin.models.config import named_config
+from lightly_marlin.models.cpu import accelerate_cpu
 from lightly_marlin.models.encoder import MarlinEncoder
 from lightly_marlin.models.marlin import Marlin
-from lightly_marlin.models.weights.checkpoints import load_weights
+from lightly_marlin.models.weights.checkpoint import load_weights
 
 __all__ = ["create_marlin", "create_marlin_encoder"]
 
@@ -36,7 +37,7 @@ def create_marlin(
         overrides: Fields of `MarlinConfig` to set to other values.
 
     Returns:
-        The model.
+        The model, accelerated on CPUs.
 
     Raises:
         UsageError: A ValueError, if the name or an override is unknown, or the weights
@@ -45,7 +46,7 @@ def create_marlin(
     model = Marlin(named_config(name, **overrides))
     if weights is not None:
         load_weights(model, weights)
-    return model
+    return accelerate_cpu(model)
 
 
 def create_marlin_encoder(
@@ -64,7 +65,8 @@ def create_marlin_encoder(
         overrides: Fields of `MarlinConfig` to set to other values.
 
     Returns:
-        The encoder; called on videos (B, C, T, H, W) it returns features (B, D).
+        The encoder, accelerated on CPUs; called on videos (B, C, T, H, W) it returns
+        features (B, D).
 
     Raises:
         UsageError: A ValueError, if the name or an override is unknown, or the weights
@@ -73,4 +75,4 @@ def create_marlin_encoder(
     encoder = MarlinEncoder(named_config(name, **overrides))
     if weights is not None:
         load_weights(encoder, weights)
-    return encoder
+    return accelerate_cpu(encoder)

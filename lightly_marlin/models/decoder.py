@@ -1,4 +1,4 @@
-"""MARLIN's decoder: from visible tokens to the pixels of the masked ones."""
+"""Decoder of MARLIN: from visible tokens to the pixels of the masked ones."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from lightly_marlin.kernels import assemble_decoder_tokens
 from lightly_marlin.models.blocks import TransformerBlocks, init_linear_and_norm
 from lightly_marlin.models.config import MarlinConfig
-from lightly_marlin.models.linear import Linear
-from lightly_marlin.models.positions import sincos_position_table
+from lightly_marlin.models.positional_embedding import sincos_positional_embedding
 
 __all__ = ["MarlinDecoder"]
 
@@ -22,7 +21,7 @@ class MarlinDecoder(nn.Module):
 
     Attributes:
         mask_token: Learned token (1, 1, D) that stands for every masked one.
-        pos_embed: Fixed position table (1, N, D), a parameter without gradient.
+        pos_embed: Fixed positional embedding (1, N, D), a parameter without gradient.
         head: Linear layer from a token to the pixels of its tubelet.
     """
 
@@ -31,13 +30,13 @@ class MarlinDecoder(nn.Module):
         dim = config.decoder_dim
         self.mask_token = nn.Parameter(torch.empty(1, 1, dim))
         self.pos_embed = nn.Parameter(
-            sincos_position_table(config.num_tokens, dim), requires_grad=False
+            sincos_positional_embedding(config.num_tokens, dim), requires_grad=False
         )
         self.blocks = TransformerBlocks(
             dim, config.decoder_depth, config.decoder_num_heads, config.mlp_ratio
         )
         self.norm = nn.LayerNorm(dim)
-        self.head = Linear(dim, config.patch_dim)
+        self.head = nn.Linear(dim, config.patch_dim)
         nn.init.normal_(self.mask_token, std=0.02)
         self.apply(init_linear_and_norm)
 

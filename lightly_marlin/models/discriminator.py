@@ -1,11 +1,10 @@
-"""The critic that tells reconstructed tubelets from real ones."""
+"""Discriminator of reconstructed and real tubelets."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from lightly_marlin.models.blocks import init_linear_and_norm
-from lightly_marlin.models.linear import Linear
 
 __all__ = ["MarlinDiscriminator"]
 
@@ -13,7 +12,7 @@ __all__ = ["MarlinDiscriminator"]
 class MarlinDiscriminator(nn.Module):
     """Scores every tubelet by itself, from its pixels [0].
 
-    A perceptron with one hidden layer. Its output is an unbounded Wasserstein score, no
+    An MLP with one hidden layer. Its output is an unbounded Wasserstein score, no
     probability.
 
     - [0]: MARLIN: Masked Autoencoder for facial video Representation LearnINg, 2023,
@@ -32,7 +31,7 @@ class MarlinDiscriminator(nn.Module):
         for name, value in (("patch_dim", patch_dim), ("hidden_dim", hidden_dim)):
             if value < 1:
                 raise ValueError(f"Invalid {name} ({value}). It must be at least 1.")
-        self.fc1 = Linear(patch_dim, hidden_dim)
+        self.fc1 = nn.Linear(patch_dim, hidden_dim)
         self.act = nn.LeakyReLU(0.01)
         self.fc2 = nn.Linear(hidden_dim, 1)
         self.apply(init_linear_and_norm)

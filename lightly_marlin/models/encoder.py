@@ -1,4 +1,4 @@
-"""MARLIN's encoder, as one of Lightly's masked vision transformers."""
+"""Encoder of MARLIN, as one of Lightly's masked vision transformers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from lightly_marlin.kernels.checks import check_indices
 from lightly_marlin.models.blocks import TransformerBlocks, init_linear_and_norm
 from lightly_marlin.models.config import MarlinConfig
 from lightly_marlin.models.inputs import check_videos
-from lightly_marlin.models.linear import Linear
-from lightly_marlin.models.positions import sincos_position_table
+from lightly_marlin.models.patches import patchify
+from lightly_marlin.models.positional_embedding import sincos_positional_embedding
 from lightly_marlin.models.weights.pretrained import PretrainedMixin
 
 __all__ = ["MarlinEncoder"]
@@ -38,7 +38,7 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
         config: The sizes of the model.
         patch_embed: Linear layer from the pixels of a tubelet, in (channel, time, row,
             column) order, to a token: the flattened kernel of the convolution in [0].
-        pos_embed: Fixed position table (1, N, D), a parameter without gradient.
+        pos_embed: Fixed positional embedding (1, N, D), a parameter without gradient.
     """
 
     state_prefix = "encoder."
@@ -47,9 +47,9 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
         super().__init__()
         self.config = config
         dim = config.encoder_dim
-        self.patch_embed = Linear(config.patch_dim, dim)
+        self.patch_embed = nn.Linear(config.patch_dim, dim)
         self.pos_embed = nn.Parameter(
-            sincos_position_table(config.num_tokens, dim), requires_grad=False
+            sincos_positional_embedding(config.num_tokens, dim), requires_grad=False
         )
         self.register_buffer("mask_token", torch.zeros(1, 1, dim), persistent=False)
         self.blocks = TransformerBlocks(
@@ -202,8 +202,11 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
             ValueError: If the videos have a shape, dtype or range that is not allowed.
         """
         check_videos(images, self.config)
+        tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        if tracing or torch.compiler.is_exporting():
+            return self._embed_portably(images)
         everything = torch.arange(self.sequence_length, device=images.device)
-        return self._embed(images, everything.expand(len(images), -1))
+        return self._embed(images, everything.expand(images.shape[0], -1))
 
     def prepend_prefix_tokens(self, x: Tensor) -> Tensor:
         """Returns the tokens as they are: MARLIN has no class token.
@@ -217,7 +220,7 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
         return x
 
     def add_pos_embed(self, x: Tensor) -> Tensor:
-        """Adds the fixed position table.
+        """Adds the fixed positional embedding.
 
         Args:
             x: Tokens (B, N, D) of all positions.
@@ -233,7 +236,7 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
         if torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)
         else:
-            dtype = self.patch_embed.weight.dtype
+            dtype = self.pos_embed.dtype
         tubelets = gather_tubelets(
             videos,
             idx,
@@ -244,6 +247,14 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
         tokens: Tensor = self.patch_embed(tubelets)
         return tokens
 
+    def _embed_portably(self, videos: Tensor) -> Tensor:
+        """Embeds all tubelets by operations that runtimes without our kernels have."""
+        config = self.config
+        pixels = patchify(videos, config.tubelet_size, config.patch_size)
+        scale = 255 if videos.dtype == torch.uint8 else 1
+        tokens: Tensor = self.patch_embed(pixels.to(self.pos_embed.dtype) / scale)
+        return tokens
+
     def _check_selection(
         self,
         images: Tensor,
@@ -251,7 +262,7 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
         idx_keep: Tensor | None,
         mask: Tensor | None,
     ) -> None:
-        B, N = len(images), self.sequence_length
+        B, N = images.shape[0], self.sequence_length
         for name, idx in (("idx_mask", idx_mask), ("idx_keep", idx_keep)):
             if idx is not None:
                 check_indices(

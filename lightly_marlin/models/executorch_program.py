@@ -20,7 +20,7 @@ import torch
 from timm.models.vision_transformer import Attention
 from torch import Tensor
 
-from lightly_marlin.models.plain_encoder import PlainEncoder
+from lightly_marlin.models.encoder import MarlinEncoder
 from lightly_marlin.utils.dependency import require
 
 __all__ = ["executorch_program", "read_executorch"]
@@ -30,14 +30,14 @@ _PURPOSE = "Exporting to ExecuTorch"
 
 
 def executorch_program(
-    plain: PlainEncoder, clips: Tensor, *, int8: bool = False
+    plain: MarlinEncoder, clips: Tensor, *, int8: bool = False
 ) -> bytes:
     """Lowers an encoder to a program of ExecuTorch, for XNNPACK where it can.
 
     Takes a minute or more for the larger models.
 
     Args:
-        plain: The encoder; left as it is.
+        plain: The encoder, as `exportable` returns it; left as it is.
         clips: Example of its input, uint8 tensor (B, C, T, H, W) in [0, 255] with B of
             at least 2. The program takes 1 to B clips at once and needs the memory for
             B, because ExecuTorch plans it beforehand.
@@ -61,7 +61,7 @@ def executorch_program(
     partitioners = [partition.XnnpackPartitioner()]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        program = _exported(_with_plain_attention(plain), clips)
+        program = _exported(_with_unfused_attention(plain), clips)
         if int8:
             program = _exported(_quantised(program, clips), clips)
             settings = require(f"{_XNNPACK}.partition.config.xnnpack_config", _PURPOSE)
@@ -98,7 +98,7 @@ def read_executorch(path: str | Path) -> Callable[[Tensor], Tensor]:
     return encode
 
 
-def _with_plain_attention(plain: PlainEncoder) -> PlainEncoder:
+def _with_unfused_attention(plain: MarlinEncoder) -> MarlinEncoder:
     """Returns a copy whose attention is two products and a softmax.
 
     PyTorch's fused attention also looks for rows that are masked as a whole, by
@@ -113,7 +113,7 @@ def _with_plain_attention(plain: PlainEncoder) -> PlainEncoder:
 
 def _exported(module: torch.nn.Module, clips: Tensor) -> torch.export.ExportedProgram:
     batch = torch.export.Dim("batch", min=1, max=len(clips))
-    return torch.export.export(module, (clips,), dynamic_shapes={"videos": {0: batch}})
+    return torch.export.export(module, (clips,), dynamic_shapes=({0: batch},))
 
 
 @torch.no_grad()

@@ -1,14 +1,14 @@
-"""Models told from their weights: what a program needs that is given a file."""
+"""Models built from a checkpoint alone, whose architecture it says or shows."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from lightly_marlin.models.config import MarlinConfig, named_config
+from lightly_marlin.models.cpu import accelerate_cpu
 from lightly_marlin.models.encoder import MarlinEncoder
 from lightly_marlin.models.marlin import Marlin
-from lightly_marlin.models.weights.checkpoints import load_weights
-from lightly_marlin.models.weights.sizes import config_of_weights
+from lightly_marlin.models.weights.checkpoint import Checkpoint
 
 __all__ = ["load_encoder", "load_model"]
 
@@ -21,20 +21,21 @@ def load_encoder(weights: str | Path, name: str | None = None) -> MarlinEncoder:
 
     Args:
         weights: As for `load_weights`. Of a whole model, the encoder's part is used.
-        name: Sizes of the model, as for `create_marlin_encoder`; None to tell them from
-            the weights.
+        name: Name of the model, as for `create_marlin_encoder`; None to infer the
+            architecture from the checkpoint.
 
     Returns:
-        The encoder, on the CPU and in evaluation mode.
+        The encoder, on the CPU, accelerated there, and in evaluation mode.
 
     Raises:
         UsageError: A ValueError, if the name is unknown, or the weights cannot be
-            found, read or fitted, or do not tell their sizes.
+            found, read or fitted, or their architecture cannot be inferred.
     """
-    encoder = MarlinEncoder(_config(weights, name))
-    load_weights(encoder, weights)
+    checkpoint = Checkpoint.open(weights)
+    encoder = MarlinEncoder(_config(checkpoint, name))
+    checkpoint.load_into(encoder)
     encoder.eval()
-    return encoder
+    return accelerate_cpu(encoder)
 
 
 def load_model(weights: str | Path, name: str | None = None) -> Marlin:
@@ -42,20 +43,21 @@ def load_model(weights: str | Path, name: str | None = None) -> Marlin:
 
     Args:
         weights: As for `load_weights`, of a whole model.
-        name: Sizes of the model, as for `create_marlin`; None to tell them from the
-            weights.
+        name: Name of the model, as for `create_marlin`; None to infer the architecture
+            from the checkpoint.
 
     Returns:
-        The model, on the CPU and in evaluation mode.
+        The model, on the CPU, accelerated there, and in evaluation mode.
 
     Raises:
         UsageError: As for `load_encoder`.
     """
-    model = Marlin(_config(weights, name))
-    load_weights(model, weights)
+    checkpoint = Checkpoint.open(weights)
+    model = Marlin(_config(checkpoint, name))
+    checkpoint.load_into(model)
     model.eval()
-    return model
+    return accelerate_cpu(model)
 
 
-def _config(weights: str | Path, name: str | None) -> MarlinConfig:
-    return config_of_weights(weights) if name is None else named_config(name)
+def _config(checkpoint: Checkpoint, name: str | None) -> MarlinConfig:
+    return checkpoint.architecture() if name is None else named_config(name)

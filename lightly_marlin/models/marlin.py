@@ -1,4 +1,4 @@
-"""The masked autoencoder."""
+"""Masked autoencoder for face videos."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from lightly_marlin.models.blocks import init_linear_and_norm
 from lightly_marlin.models.config import MarlinConfig
 from lightly_marlin.models.decoder import MarlinDecoder
 from lightly_marlin.models.encoder import MarlinEncoder
-from lightly_marlin.models.linear import Linear
 from lightly_marlin.models.patches import paste_tubelets
 from lightly_marlin.models.weights.pretrained import PretrainedMixin
 
@@ -37,7 +36,9 @@ class Marlin(PretrainedMixin, nn.Module):
         super().__init__()
         self.config = config
         self.encoder = MarlinEncoder(config)
-        self.enc_dec_proj = Linear(config.encoder_dim, config.decoder_dim, bias=False)
+        self.enc_dec_proj = nn.Linear(
+            config.encoder_dim, config.decoder_dim, bias=False
+        )
         self.decoder = MarlinDecoder(config)
         init_linear_and_norm(self.enc_dec_proj)
 

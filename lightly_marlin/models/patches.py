@@ -1,4 +1,4 @@
-"""Between a clip and the pixels of its tubelets."""
+"""Conversion between clips and the pixels of their tubelets."""
 
 from __future__ import annotations
 

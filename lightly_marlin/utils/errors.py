@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["UsageError"]
+__all__ = ["UsageError", "first_line"]
 
 
 class UsageError(ValueError):
@@ -10,3 +10,9 @@ class UsageError(ValueError):
 
     Recipes print the message without a traceback and exit with status 2.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's text, or its type where there is none."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

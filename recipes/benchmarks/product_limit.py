@@ -2,7 +2,7 @@
 
 Nine tenths of the encoder's time are matrix products, so their rate is the roof that
 no implementation passes without computing something else. The rate is measured on the
-encoder's largest product, as `lightly_marlin.models.linear` computes it.
+encoder's largest product, as `lightly_marlin.models.cpu.linear` computes it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from lightly_marlin.models import MarlinEncoder
-from lightly_marlin.models.linear import linear
+from lightly_marlin.models.cpu.linear import linear
 
 __all__ = ["count_flops", "product_rate"]
 

@@ -48,7 +48,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from lightly_marlin.kernels.dispatch import KERNELS_VARIABLE, find_fallbacks
-from lightly_marlin.models import MarlinDiscriminator, create_marlin
+from lightly_marlin.models import MarlinDiscriminator, accelerate_cpu, create_marlin
 from lightly_marlin.models.config import named_config
 from lightly_marlin.models.marlin import Marlin
 from lightly_marlin.training import PretrainStep
@@ -90,9 +90,8 @@ def make_step(variant: str, model: str, batch: dict[str, Tensor]) -> Callable[[]
         critic = ReferenceDiscriminator(*sizes).to(device)
         step = ReferenceStep(generator, critic, precision == "bf16")
         return lambda: step(batch["float"], batch["visible"])
-    run = make_our_step(
-        create_marlin(model).to(device), MarlinDiscriminator(*sizes).to(device)
-    )
+    discriminator = accelerate_cpu(MarlinDiscriminator(*sizes)).to(device)
+    run = make_our_step(create_marlin(model).to(device), discriminator)
 
     def run_ours() -> None:
         os.environ[KERNELS_VARIABLE] = "0" if implementation == "plain" else "1"

@@ -8,6 +8,8 @@ from lightly_marlin.models import (
     MarlinEncoder,
     create_marlin,
     create_marlin_encoder,
+    load_encoder,
+    load_model,
     load_weights,
 )
 
@@ -52,3 +54,18 @@ def test_unknown_names_are_refused(build, tmp_path):
         build("marlin_vit_tiny", drop_path=0.1)
     with pytest.raises(FileNotFoundError, match=r"nothing\.pt"):
         build("marlin_vit_tiny", weights=tmp_path / "nothing.pt")
+
+
+def test_built_models_are_fast_on_cpus(tmp_path):
+    model = create_marlin("marlin_vit_tiny", **SMALLER)
+    model.save_pretrained(tmp_path)
+    for built in (
+        model,
+        create_marlin_encoder("marlin_vit_tiny", **SMALLER),
+        load_model(tmp_path),
+        load_encoder(tmp_path),
+        Marlin.from_pretrained(tmp_path),
+    ):
+        assert nn.Linear not in {type(module) for module in built.modules()}
+    plain = {type(module) for module in Marlin(model.config).modules()}
+    assert not any(".cpu." in kind.__module__ for kind in plain)

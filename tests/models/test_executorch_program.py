@@ -8,7 +8,7 @@ from lightly_marlin.models.executorch_program import (
     executorch_program,
     read_executorch,
 )
-from lightly_marlin.models.plain_encoder import PlainEncoder
+from lightly_marlin.models.exportable import exportable
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def plain(toy):
     for parameter in encoder.parameters():
         if parameter.requires_grad:
             parameter.data += 0.05 * torch.randn(parameter.shape)
-    return PlainEncoder(encoder)
+    return exportable(encoder)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_the_program_is_of_core_operations_only(plain, clips):
     # All that a runtime has to know to be one of ExecuTorch, which need not be here.
     batch = torch.export.Dim("batch", min=1)
     program = torch.export.export(
-        plain, (clips,), dynamic_shapes={"videos": {0: batch}}
+        plain, (clips,), dynamic_shapes=({0: batch},)
     ).run_decompositions()
     targets = {n.target for n in program.graph.nodes if n.op == "call_function"}
     operations = {t for t in targets if isinstance(t, torch._ops.OpOverload)}

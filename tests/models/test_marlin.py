@@ -104,3 +104,15 @@ def test_from_pretrained_says_what_is_wrong(model, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"depth": 3}))
     with pytest.raises(ValueError, match="Unknown model settings 'depth'"):
         Marlin.from_pretrained(tmp_path)
+
+
+def test_a_seed_gives_the_initial_weights_of_all_releases(model):
+    drawn = {
+        "encoder.patch_embed.weight": (0.0374, 0.0256, -0.0178),
+        "decoder.mask_token": (0.0226, -0.0225, -0.0033),
+        "decoder.head.weight": (-0.0142, 0.0042, 0.0471),
+    }
+    state = model.state_dict()
+    for name, values in drawn.items():
+        first = state[name].flatten()[:3]
+        torch.testing.assert_close(first, torch.tensor(values), rtol=0, atol=1e-4)

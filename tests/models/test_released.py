@@ -7,7 +7,7 @@ from lightly_marlin.models import create_marlin, create_marlin_encoder, list_mod
 from lightly_marlin.models.config import named_config
 from lightly_marlin.models.encoder import MarlinEncoder
 from lightly_marlin.models.marlin import Marlin
-from lightly_marlin.models.positions import sincos_position_table
+from lightly_marlin.models.positional_embedding import sincos_positional_embedding
 
 TOLERANCE = {"rtol": 0, "atol": 1e-4}
 
@@ -94,7 +94,7 @@ def test_base_encoder_is_equal(make_reference, tmp_path, split_tokens):
 )
 def test_parameter_counts(name, encoder_count, encoder_trainable, count):
     # Counted on marlin-pytorch's models; the published 22.48, 87.43 and 305.47 million
-    # include the fixed position table.
+    # include the fixed positional embedding.
     with torch.device("meta"):
         encoder = MarlinEncoder(named_config(name))
         model = Marlin(named_config(name))
@@ -110,5 +110,5 @@ def test_fixed_tables_are_those_of_the_released_models(name, make_reference):
     reference = make_reference(config)
     for part, dim in (("encoder", config.encoder_dim), ("decoder", config.decoder_dim)):
         released = getattr(reference, part).pos_embedding.emb
-        table = sincos_position_table(config.num_tokens, dim)
+        table = sincos_positional_embedding(config.num_tokens, dim)
         torch.testing.assert_close(table, released.data, rtol=0, atol=1e-6)

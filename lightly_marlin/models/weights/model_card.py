@@ -1,4 +1,4 @@
-"""The card that goes with published weights: what they are and what to beware of."""
+"""Model card of published weights: what they are and what to beware of."""
 
 from __future__ import annotations
 

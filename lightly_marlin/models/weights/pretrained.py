@@ -1,4 +1,4 @@
-"""Models as folders and as repositories of the Hugging Face Hub."""
+"""Models saved as folders and as repositories of the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lightly_marlin.models.config import MarlinConfig, name_of_config
-from lightly_marlin.models.weights.checkpoints import load_weights, read_config
-from lightly_marlin.models.weights.files import WEIGHTS_NAME
+from lightly_marlin.models.cpu import accelerate_cpu
+from lightly_marlin.models.weights.checkpoint import Checkpoint
+from lightly_marlin.models.weights.config_file import CONFIG_NAME, read_config
 from lightly_marlin.models.weights.model_card import ModelCard
+from lightly_marlin.models.weights.source import WEIGHTS_NAME
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write, write_json
 
@@ -49,7 +51,7 @@ class PretrainedMixin:
         }
         with atomic_write(directory / WEIGHTS_NAME) as temporary:
             save_file(tensors, temporary, metadata={"format": "pt"})
-        write_json(directory / "config.json", self.config.to_dict())
+        write_json(directory / CONFIG_NAME, self.config.to_dict())
         if card is not None:
             _write_card(directory, card, self.config, directory.name)
 
@@ -62,15 +64,16 @@ class PretrainedMixin:
                 encoder is also made from a whole model.
 
         Returns:
-            The model, in evaluation mode.
+            The model, in evaluation mode, accelerated on CPUs.
 
         Raises:
             UsageError: A ValueError, if `source` does not exist, cannot be read or
                 does not hold the whole of it.
         """
-        model: Any = cls(read_config(source))  # type: ignore[call-arg]
-        load_weights(model, source)
-        evaluated: _Model = model.eval()
+        checkpoint = Checkpoint.open(source, read_config(source))
+        model: Any = cls(checkpoint.architecture())  # type: ignore[call-arg]
+        checkpoint.load_into(model)
+        evaluated: _Model = accelerate_cpu(model).eval()
         return evaluated
 
     def push_to_hub(

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from lightly_marlin.models.encoder import MarlinEncoder
 from lightly_marlin.models.marlin import Marlin
-from lightly_marlin.models.weights.names import RELEASED
+from lightly_marlin.models.weights.layout import RELEASED
 
 __all__ = ["released_state"]
 
@@ -19,7 +19,7 @@ def released_state(model: Marlin | MarlinEncoder) -> dict[str, Tensor]:
     same sizes.
 
     Args:
-        model: Whose weights to take.
+        model: The model or encoder; left as it is.
 
     Returns:
         Tensors on the CPU by their names there; the kernel of the patch embedding is
@@ -32,5 +32,5 @@ def released_state(model: Marlin | MarlinEncoder) -> dict[str, Tensor]:
         value = tensor.detach().cpu().contiguous()
         if ours == "encoder.patch_embed.weight":
             value = value.unflatten(1, config.tubelet_shape)
-        tensors[RELEASED.there(ours)] = value
+        tensors[RELEASED.theirs(ours)] = value
     return tensors

@@ -17,14 +17,14 @@ from lightly_marlin.models import (
     create_marlin_encoder,
     load_weights,
 )
-from lightly_marlin.models.weights.sizes import config_of_weights
+from lightly_marlin.models.weights.checkpoint import Checkpoint
 
 WAYS = {
     "create_marlin": lambda path: create_marlin("marlin_vit_tiny", weights=path),
     "create_marlin_encoder": lambda path: create_marlin_encoder(
         "marlin_vit_tiny", weights=path
     ),
-    "config_of_weights": config_of_weights,
+    "architecture": lambda path: Checkpoint.open(path).architecture(),
 }
 
 
@@ -149,7 +149,7 @@ def test_wrapped_models(prefix, part, model, tmp_path):
     state = (model if part == "model" else model.encoder).state_dict()
     torch.save({prefix + n: t for n, t in state.items()}, tmp_path / "wrapped.pt")
     encoder = create_marlin_encoder("marlin_vit_tiny", weights=tmp_path / "wrapped.pt")
-    assert config_of_weights(tmp_path / "wrapped.pt") == model.config
+    assert Checkpoint.open(tmp_path / "wrapped.pt").architecture() == model.config
     for name, tensor in encoder.state_dict().items():
         assert torch.equal(tensor, model.encoder.state_dict()[name])
 

@@ -2,11 +2,11 @@ import math
 
 import torch
 
-from lightly_marlin.models.positions import sincos_position_table
+from lightly_marlin.models.positional_embedding import sincos_positional_embedding
 
 
 def test_known_values():
-    table = sincos_position_table(3, 4)
+    table = sincos_positional_embedding(3, 4)
     # Columns 0 and 1 have wavelength 1, columns 2 and 3 wavelength 10000 ** (2 / 4).
     expected = [
         [math.sin(p), math.cos(p), math.sin(p / 100), math.cos(p / 100)]
@@ -16,7 +16,7 @@ def test_known_values():
 
 
 def test_stays_close_to_exact_angles_over_a_whole_clip():
-    table = sincos_position_table(1568, 384)[0]
+    table = sincos_positional_embedding(1568, 384)[0]
     position = torch.arange(1568, dtype=torch.float64)[:, None]
     column = torch.arange(384)
     angle = position / 10000 ** ((column // 2 * 2).double() / 384)
@@ -25,6 +25,6 @@ def test_stays_close_to_exact_angles_over_a_whole_clip():
 
 
 def test_shape_and_dtype():
-    table = sincos_position_table(5, 7)
+    table = sincos_positional_embedding(5, 7)
     assert table.shape == (1, 5, 7)
     assert table.dtype == torch.float32

@@ -2,13 +2,13 @@ import pytest
 import torch
 from torch import nn
 
-from lightly_marlin.models.mlp import Mlp
+from lightly_marlin.models.cpu.mlp import FastMlp
 
 
 @pytest.fixture
 def mlp():
     torch.manual_seed(0)
-    return Mlp(6, 24).double()
+    return FastMlp(6, 24).double()
 
 
 @pytest.fixture
@@ -55,3 +55,19 @@ def test_hooks_see_what_they_should(name, mlp, x):
     given, made = (x, hidden) if name == "fc1" else (hidden, nn.functional.gelu(hidden))
     torch.testing.assert_close(seen[0][0], given)
     torch.testing.assert_close(seen[0][1], made)
+
+
+def test_hooks_before_the_activation_see_the_hidden_layer(mlp, x):
+    seen = []
+    with torch.no_grad():
+        hidden = mlp.fc1(x)
+        mlp.act.register_forward_pre_hook(lambda m, i: seen.append(i[0]))
+        mlp(x)
+    torch.testing.assert_close(seen, [hidden])
+
+
+def test_another_activation_is_used(mlp, x):
+    mlp.act = nn.GELU("tanh")
+    with torch.no_grad():
+        expected = mlp.fc2(nn.functional.gelu(mlp.fc1(x), approximate="tanh"))
+        torch.testing.assert_close(mlp(x), expected)

@@ -1,16 +1,13 @@
 import argparse
 import os
 import pickle
-import time
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 import torch
-from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import save_file
 
-from lightly_marlin.models.weights.files import locate, read_tensors
+from lightly_marlin.models.weights.state_dict import read_state_dict
 from lightly_marlin.utils.errors import UsageError
 
 STATE = {"a.weight": torch.ones(2), "b.bias": torch.zeros(1)}
@@ -36,12 +33,12 @@ class Hostile:
 )
 def test_finds_the_weights_in_pickles(content, tmp_path):
     torch.save(content, tmp_path / "weights.ckpt")
-    assert list(read_tensors(tmp_path / "weights.ckpt")) == list(STATE)
+    assert list(read_state_dict(tmp_path / "weights.ckpt")) == list(STATE)
 
 
 def test_reads_safetensors(tmp_path):
     save_file(STATE, tmp_path / "weights.safetensors")
-    tensors = read_tensors(tmp_path / "weights.safetensors")
+    tensors = read_state_dict(tmp_path / "weights.safetensors")
     assert torch.equal(tensors["a.weight"], torch.ones(2))
 
 
@@ -49,7 +46,7 @@ def test_runs_no_code(tmp_path):
     trap = tmp_path / "trap"
     torch.save({"state_dict": STATE, "extra": Hostile(trap)}, tmp_path / "bad.pt")
     with pytest.raises(UsageError, match=r"Refused to read .*bad\.pt: .*weights alone"):
-        read_tensors(tmp_path / "bad.pt")
+        read_state_dict(tmp_path / "bad.pt")
     assert not trap.exists()
 
 
@@ -57,7 +54,7 @@ def test_refuses_objects_among_hyper_parameters(tmp_path):
     content = {"state_dict": STATE, "hyper_parameters": {"device": Hostile("x")}}
     torch.save(content, tmp_path / "last.ckpt")
     with pytest.raises(UsageError, match=r"holds \w+\.mkdir, which could run code"):
-        read_tensors(tmp_path / "last.ckpt")
+        read_state_dict(tmp_path / "last.ckpt")
 
 
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
@@ -68,7 +65,7 @@ def test_truncated_files(suffix, kept, tmp_path):
     whole = path.read_bytes()
     path.write_bytes(whole[: min(kept, len(whole) - 1)])
     with pytest.raises(UsageError, match=r"Cannot read .*weights.*damaged"):
-        read_tensors(path)
+        read_state_dict(path)
 
 
 @pytest.mark.parametrize(
@@ -85,14 +82,14 @@ def test_what_was_saved_in_place_of_weights_is_told(content, what, suffix, tmp_p
     path = tmp_path / f"weights.{suffix}"
     path.write_text(content)
     with pytest.raises(UsageError, match=rf"weights\.{suffix}: it is no .*{what}"):
-        read_tensors(path)
+        read_state_dict(path)
 
 
 def test_containers_are_told_from_the_content(tmp_path):
     save_file(STATE, tmp_path / "weights.pt")
     torch.save(STATE, tmp_path / "weights.safetensors")
     for name in ("weights.pt", "weights.safetensors"):
-        assert list(read_tensors(tmp_path / name)) == list(STATE)
+        assert list(read_state_dict(tmp_path / name)) == list(STATE)
 
 
 def test_any_length_of_a_header_is_one_of_safetensors(tmp_path):
@@ -104,15 +101,7 @@ def test_any_length_of_a_header_is_one_of_safetensors(tmp_path):
             break
         metadata["padding"] += "x" * 4
     assert (tmp_path / "weights.safetensors").read_bytes()[:2] == b" <"
-    assert list(read_tensors(tmp_path / "weights.safetensors")) == sorted(STATE)
-
-
-@pytest.mark.parametrize(
-    "prefix", ["module.", "_orig_mod.", "module._orig_mod.", "module.module."]
-)
-def test_prefixes_of_wrappers_are_left_off(prefix, tmp_path):
-    torch.save({prefix + n: t for n, t in STATE.items()}, tmp_path / "weights.pt")
-    assert list(read_tensors(tmp_path / "weights.pt")) == list(STATE)
+    assert list(read_state_dict(tmp_path / "weights.safetensors")) == sorted(STATE)
 
 
 def test_programs_are_not_run(tmp_path, recwarn):
@@ -121,7 +110,7 @@ def test_programs_are_not_run(tmp_path, recwarn):
     with pytest.raises(
         UsageError, match=r"program\.pt: it is a program of TorchScript"
     ):
-        read_tensors(tmp_path / "program.pt")
+        read_state_dict(tmp_path / "program.pt")
     assert not recwarn.list
 
 
@@ -135,7 +124,7 @@ def test_no_form_of_pickle_runs_code(form, suffix, tmp_path, recwarn):
         content = {"state_dict": STATE, "extra": Hostile(trap)}
         torch.save(content, path, _use_new_zipfile_serialization=False)
     with pytest.raises(UsageError, match=r"read .*bad\."):
-        read_tensors(path)
+        read_state_dict(path)
     assert not trap.exists()
     assert not recwarn.list
 
@@ -143,7 +132,7 @@ def test_no_form_of_pickle_runs_code(form, suffix, tmp_path, recwarn):
 def test_text_files(tmp_path):
     (tmp_path / "notes.pt").write_text("these are not the weights")
     with pytest.raises(UsageError, match=r"Cannot read .*notes\.pt"):
-        read_tensors(tmp_path / "notes.pt")
+        read_state_dict(tmp_path / "notes.pt")
 
 
 @pytest.mark.parametrize(
@@ -164,79 +153,4 @@ def test_text_files(tmp_path):
 def test_files_without_weights(content, message, tmp_path):
     torch.save(content, tmp_path / "odd.pt")
     with pytest.raises(UsageError, match=message):
-        read_tensors(tmp_path / "odd.pt")
-
-
-def test_a_folder_around_the_model_is_told(tmp_path):
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "model.safetensors").touch()
-    (tmp_path / "pytorch_model.bin").touch()
-    with pytest.raises(
-        UsageError, match=r"no model\.safetensors, but model, pytorch_model\.bin"
-    ):
-        locate(tmp_path)
-
-
-def test_locates_files_and_folders(tmp_path):
-    (tmp_path / "model.safetensors").touch()
-    assert locate(tmp_path) == tmp_path / "model.safetensors"
-    assert locate(tmp_path / "model.safetensors") == tmp_path / "model.safetensors"
-    with pytest.raises(UsageError, match=r"holds no config\.json"):
-        locate(tmp_path, "config.json")
-
-
-@pytest.mark.parametrize(
-    "source", ["nowhere.pt", "gone/last.ckpt", "/no/such/folder", "run/misspelt"]
-)
-def test_missing_paths_are_not_looked_for_on_the_hub(source, tmp_path, monkeypatch):
-    (tmp_path / "run").mkdir()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", None)
-    with pytest.raises(FileNotFoundError, match=f"no file or folder {source}"):
-        locate(source)
-
-
-class Network:
-    """Stands for the HTTP client: answers, or not."""
-
-    def __init__(self, up):
-        self.up = up
-
-    def head(self, address, *, timeout):
-        if not self.up:
-            raise RuntimeError(f"no route to {address} in {timeout} s")
-
-
-@pytest.mark.parametrize("up", [True, False])
-def test_repositories_are_fetched_or_taken_from_the_cache(up, tmp_path, monkeypatch):
-    asked = []
-
-    def download(repository, name, *, local_files_only):
-        asked.append((repository, name, local_files_only))
-        return str(tmp_path / name)
-
-    monkeypatch.setattr(huggingface_hub, "get_session", lambda: Network(up))
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    assert locate("owner/name") == tmp_path / "model.safetensors"
-    assert asked == [("owner/name", "model.safetensors", not up)]
-
-
-def test_refused_repositories(monkeypatch):
-    def download(repository, name, *, local_files_only):
-        raise LocalEntryNotFoundError("401: not yours\nand more")
-
-    monkeypatch.setattr(huggingface_hub, "get_session", lambda: Network(True))
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    with pytest.raises(
-        UsageError, match=r"owner/name.*not be fetched \(401: not yours"
-    ):
-        locate("owner/name")
-
-
-def test_without_a_network_it_is_said_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(huggingface_hub, "get_session", lambda: Network(False))
-    start = time.perf_counter()
-    with pytest.raises(FileNotFoundError, match=r"runs/model.*the Hub does not answer"):
-        locate("runs/model")
-    assert time.perf_counter() - start < 5
+        read_state_dict(tmp_path / "odd.pt")

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lightly_marlin.models.linear import Linear, linear
+from lightly_marlin.models.cpu.linear import FastLinear, linear
 
 
 @pytest.mark.parametrize("shape", [(5,), (1, 5), (7, 5), (2, 3, 5), (2, 3, 4, 5)])
@@ -54,4 +54,14 @@ def test_linear__empty():
 
 def test_linear__autocast():
     with torch.autocast("cpu", torch.bfloat16):
-        assert Linear(5, 6)(torch.randn(3, 5)).dtype == torch.bfloat16
+        assert FastLinear(5, 6)(torch.randn(3, 5)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("name", ["GenuineIntel", ""])
+def test_linear__keeps_mkl_where_onednn_was_not_measured(name, vendor, convolutions):
+    inputs = torch.randn(3, 5), torch.randn(6, 5)
+    linear(*inputs)
+    assert len(convolutions) == 1
+    vendor(name)
+    assert torch.equal(linear(*inputs), F.linear(*inputs))
+    assert len(convolutions) == 1

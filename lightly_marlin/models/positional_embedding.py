@@ -1,14 +1,14 @@
-"""The fixed position table of MARLIN."""
+"""Fixed positional embedding of MARLIN."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-__all__ = ["sincos_position_table"]
+__all__ = ["sincos_positional_embedding"]
 
 
-def sincos_position_table(num_tokens: int, dim: int) -> Tensor:
+def sincos_positional_embedding(num_tokens: int, dim: int) -> Tensor:
     """Sines and cosines of the position in the flattened sequence of tokens [0].
 
     One-dimensional: a token's position is its index in (time, row, column) order, not
@@ -28,5 +28,5 @@ def sincos_position_table(num_tokens: int, dim: int) -> Tensor:
     # them, and exact ones differ by up to 1.4e-4 after the sine.
     wavelength = torch.tensor(10000.0).pow(2 * (column // 2) / dim)
     angle_ND = torch.arange(num_tokens)[:, None] * wavelength.reciprocal()
-    table_ND = torch.where(column % 2 == 0, angle_ND.sin(), angle_ND.cos())
-    return table_ND[None]
+    embedding_ND = torch.where(column % 2 == 0, angle_ND.sin(), angle_ND.cos())
+    return embedding_ND[None]

@@ -1,8 +1,8 @@
-"""What weights are called in known checkpoints, and what they are called here."""
+"""Layouts of known checkpoints: the names of their weights there and here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,28 +11,28 @@ from torch import Tensor
 
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["WeightNames", "recognise"]
+__all__ = ["Layout", "find_layout", "without_wrappers"]
 
 
 @dataclass(frozen=True)
-class WeightNames:
-    """How one family of checkpoints names its weights.
+class Layout:
+    """Names of weights in one kind of checkpoints.
 
     Attributes:
-        family: Who writes such checkpoints, for error messages.
-        signs: Parts of names that only this family has, all names starting with a dot.
+        name: Writer of such checkpoints, for error messages.
+        signs: Parts of names that only this layout has, all names starting with a dot.
         renames: Pairs of what a part of a name is there and here.
         prefix: What stands before every name there and not here.
         missing_prefix: What stands before every name here and not there.
     """
 
-    family: str
+    name: str
     signs: tuple[str, ...]
     renames: tuple[tuple[str, str], ...] = ()
     prefix: str = ""
     missing_prefix: str = ""
 
-    def here(self, name: str) -> str:
+    def ours(self, name: str) -> str:
         """Translates a name in the file to the name in our models.
 
         Args:
@@ -42,11 +42,11 @@ class WeightNames:
             Name in `Marlin.state_dict()`, or with "discriminator." before it.
         """
         name = f".{self.missing_prefix}{name.removeprefix(self.prefix)}"
-        for there, ours in self.renames:
-            name = name.replace(there, ours)
+        for old, new in self.renames:
+            name = name.replace(old, new)
         return name[1:]
 
-    def there(self, name: str) -> str:
+    def theirs(self, name: str) -> str:
         """Translates a name in our models to the name in the file.
 
         Args:
@@ -56,8 +56,8 @@ class WeightNames:
             Name in the file.
         """
         name = f".{name}"
-        for there, ours in self.renames:
-            name = name.replace(ours, there)
+        for old, new in self.renames:
+            name = name.replace(new, old)
         name = name[1:].removeprefix(self.missing_prefix)
         # Discriminators stand beside the model that the prefix is for.
         return name if name.startswith("discriminator.") else self.prefix + name
@@ -80,14 +80,14 @@ class WeightNames:
         return tensor
 
 
-OURS = WeightNames("lightly_marlin", (".encoder.patch_embed.", ".encoder.blocks."))
+OURS = Layout("lightly_marlin", (".encoder.patch_embed.", ".encoder.blocks."))
 # Not ".patch_embed.": transformers of timm have such names with ".proj." after it.
-OUR_ENCODER = WeightNames(
+OUR_ENCODER = Layout(
     "lightly_marlin (encoder)",
     (".patch_embed.weight", ".patch_embed.bias"),
     missing_prefix="encoder.",
 )
-OUR_TRAINING = WeightNames(
+OUR_TRAINING = Layout(
     "lightly_marlin (training)", (".model.encoder.",), prefix="model."
 )
 _RELEASED_SIGNS = (".patch_embedding.", ".mlp.layers.", ".pos_embedding.")
@@ -99,14 +99,14 @@ _RELEASED_RENAMES = (
     (".discriminator.layers.0.linear.", ".discriminator.fc1."),
     (".discriminator.layers.1.linear.", ".discriminator.fc2."),
 )
-RELEASED = WeightNames("MARLIN", _RELEASED_SIGNS, _RELEASED_RENAMES)
-RELEASED_ON_HUB = WeightNames(
+RELEASED = Layout("MARLIN", _RELEASED_SIGNS, _RELEASED_RENAMES)
+RELEASED_ON_HUB = Layout(
     "MARLIN on the Hub",
     (".marlin.encoder.",),
     _RELEASED_RENAMES,
     prefix="marlin.",
 )
-VIDEOMAE = WeightNames(
+VIDEOMAE = Layout(
     "VideoMAE",
     # Not ".encoder_to_decoder.": Hugging Face's VideoMAE has that, too.
     (".encoder.patch_embed.proj.",),
@@ -117,7 +117,7 @@ VIDEOMAE = WeightNames(
     ),
 )
 # The more special first: every sign of OURS is in names of VIDEOMAE too.
-_FAMILIES = (RELEASED_ON_HUB, OUR_TRAINING, RELEASED, VIDEOMAE, OURS, OUR_ENCODER)
+_LAYOUTS = (RELEASED_ON_HUB, OUR_TRAINING, RELEASED, VIDEOMAE, OURS, OUR_ENCODER)
 # Signs of what people mistake for one of these.
 _STRANGERS = (
     (".videomae.", "Hugging Face's VideoMAE"),
@@ -125,28 +125,43 @@ _STRANGERS = (
 )
 
 
-def recognise(names: Iterable[str], path: Path | None = None) -> WeightNames:
-    """Tells from the names of its weights who wrote a checkpoint.
+def without_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Drops the prefixes of `DistributedDataParallel` and `torch.compile`.
 
     Args:
-        names: Names in the file.
+        state: Tensors by the names that they have in the file.
+
+    Returns:
+        The same tensors by the names of the model that was wrapped.
+    """
+    unwrapped = {name.replace("_orig_mod.", ""): t for name, t in state.items()}
+    while all(name.startswith("module.") for name in unwrapped):
+        unwrapped = {name.removeprefix("module."): t for name, t in unwrapped.items()}
+    return unwrapped
+
+
+def find_layout(names: Iterable[str], path: Path | None = None) -> Layout:
+    """Recognises the layout of a checkpoint by the names of its weights.
+
+    Args:
+        names: Names in the file, without wrappers.
         path: The file, for the error message.
 
     Returns:
-        The family of the checkpoint.
+        The layout of the checkpoint.
 
     Raises:
-        UsageError: If no family has such names.
+        UsageError: If no layout has such names.
     """
     names = list(names)
-    for family in _FAMILIES:
-        if any(sign in f".{name}" for name in names for sign in family.signs):
-            return family
+    for layout in _LAYOUTS:
+        if any(sign in f".{name}" for name in names for sign in layout.signs):
+            return layout
     like = [who for sign, who in _STRANGERS if any(sign in f".{n}" for n in names)]
     raise UsageError(
         f"Unknown kind of checkpoint{f' {path}' if path else ''}, with weights such as "
         f"{', '.join(names[:3])}{f', as {like[0]} has them' if like else ''}. "
-        f"Supported are those of {', '.join(family.family for family in _FAMILIES)}."
+        f"Supported are those of {', '.join(layout.name for layout in _LAYOUTS)}."
     )
 
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from lightly_marlin.models.positions import sincos_position_table
-from lightly_marlin.models.weights.position_fitting import (
+from lightly_marlin.models.positional_embedding import sincos_positional_embedding
+from lightly_marlin.models.weights.positional_interpolation import (
     guess_grid,
     interpolate_positions,
 )
@@ -28,14 +28,14 @@ def test_the_same_grid_changes_nothing():
 def test_a_sine_table_keeps_saying_where_a_token_is():
     # The closest old row is that of the same place; a recomputed table would point
     # elsewhere.
-    old = sincos_position_table(8 * 14 * 14, 64)[0]
+    old = sincos_positional_embedding(8 * 14 * 14, 64)[0]
     new = interpolate_positions(old[None], (8, 14, 14), (8, 28, 28))[0]
     nearest = torch.cdist(new, old).argmin(dim=1).view(8, 28, 28)
     same_place = torch.arange(1568).view(8, 14, 14)
     for dim in (1, 2):
         same_place = same_place.repeat_interleave(2, dim)
     assert torch.equal(nearest, same_place)
-    recomputed = sincos_position_table(8 * 28 * 28, 64)[0]
+    recomputed = sincos_positional_embedding(8 * 28 * 28, 64)[0]
     misled = torch.cdist(recomputed, old).argmin(dim=1).view(8, 28, 28)
     assert (misled != same_place).float().mean() > 0.9
 

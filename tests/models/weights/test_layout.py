@@ -2,21 +2,22 @@ import pytest
 import torch
 
 from lightly_marlin.models import Marlin
-from lightly_marlin.models.weights.names import (
+from lightly_marlin.models.weights.layout import (
     OUR_ENCODER,
     OUR_TRAINING,
     OURS,
     RELEASED,
     RELEASED_ON_HUB,
     VIDEOMAE,
-    recognise,
+    find_layout,
+    without_wrappers,
 )
 
 TUBELET = (3, 2, 16, 16)
 
 
 @pytest.mark.parametrize(
-    ("there", "family", "here"),
+    ("theirs", "layout", "ours"),
     [
         (
             "encoder.patch_embedding.projection.bias",
@@ -45,26 +46,26 @@ TUBELET = (3, 2, 16, 16)
         ("discriminator.fc1.bias", OUR_TRAINING, "discriminator.fc1.bias"),
     ],
 )
-def test_names_are_translated_both_ways(there, family, here):
-    assert family.here(there) == here
-    assert family.there(here) == there
+def test_names_are_translated_both_ways(theirs, layout, ours):
+    assert layout.ours(theirs) == ours
+    assert layout.theirs(ours) == theirs
 
 
 @pytest.mark.parametrize(
-    "family", [OURS, OUR_ENCODER, OUR_TRAINING, RELEASED, RELEASED_ON_HUB, VIDEOMAE]
+    "layout", [OURS, OUR_ENCODER, OUR_TRAINING, RELEASED, RELEASED_ON_HUB, VIDEOMAE]
 )
-def test_every_family_is_recognised_by_its_names(family, toy):
+def test_every_layout_is_recognised_by_its_names(layout, toy):
     names = Marlin(toy).state_dict()
-    if family is OUR_ENCODER:
+    if layout is OUR_ENCODER:
         names = [name for name in names if name.startswith("encoder.")]
-    there = [family.there(name) for name in names]
-    assert recognise(there) is family
-    assert [family.here(name) for name in there] == list(names)
+    there = [layout.theirs(name) for name in names]
+    assert find_layout(there) is layout
+    assert [layout.ours(name) for name in there] == list(names)
 
 
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match=r"layer1.conv.weight.*Supported.*VideoMAE"):
-        recognise(["layer1.conv.weight"])
+        find_layout(["layer1.conv.weight"])
 
 
 def test_kernels_are_flattened():
@@ -87,3 +88,11 @@ def test_videomae_predicts_channels_last():
     expected = bias.view(2, 16, 16, 3).permute(3, 0, 1, 2).flatten()
     assert torch.equal(converted, expected)
     assert torch.equal(RELEASED.convert("decoder.head.bias", bias, TUBELET), bias)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["module.", "_orig_mod.", "module._orig_mod.", "module.module."]
+)
+def test_prefixes_of_wrappers_are_dropped(prefix):
+    state = {"a.weight": torch.ones(2), "b.bias": torch.zeros(1)}
+    assert without_wrappers({prefix + n: t for n, t in state.items()}) == state

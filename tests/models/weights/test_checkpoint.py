@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,11 +11,17 @@ from lightly_marlin.models import (
     Marlin,
     MarlinDiscriminator,
     MarlinEncoder,
+    create_marlin,
     load_encoder,
     load_model,
     load_weights,
 )
-from lightly_marlin.models.weights.position_fitting import interpolate_positions
+from lightly_marlin.models.weights import checkpoint as module
+from lightly_marlin.models.weights import config_file, state_dict
+from lightly_marlin.models.weights.checkpoint import Checkpoint
+from lightly_marlin.models.weights.layout import RELEASED_ON_HUB
+from lightly_marlin.models.weights.positional_interpolation import interpolate_positions
+from lightly_marlin.models.weights.source import WeightsNotFoundError
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +258,7 @@ def larger(toy, **changes):
 
 @pytest.mark.parametrize("form", ["file", "folder"])
 @pytest.mark.parametrize("changes", [{"img_size": 64}, {"num_frames": 32}])
-def test_position_tables_are_interpolated_and_the_user_is_told(
+def test_positional_embeddings_are_interpolated_and_the_user_is_told(
     form, changes, state, toy, tmp_path
 ):
     torch.save(state, tmp_path / "weights.full.pt")
@@ -284,7 +291,9 @@ def test_tables_that_fit_are_not_spoken_of(state, toy, tmp_path, recwarn):
 
 def test_a_missing_table_of_unusual_size_is_spoken_of(state, toy, tmp_path):
     torch.save({"model": videomae_names(state)}, tmp_path / "videomae.pth")
-    with pytest.warns(UserWarning, match="no position tables .* 8x2x2 .* computed"):
+    with pytest.warns(
+        UserWarning, match="no positional embeddings .* 8x2x2 .* computed"
+    ):
         load_weights(Marlin(toy), tmp_path / "videomae.pth")
 
 
@@ -307,3 +316,76 @@ def test_weights_for_another_patch_size_are_refused(
     with pytest.raises(ValueError, match=rf"{message}: set .*patch_size"):
         load_weights(MarlinEncoder(larger(toy, patch_size=8)), path)
     assert not recwarn.list
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Files whose tensors were read, by any way into them."""
+    paths = []
+
+    def counting(place, name):
+        read = getattr(place, name)
+
+        def count(source, *rest, **options):
+            paths.append(Path(getattr(source, "name", source)).name)
+            return read(source, *rest, **options)
+
+        monkeypatch.setattr(place, name, count)
+
+    counting(state_dict, "load_file")
+    counting(torch, "load")
+    return paths
+
+
+WAYS = {
+    "load_weights": lambda path, toy: load_weights(MarlinEncoder(toy), path),
+    "load_encoder": lambda path, toy: load_encoder(path),
+    "load_model": lambda path, toy: load_model(path),
+    "from_pretrained": lambda path, toy: Marlin.from_pretrained(path),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_tensors_are_read_once(way, toy, reads, tmp_path):
+    Marlin(toy).save_pretrained(tmp_path)
+    WAYS[way](tmp_path, toy)
+    assert reads == ["model.safetensors"]
+
+
+@pytest.mark.parametrize("load", [load_encoder, load_model])
+def test_a_pickle_is_opened_once(load, reads, tmp_path, monkeypatch):
+    torch.save(create_marlin("marlin_vit_tiny").state_dict(), tmp_path / "tiny.pt")
+    opened, open_path = [], Path.open
+
+    def count(path, *arguments, **options):
+        opened.append(path.name)
+        return open_path(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", count)
+    load(tmp_path / "tiny.pt")
+    assert reads == opened == ["tiny.pt"]
+
+
+def test_what_is_known_of_a_checkpoint(state, toy, tmp_path):
+    checkpoint = Checkpoint.open(hub_folder(state, toy, tmp_path))
+    assert checkpoint.path == tmp_path / "model.safetensors"
+    assert checkpoint.layout is RELEASED_ON_HUB
+    assert checkpoint.config == checkpoint.architecture() == toy
+    assert checkpoint.parts == {"encoder", "enc_dec_proj", "decoder"}
+    assert set(checkpoint.tensors) == set(Marlin(toy).state_dict())
+
+
+@pytest.mark.parametrize("has_config", [True, False])
+def test_a_repository_tells_its_configuration(has_config, toy, tmp_path, monkeypatch):
+    Marlin(toy).save_pretrained(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "config.json").rename(tmp_path / "elsewhere" / "config.json")
+
+    def find(source, name="model.safetensors"):
+        if name == "config.json" and not has_config:
+            raise WeightsNotFoundError("404")
+        return tmp_path / ("elsewhere" if name == "config.json" else "") / name
+
+    monkeypatch.setattr(module, "locate", find)
+    monkeypatch.setattr(config_file, "locate", find)
+    assert Checkpoint.open("owner/name").config == (toy if has_config else None)

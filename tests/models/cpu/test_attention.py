@@ -2,13 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lightly_marlin.models import attention as module
-from lightly_marlin.models.attention import attention
-
-
-@pytest.fixture(autouse=True)
-def _without_amx(monkeypatch):
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+from lightly_marlin.models.cpu import attention as module
+from lightly_marlin.models.cpu.attention import attention
 
 
 @pytest.fixture
@@ -74,5 +69,11 @@ def test_gradients_are_left_to_pytorch(by_products):
 
 def test_amx_is_left_to_pytorch(by_products, monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    attention(*make())
+    assert by_products == []
+
+
+def test_other_processors_are_left_to_pytorch(by_products, vendor):
+    vendor("GenuineIntel")
     attention(*make())
     assert by_products == []

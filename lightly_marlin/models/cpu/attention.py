@@ -1,9 +1,8 @@
-"""Attention that is fast on every CPU.
+"""Attention that is fast on AMD's processors.
 
-PyTorch's fused attention multiplies bfloat16 through MKL on CPUs, which on processors
-of other makers than Intel is no faster than float32 and slower than oneDNN, which
-serves plain matrix products. Head by head the scores stay in the cache, so that they
-need not be fused.
+PyTorch's fused attention multiplies bfloat16 through MKL on CPUs, which on AMD's
+processors is no faster than float32 and slower than oneDNN, which serves plain matrix
+products. Head by head the scores stay in the cache, so they need not be fused.
 """
 
 from __future__ import annotations
@@ -12,7 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["attention"]
+from lightly_marlin.models.blocks import QVBiasAttention
+from lightly_marlin.models.cpu.linear import linear
+from lightly_marlin.models.cpu.processor import onednn_is_faster, runs_plainly
+
+__all__ = ["FastAttention", "attention"]
 
 # Rows of scores at a time: some megabytes, whatever the length of the sequence.
 _ROWS = 784
@@ -31,19 +34,26 @@ def attention(
         q: Queries (B, heads, N, d), floating point.
         k: Keys (B, heads, N, d).
         v: Values (B, heads, N, d).
-        attn_mask: As there.
-        is_causal: As there.
+        attn_mask: Passed on to `scaled_dot_product_attention`.
+        is_causal: Passed on to `scaled_dot_product_attention`.
 
     Returns:
         Tensor (B, heads, N, d). For bfloat16 without gradients on a CPU, scores are
         rounded to bfloat16 before the softmax, as unfused attention does everywhere.
     """
-    plain = attn_mask is None and not is_causal
-    if plain and _prefers_products(q, k, v):
+    unmasked = attn_mask is None and not is_causal
+    if unmasked and _prefers_products(q, k, v):
         return _by_products(q, k, v)
     return F.scaled_dot_product_attention(
         q, k, v, attn_mask=attn_mask, is_causal=is_causal
     )
+
+
+class FastAttention(QVBiasAttention):
+    """`QVBiasAttention`, computed by `linear` and `attention`."""
+
+    _linear = staticmethod(linear)
+    _attention = staticmethod(attention)
 
 
 def _by_products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -62,13 +72,12 @@ def _by_products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def _prefers_products(q: Tensor, k: Tensor, v: Tensor) -> bool:
-    # Compilers and exporters know what to do with plain attention.
-    if torch.compiler.is_compiling() or q.device.type != "cpu":
+    if runs_plainly(q.device) or not onednn_is_faster():
         return False
     if not q.dtype == k.dtype == v.dtype == torch.bfloat16:
         return False
     if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad):
         return False
-    # Intel's matrix units have fused attention of their own.
+    # Fused attention has matrix units of its own to use.
     amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return amx is None or not amx()

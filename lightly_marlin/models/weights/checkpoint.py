@@ -1,0 +1,139 @@
+"""Checkpoint of any known layout: opened once, and loaded into models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from lightly_marlin.models.config import MarlinConfig
+from lightly_marlin.models.weights.architecture import infer_architecture
+from lightly_marlin.models.weights.config_file import find_config
+from lightly_marlin.models.weights.fit import (
+    check_config,
+    check_finite,
+    check_names_and_shapes,
+)
+from lightly_marlin.models.weights.layout import Layout, find_layout, without_wrappers
+from lightly_marlin.models.weights.positional_interpolation import (
+    fit_positions,
+    warn_of_positions,
+)
+from lightly_marlin.models.weights.source import locate
+from lightly_marlin.models.weights.state_dict import read_state_dict
+
+__all__ = ["Checkpoint", "load_weights"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights of a source that was opened, with all that is known about them.
+
+    Attributes:
+        path: The file of the weights.
+        layout: Names that they have in the file.
+        tensors: Weights on the CPU by their names in `Marlin.state_dict()`, or with
+            "discriminator." before it; shapes and dtypes are those of the file.
+        config: Configuration beside the weights; None if there is none.
+    """
+
+    path: Path
+    layout: Layout
+    tensors: Mapping[str, Tensor]
+    config: MarlinConfig | None
+
+    @classmethod
+    def open(cls, source: str | Path, config: MarlinConfig | None = None) -> Checkpoint:
+        """Finds and reads a checkpoint.
+
+        Args:
+            source: Path of a checkpoint or of a folder with `model.safetensors`, or the
+                id of a repository on the Hugging Face Hub. Understood are the released
+                checkpoints of MARLIN, those of this package, and VideoMAE pretraining.
+            config: Configuration of the weights; None to look for a `config.json`
+                beside them.
+
+        Returns:
+            The checkpoint.
+
+        Raises:
+            UsageError: A ValueError, if `source` does not exist, cannot be read without
+                running code, or is of an unknown layout.
+        """
+        path = locate(source)
+        config = config or find_config(source, path)
+        state = without_wrappers(read_state_dict(path))
+        layout = find_layout(state, path)
+        tensors = {layout.ours(name): tensor for name, tensor in state.items()}
+        return cls(path, layout, tensors, config)
+
+    @property
+    def parts(self) -> set[str]:
+        """Some of "encoder", "enc_dec_proj", "decoder" and "discriminator"."""
+        return {name.partition(".")[0] for name in self.tensors}
+
+    def architecture(self) -> MarlinConfig:
+        """Returns the configuration beside the weights, or infers it from their shapes.
+
+        Raises:
+            UsageError: A ValueError, if the weights are those of no named model.
+        """
+        return self.config or infer_architecture(self.tensors, self.path)
+
+    def load_into(self, module: nn.Module) -> None:
+        """Loads a module's part of the checkpoint into it; see `load_weights`.
+
+        Args:
+            module: A `Marlin`, `MarlinEncoder` or `MarlinDiscriminator`.
+
+        Raises:
+            UsageError: A ValueError, if the weights do not fit, or hold NaN or
+                infinity; the message names them.
+        """
+        prefix = str(module.state_prefix)
+        own = {prefix + name: tensor for name, tensor in module.state_dict().items()}
+        config = getattr(module, "config", None)
+        found = self._tensors_for(config)
+        grids = set()
+        if config is not None:
+            if self.config is not None:
+                check_config(config, self.config, self.path, encoder_only=bool(prefix))
+            grids = fit_positions(own, found, config, self.config)
+        refusal = f"The weights in {self.path} do not fit {type(module).__name__}"
+        check_names_and_shapes(own, found, self.layout, refusal, config)
+        check_finite(own, found, self.layout, self.path)
+        if config is not None:
+            warn_of_positions(own, found, grids, config, self.path)
+        fitting = {name: found.get(name, tensor) for name, tensor in own.items()}
+        module.load_state_dict(
+            {name.removeprefix(prefix): tensor for name, tensor in fitting.items()}
+        )
+
+    def _tensors_for(self, config: MarlinConfig | None) -> dict[str, Tensor]:
+        """Returns the tensors in the form that a model of ours has them."""
+        if config is None:
+            return dict(self.tensors)
+        shape = config.tubelet_shape
+        return {n: self.layout.convert(n, t, shape) for n, t in self.tensors.items()}
+
+
+def load_weights(module: nn.Module, source: str | Path) -> None:
+    """Loads a module's part of a checkpoint into it.
+
+    All or nothing: a checkpoint that does not fit leaves the module as it was.
+    Positional embeddings are taken from the file where it has them; if they are for
+    another number of frames or frame size, they are interpolated, and a warning says
+    so.
+
+    Args:
+        module: A `Marlin`, `MarlinEncoder` or `MarlinDiscriminator`.
+        source: See `Checkpoint.open`.
+
+    Raises:
+        UsageError: A ValueError, if `source` does not exist, cannot be read without
+            running code, does not fit, or holds NaN or infinity; the message names the
+            weights.
+    """
+    Checkpoint.open(source).load_into(module)

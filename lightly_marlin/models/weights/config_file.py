@@ -1,0 +1,95 @@
+"""Configuration of a model folder or repository: its `config.json`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from lightly_marlin.models.config import MarlinConfig
+from lightly_marlin.models.weights.source import (
+    WEIGHTS_NAME,
+    WeightsNotFoundError,
+    locate,
+)
+from lightly_marlin.utils.errors import UsageError
+
+__all__ = ["CONFIG_NAME", "find_config", "read_config"]
+
+CONFIG_NAME = "config.json"
+# Settings that must be there, because the shapes of weights do not show them.
+_UNSEEN_FIELDS = ("encoder_num_heads", "decoder_num_heads")
+
+
+def read_config(source: str | Path) -> MarlinConfig:
+    """Reads the `config.json` of a model folder or repository.
+
+    Args:
+        source: A folder, or the id of a repository on the Hugging Face Hub.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        UsageError: A ValueError, if there is none or it cannot be used.
+    """
+    if Path(source).expanduser().is_file():
+        raise UsageError(
+            f"{source} is a file, which does not say what sizes its model has. Give "
+            "the folder that was written by save_pretrained, or load the file by "
+            "create_marlin(name, weights=...) or create_marlin_encoder."
+        )
+    return _parse(locate(source, CONFIG_NAME))
+
+
+def find_config(source: str | Path, weights: Path) -> MarlinConfig | None:
+    """Reads the `config.json` beside weights, if there is one.
+
+    Args:
+        source: The source of the weights: a path or a repository id.
+        weights: Path of their file, as `locate` found it.
+
+    Returns:
+        The configuration; None for single files, and where none is beside the weights.
+
+    Raises:
+        UsageError: A ValueError, if there is one that cannot be used.
+    """
+    if weights.name != WEIGHTS_NAME:
+        return None
+    beside = weights.with_name(CONFIG_NAME)
+    if not beside.is_file():
+        if Path(source).expanduser().exists():
+            return None
+        try:
+            beside = locate(source, CONFIG_NAME)
+        except WeightsNotFoundError:
+            return None
+    return _parse(beside)
+
+
+def _parse(path: Path) -> MarlinConfig:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(
+            f"Cannot read {path}: it is no JSON file ({error})."
+        ) from error
+    if not isinstance(values, dict):
+        raise UsageError(f"Cannot use {path}: it holds no settings by name.")
+    # The models released on the Hub are Hugging Face models of this type.
+    if values.get("model_type", "marlin") != "marlin":
+        raise UsageError(
+            f"Cannot use {path}: it is of a {values['model_type']!r} model of Hugging "
+            "Face's transformers, not of MARLIN."
+        )
+    try:
+        config = MarlinConfig.from_dict(values)
+    except UsageError as error:
+        raise UsageError(f"Cannot use {path}: {error}") from error
+    silent = [name for name in _UNSEEN_FIELDS if name not in values]
+    if silent:
+        raise UsageError(
+            f"Cannot use {path}: it does not say {' and '.join(silent)}, which weights "
+            "do not show."
+        )
+    return config

@@ -1,0 +1,163 @@
+"""Positional embeddings of a checkpoint, interpolated to a model's clip size."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from lightly_marlin.models.config import MarlinConfig
+from lightly_marlin.utils.errors import UsageError
+
+__all__ = [
+    "RELEASED_GRID",
+    "Grid",
+    "fit_positions",
+    "guess_grid",
+    "interpolate_positions",
+    "warn_of_positions",
+]
+
+Grid = tuple[int, int, int]
+"""Tokens along time, height and width."""
+
+RELEASED_GRID: Grid = (8, 14, 14)
+"""The grid of every released checkpoint of MARLIN, and of VideoMAE's."""
+
+
+def interpolate_positions(table: Tensor, source: Grid, target: Grid) -> Tensor:
+    """Stretches a positional embedding over another grid of tokens.
+
+    Also right for MARLIN's fixed one, although sines and cosines could be computed
+    for any number of tokens: its positions count along the flattened grid, so in a
+    grid with other rows the same number stands for another place, and blocks that
+    learned where a number lies would be misled. The interpolated row of a token is a
+    mean of the rows of the places around it, each known to the blocks.
+
+    Args:
+        table: Floating-point tensor (1, N, D) over the flattened grid.
+        source: The grid of the embedding, of N tokens.
+        target: The grid to stretch it over.
+
+    Returns:
+        Tensor (1, product of `target`, D) of the same dtype, trilinear between the
+        centres of the tokens. An axis of the same length is left as it is.
+    """
+    grid = table.float().reshape(1, *source, -1).movedim(-1, 1)
+    grid = F.interpolate(grid, size=target, mode="trilinear", align_corners=False)
+    return grid.flatten(2).transpose(1, 2).to(table.dtype).contiguous()
+
+
+def guess_grid(num_tokens: int, target: Grid) -> Grid:
+    """Guesses the grid of a positional embedding without a configuration.
+
+    Args:
+        num_tokens: Number of positions N.
+        target: The grid of the model.
+
+    Returns:
+        The released grid if the number is its; else the grid of as many tubelets in
+        time as the model and square frames; else that of frames like the model's.
+
+    Raises:
+        UsageError: If none of them has so many positions.
+    """
+    time, height, width = target
+    if num_tokens == math.prod(RELEASED_GRID):
+        return RELEASED_GRID
+    side = math.isqrt(num_tokens // time)
+    if time * side**2 == num_tokens:
+        return time, side, side
+    if num_tokens % (height * width) == 0:
+        return num_tokens // (height * width), height, width
+    raise UsageError(
+        f"It cannot be told how {num_tokens} positions lie in time and space. Put the "
+        "config.json of their model beside the weights, or change either num_frames "
+        "or img_size alone."
+    )
+
+
+def fit_positions(
+    own: Mapping[str, Tensor],
+    found: dict[str, Tensor],
+    config: MarlinConfig,
+    saved: MarlinConfig | None,
+) -> set[Grid]:
+    """Interpolates those embeddings of a checkpoint that are for other clips.
+
+    Args:
+        own: The model's weights by their names in `Marlin.state_dict()`.
+        found: Those of the checkpoint by the same names; embeddings are replaced here.
+        config: Configuration of the model.
+        saved: Configuration of the checkpoint; None to guess its grid.
+
+    Returns:
+        The grids that they are for; nothing where nothing had to be done.
+
+    Raises:
+        UsageError: A ValueError, if the grid cannot be guessed.
+    """
+    kernel = found.get("encoder.patch_embed.weight")
+    if kernel is None or kernel.shape[1:] != (config.patch_dim,):
+        return set()  # Of another patch size: whatever its grid is, it does not fit.
+    grids = set()
+    for name, tensor in own.items():
+        table = found.get(name)
+        if not name.endswith(".pos_embed") or table is None or table.ndim != 3:
+            continue
+        if table.shape[::2] != tensor.shape[::2]:
+            continue  # Of another width: reported with the other shapes.
+        count = table.shape[1]
+        if saved is not None and saved.num_tokens == count:
+            grid = saved.grid
+        elif count == config.num_tokens:
+            grid = config.grid
+        else:
+            grid = guess_grid(count, config.grid)
+        if grid != config.grid:
+            found[name] = interpolate_positions(table, grid, config.grid)
+            grids.add(grid)
+    return grids
+
+
+def warn_of_positions(
+    own: Mapping[str, Tensor],
+    found: Mapping[str, Tensor],
+    grids: set[Grid],
+    config: MarlinConfig,
+    weights: Path,
+) -> None:
+    """Warns of embeddings that were interpolated, or computed for an unusual size.
+
+    Args:
+        own: The model's weights by their names in `Marlin.state_dict()`.
+        found: Those of the checkpoint by the same names.
+        grids: Grids that embeddings were interpolated from.
+        config: Configuration of the model.
+        weights: Path of the checkpoint.
+    """
+    advice = "fine-tune before you rely on what the model computes."
+    size = _times(config.grid)
+    if grids:
+        warnings.warn(
+            f"The positional embeddings in {weights} are for "
+            f"{' and '.join(_times(grid) for grid in sorted(grids))} tokens (time x "
+            f"height x width) and were interpolated to {size}: {advice}",
+            stacklevel=4,
+        )
+    absent = any(n.endswith(".pos_embed") and n not in found for n in own)
+    if absent and config.grid != RELEASED_GRID:
+        warnings.warn(
+            f"There are no positional embeddings in {weights}; those of the model's "
+            f"{size} tokens were computed. If it was trained on "
+            f"{_times(RELEASED_GRID)}, {advice}",
+            stacklevel=4,
+        )
+
+
+def _times(grid: Grid) -> str:
+    return "x".join(map(str, grid))
