@@ -24,10 +24,11 @@ def plan():
 
 
 def test_architecture__rooms_are_those_of_the_plan():
-    table = {room.strip("`"): imports for room, _, imports in rows("Rooms")}
-    assert {
-        room: set(imports.split(", ")) - {""} for room, imports in table.items()
-    } == {room: set(imports.split()) for room, imports in plan().items()}
+    table = {
+        room.strip("`"): set(imports.split(", ")) - {""}
+        for room, _, imports in rows("Rooms")
+    }
+    assert table == {room: set(names.split()) for room, names in plan().items()}
 
 
 def test_architecture__every_question_has_a_file():
