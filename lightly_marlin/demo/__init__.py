@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from lightly_marlin.demo.store import demo_store, open_store
+from lightly_marlin.demo.videos import write_demo_videos
 
 __all__ = [
     "demo_store",
     "open_store",
+    "write_demo_videos",
 ]

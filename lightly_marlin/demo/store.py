@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from lightly_marlin.demo.videos import write_demo_videos
 from lightly_marlin.jobs.lock import LOCK_NAME
 from lightly_marlin.preparation.prepare_folder import prepare_videos
 from lightly_marlin.store.face_store import FaceStore
@@ -19,10 +20,9 @@ from lightly_marlin.store.format import (
     REPORT_NAME,
     TRACKS_NAME,
 )
-from lightly_marlin.utils.console import console, progress
+from lightly_marlin.utils.console import console
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import write_json
-from lightly_marlin.video import write_video
 
 __all__ = ["demo_store", "open_store"]
 
@@ -123,8 +123,8 @@ def open_store(
 def _build(work: Path, options: dict[str, Any], num_workers: int) -> Path:
     """Writes the clips as videos and prepares them; returns the store."""
     videos, store = work / "videos", work / "store"
-    videos.mkdir()
-    _write_clips(videos, options)
+    clips = {key: options[key] for key in ("num_clips", "num_frames", "seed")}
+    write_demo_videos(videos, **clips)
     summary = prepare_videos(videos, store, num_workers=num_workers)
     if summary.num_tracks < options["num_clips"]:
         bad = next(record for record in summary.records if not record.rows)
@@ -142,17 +142,6 @@ def _move(store: Path, path: Path, options: dict[str, Any]) -> None:
     except OSError:
         if _read_mark(path) != options:
             raise
-
-
-def _write_clips(folder: Path, options: dict[str, Any]) -> None:
-    from lightly_marlin.demo.clips import demo_clips
-
-    arguments = {key: options[key] for key in ("num_clips", "num_frames", "seed")}
-    with progress() as bar:
-        task = bar.add_task("demo clips", total=options["num_clips"], unit="clips")
-        for clip in demo_clips(**arguments):
-            write_video(folder / f"{clip.name}.mp4", clip.frames, clip.fps)
-            bar.advance(task)
 
 
 def _read_mark(path: Path) -> dict[str, Any] | None:

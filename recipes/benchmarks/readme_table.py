@@ -1,9 +1,10 @@
-"""Writes the README's table of figures from the committed result files.
+"""Tables of figures for README.md and docs/benchmarks.md, from committed results.
 
-    python recipes/benchmarks/readme_table.py            # print the table
-    python recipes/benchmarks/readme_table.py --write    # and put it into README.md
+    python recipes/benchmarks/readme_table.py            # print all of them
+    python recipes/benchmarks/readme_table.py --write    # and update both files
 
-A test holds the README against this script, so that it cannot quote anything else.
+README.md shows the rows of `IN_README`, docs/benchmarks.md shows all. A test holds both
+files against this script, so that they cannot quote anything else.
 """
 
 from __future__ import annotations
@@ -18,10 +19,20 @@ from typing import Any
 from lightly_marlin.utils.files import atomic_write
 
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
 RESULTS = Path(__file__).parent / "results"
 NOT_JUDGED = "nothing said"
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+HEAD = "| what | here | baseline | |\n|---|---|---|---|\n"
+IN_README = (
+    "demo",
+    "step marlin_vit_base bf16-mixed",
+    "features bf16",
+    "loading",
+    "faces 1280x720",
+)
+
+# Text of a table row by its name.
+Rows = dict[str, str]
 
 
 def read_result(suite: str, machine: str) -> dict[str, Any]:
@@ -31,124 +42,146 @@ def read_result(suite: str, machine: str) -> dict[str, Any]:
     return result
 
 
-def make_table(machine: str) -> str:
-    """Returns the table as Markdown."""
-    demo = read_result("demo_training", machine)
-    loader = read_result("loader", machine)
-    step = read_result("train_step", machine)
-    lines = ["| what | here | beside | |", "|---|---|---|---|"]
-    final = demo["final"]
-    lines.append(
-        f"| tiny model on the demo clips, {demo['minutes']:.1f} minutes from nothing: "
-        f"reconstruction loss of held-out clips | {final['loss/reconstruction']:.4f} | "
-        f"{final['loss/mean_color']:.4f} predicting the mean colour | "
-        f"**{100 * final['ratio']:.0f} %** |"
+def make_tables(machine: str) -> dict[Path, str]:
+    """Returns the tables as Markdown, by the file that shows them."""
+    suites = ("demo_training", "loader", "train_step", "feature_extraction", "faces")
+    demo, loader, step, features, faces = (
+        read_result(suite, machine) for suite in suites
     )
-    for model, rows in step["results"].items():
-        reference = rows["reference float32"]
-        for ours in ("ours float32", "ours bf16-mixed"):
-            row = rows[ours]
-            lines.append(
-                f"| training step, {model}, batch {step['batch_size']}, "
-                f"{ours.removeprefix('ours ')} | {row['median_s']:.2f} s, "
-                f"{row['peak_mib'] / 1024:.1f} GiB | {reference['median_s']:.2f} s, "
-                f"{reference['peak_mib'] / 1024:.1f} GiB, reference float32 | "
-                f"**{row['speedup']:.1f}×** |"
-            )
-    ways = loader["ways"]
-    fastest = max(
-        (way for name, way in ways.items() if name != "ours"),
-        key=lambda way: float(way["clips_per_second"]),
-    )
-    lines.append(
-        f"| loading clips, one core | {ways['ours']['clips_per_second']:.0f} clips/s | "
-        f"{fastest['clips_per_second']:.0f} clips/s, JPEG and .npy files as in the "
-        f"reference | **{loader['speedup']:.1f}×** |"
-    )
-    size = loader["bytes_per_frame"]
-    lines.append(
-        f"| storing clips and regions | {size['ours'] / 1000:.1f} kB a frame | "
-        f"{size['reference'] / 1000:.0f} kB a frame | "
-        f"**1/{loader['size_ratio']:.0f}** |"
-    )
-    features = read_result("feature_extraction", machine)
-    faces = read_result("faces", machine)
-    lines += feature_lines(features) + face_lines(faces)
+    rows = {
+        **demo_rows(demo),
+        **step_rows(step),
+        **loader_rows(loader),
+        **feature_rows(features),
+        **face_rows(faces),
+    }
     results = (demo, loader, step, features, faces)
     dates = sorted(str(one["machine"]["date"]).split()[0] for one in results)
-    return "\n".join(lines) + "\n\n" + make_caption(step["machine"], dates)
+    caption = make_caption(step["machine"], dates)
+    short = "".join(rows[name] for name in IN_README)
+    return {
+        ROOT / "README.md": f"{HEAD}{short}\n{caption}",
+        ROOT / "docs" / "benchmarks.md": f"{HEAD}{''.join(rows.values())}\n{caption}",
+    }
 
 
-def feature_lines(features: dict[str, Any]) -> list[str]:
+def demo_rows(demo: dict[str, Any]) -> Rows:
+    """Returns the row on training on the demo clips."""
+    final = demo["final"]
+    return {
+        "demo": f"| tiny model on the demo clips, {demo['minutes']:.1f} minutes from "
+        "scratch: reconstruction loss of held-out clips | "
+        f"{final['loss/reconstruction']:.4f} | {final['loss/mean_color']:.4f} "
+        f"predicting the mean colour | **{100 * final['ratio']:.0f} %** |\n"
+    }
+
+
+def step_rows(step: dict[str, Any]) -> Rows:
+    """Returns the rows on training steps."""
+    lines = {}
+    for model, rows in step["results"].items():
+        reference = rows["reference float32"]
+        for precision in ("float32", "bf16-mixed"):
+            row = rows[f"ours {precision}"]
+            lines[f"step {model} {precision}"] = (
+                f"| training step, {model}, batch {step['batch_size']}, {precision} | "
+                f"{row['median_s']:.2f} s, {row['peak_mib'] / 1024:.1f} GiB | "
+                f"{reference['median_s']:.2f} s, {reference['peak_mib'] / 1024:.1f} "
+                f"GiB, reference float32 | **{row['speedup']:.1f}×** |\n"
+            )
+    return lines
+
+
+def loader_rows(loader: dict[str, Any]) -> Rows:
+    """Returns the rows on loading and storing clips."""
+    ways, size = loader["ways"], loader["bytes_per_frame"]
+    fastest = max(
+        float(way["clips_per_second"]) for name, way in ways.items() if name != "ours"
+    )
+    return {
+        "loading": f"| loading clips, one core | "
+        f"{ways['ours']['clips_per_second']:.0f} clips/s | {fastest:.0f} clips/s, JPEG "
+        f"and .npy files as in the reference | **{loader['speedup']:.1f}×** |\n",
+        "storing": f"| storing clips and regions | {size['ours'] / 1000:.1f} kB a "
+        f"frame | {size['reference'] / 1000:.0f} kB a frame, as in the reference | "
+        f"**1/{loader['size_ratio']:.0f}** |\n",
+    }
+
+
+def feature_rows(features: dict[str, Any]) -> Rows:
     """Returns the rows on extracting features."""
     rows = features["results"]
     reference = rows["reference float32"]
-    return [
-        f"| features of a window of video, {features['model']}, {precision} | "
-        f"{rows[name]['median_s']:.2f} s | {reference['median_s']:.2f} s, "
-        f"`marlin-pytorch` float32 | **{rows[name]['speedup']:.1f}×**, of at most "
-        f"{rows[name]['highest_speedup']:.1f}× |"
-        for name, precision in (("ours float32", "float32"), ("ours bf16", "bf16"))
-    ]
+    return {
+        f"features {precision}": f"| features of a window of video, "
+        f"{features['model']}, {precision} | {row['median_s']:.2f} s | "
+        f"{reference['median_s']:.2f} s, `marlin-pytorch` float32 | "
+        f"**{row['speedup']:.1f}×**, of at most {row['highest_speedup']:.1f}× |\n"
+        for precision in ("float32", "bf16")
+        for row in (rows[f"ours {precision}"],)
+    }
 
 
-def face_lines(faces: dict[str, Any]) -> list[str]:
+def face_rows(faces: dict[str, Any]) -> Rows:
     """Returns the rows on preparing faces."""
     clips = [clip for clip in faces["coverage"] if clip["expected"] != NOT_JUDGED]
     right = sum(clip["right"] for clip in clips)
-    lines = [
-        f"| real clips in which faces are found and followed as they must be | {right} "
-        f"of {len(clips)} | | |"
-    ]
-    ours = statistics.median(row["ours"] for row in faces["jitter"])
-    theirs = statistics.median(row["detector_every_frame"] for row in faces["jitter"])
-    lines.append(
-        f"| jitter of the crop, in face widths, median of {len(faces['jitter'])} clips "
-        f"| {ours:.4f} | {theirs:.4f}, the detector's box in every frame | "
-        f"**1/{theirs / ours:.0f}** |"
+    ours, theirs = (
+        statistics.median(row[name] for row in faces["jitter"])
+        for name in ("ours", "detector_every_frame")
     )
+    lines = {
+        "coverage": "| real clips whose faces are found and tracked as expected | "
+        f"{right} of {len(clips)} | | |\n",
+        "jitter": "| jitter of the crop, in face widths, median of "
+        f"{len(faces['jitter'])} clips | {ours:.4f} | {theirs:.4f}, the detector's box "
+        f"in every frame | **1/{theirs / ours:.0f}** |\n",
+    }
     for size in sorted({row["size"] for row in faces["speed"]}, key=len):
         ways = [row["ways"] for row in faces["speed"] if row["size"] == size]
         mine, other = (
             statistics.median(way[name]["median"] for way in ways)
             for name in ("ours", "every_frame_enlarged")
         )
-        lines.append(
+        lines[f"faces {size}"] = (
             f"| preparing faces, {size.replace('x', '×')}, one core, median of "
             f"{len(ways)} clips | {mine:.0f} frames/s | {other:.1f} frames/s, "
-            f"searching every frame for faces as small | **{mine / other:.0f}×** |"
+            "searching every frame for faces of the same smallest size | "
+            f"**{mine / other:.0f}×** |\n"
         )
     return lines
 
 
 def make_caption(machine: dict[str, Any], dates: list[str]) -> str:
-    """Returns where the figures come from, in one paragraph."""
+    """Returns the origin of the figures, in one paragraph."""
     return (
         f"Measured on {machine['cores']} cores of an {machine['cpu']} with torch "
         f"{machine['versions']['torch']}, {dates[0]} to {dates[-1]}; medians of "
-        "alternating runs. The reference step is built on the modules of "
-        "`marlin-pytorch` 0.3.4; memory is what a step needs beyond the weights. "
-        "At most: what the encoder's matrix products alone allow at this processor's "
-        "rate. "
-        "Scripts and results: `recipes/benchmarks/`."
+        "interleaved runs. The reference step is built from the modules of "
+        "`marlin-pytorch` 0.3.4; memory is the peak of a step beyond the weights. "
+        "“Of at most” is the bound set by the encoder's matrix products at this "
+        "processor's measured rate. Scripts and results: `recipes/benchmarks/`."
     )
 
 
+def replace_table(text: str, table: str) -> str:
+    """Returns the text of a page with another table between its marks."""
+    pattern = f"{re.escape(BEGIN)}.*{re.escape(END)}"
+    return re.sub(pattern, lambda _: f"{BEGIN}\n{table}\n{END}", text, flags=re.DOTALL)
+
+
 def main() -> None:
-    """Prints the table, and writes it into the README if asked to."""
-    parser = argparse.ArgumentParser(description="Make the README's table of figures.")
+    """Prints the tables, and writes them into their files if asked to."""
+    parser = argparse.ArgumentParser(description="Make the tables of figures.")
     parser.add_argument("--machine", default="amd-epyc-2-cores")
-    parser.add_argument("--write", action="store_true", help="update README.md")
+    parser.add_argument("--write", action="store_true", help="update the files")
     arguments = parser.parse_args()
-    table = make_table(arguments.machine)
-    print(table)
-    if arguments.write:
-        text = README.read_text(encoding="utf-8")
-        pattern = f"{re.escape(BEGIN)}.*{re.escape(END)}"
-        block = f"{BEGIN}\n{table}\n{END}"
-        text = re.sub(pattern, lambda _: block, text, flags=re.DOTALL)
-        with atomic_write(README) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    for path, table in make_tables(arguments.machine).items():
+        print(f"{path.relative_to(ROOT)}\n\n{table}\n")
+        if arguments.write:
+            text = replace_table(path.read_text(encoding="utf-8"), table)
+            with atomic_write(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,46 @@
+"""Demo clips as video files, for whatever starts from a folder of videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightly_marlin.utils.console import progress
+from lightly_marlin.video import write_video
+
+__all__ = ["write_demo_videos"]
+
+
+def write_demo_videos(
+    folder: Path | str, *, num_clips: int = 12, num_frames: int = 64, seed: int = 0
+) -> list[Path]:
+    """Writes demo clips as H.264 videos; files of the same names are replaced.
+
+    Args:
+        folder: Folder of the videos; made if it is not there.
+        num_clips: Number of clips, at least 1.
+        num_frames: Frames per clip, 25 per second, at least 1.
+        seed: Seed of the clips' motion.
+
+    Returns:
+        Paths of the videos, `demo_00.mp4` and so on.
+
+    Raises:
+        ValueError: If a number is below its minimum.
+        OSError: If a file cannot be written.
+    """
+    # Imported here: the clips need kornia and dlib, opening a demo store does not.
+    from lightly_marlin.demo.clips import demo_clips
+
+    for name, value in (("num_clips", num_clips), ("num_frames", num_frames)):
+        if value < 1:
+            raise ValueError(f"Invalid {name} {value}: must be at least 1.")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    with progress() as bar:
+        task = bar.add_task("demo clips", total=num_clips, unit="clips")
+        for clip in demo_clips(num_clips, num_frames, seed=seed):
+            paths.append(folder / f"{clip.name}.mp4")
+            write_video(paths[-1], clip.frames, clip.fps)
+            bar.advance(task)
+    return paths
