@@ -11,6 +11,6 @@ def test_require__returns_the_module():
 
 def test_require__says_how_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "dlib", None)
-    message = r"Finding faces needs the module dlib\. .* pip install dlib-bin"
+    message = r'needs dlib\. Install it with: pip install "lightly-marlin\[faces\]"'
     with pytest.raises(ModuleNotFoundError, match=message):
         require("dlib", purpose="Finding faces")
