@@ -70,7 +70,6 @@ USES = {
     "features.extract_video(encoder, 'x.mp4')": "video",
     "features.extract_folder(encoder, '.', 'out')": "faces",
     "demo.demo_store('demo', num_clips=1, num_frames=16)": "demo",
-    "demo.open_store(None)": "demo",
     "analysis.plane_embedding.embed_in_plane(tokens)": "plots",
 }
 
@@ -185,6 +184,11 @@ def test_wheel__holds_every_file(tree, wheel):
         files = {path for path in (tree / folder).rglob("*") if path.is_file()}
         inside = {f"{place}/{f.relative_to(tree / folder).as_posix()}" for f in files}
         assert inside - {*wheel.namelist()} == set()
+    packages = {name.partition("/")[0] for name in wheel.namelist()}
+    assert packages == {
+        "lightly_marlin",
+        f"lightly_marlin-{PROJECT['version']}.dist-info",
+    }
 
 
 def test_base__model_masks_losses_and_kernels_work(base, tmp_path):

@@ -22,9 +22,7 @@ def test_require__says_how_to_install(monkeypatch):
 
 
 def test_require__names_the_package_where_no_extra_brings_it():
-    with pytest.raises(
-        MissingExtraError, match="Logging needs absent.* install absent$"
-    ):
+    with pytest.raises(MissingExtraError, match=r"needs absent\. .* install absent$"):
         require("absent.loggers", "Logging")
 
 
