@@ -8,7 +8,8 @@
 
 Needs Python 3.10 or newer, git and pip, nothing else. The environment is `.venv` beside
 this file; it is made at the first call and brought up to date when pyproject.toml
-changes, so that later calls start at once.
+changes, so that later calls start at once. `test` and `check` add the tools of
+development to what the others install.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
-STAMP = ENVIRONMENT / "installed.sha256"
+STAMP = ENVIRONMENT / "installed.txt"
+# What may be installed; each includes those before it.
+EXTRAS = ("all", "dev")
 HOST_PIP = (sys.executable, "-m", "pip")
 STAGE = ROOT / "build" / "typecheck"
 
@@ -38,10 +41,10 @@ def main(arguments: list[str]) -> int:
     if sys.version_info < (3, 10):  # noqa: UP036  (an older Python gets here too)
         print("error: Python 3.10 or newer is needed, this is", sys.version.split()[0])
         return 2
-    status = prepare()
+    name, *rest = arguments
+    status = prepare("dev" if name in ("test", "check") else "all")
     if status:
         return status
-    name, *rest = arguments
     if name == "demo":
         return demo(rest)
     if name == "test":
@@ -51,23 +54,31 @@ def main(arguments: list[str]) -> int:
     return call(name, *rest)
 
 
-def prepare() -> int:
-    """Makes or updates the environment; returns the exit status."""
-    wanted = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    if STAMP.exists() and STAMP.read_text() == wanted:
+def prepare(extra: str) -> int:
+    """Makes or updates the environment; returns the exit status.
+
+    Args:
+        extra: Extra of the package that has to be there, one of `EXTRAS`.
+    """
+    project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    before = STAMP.read_text().split() if STAMP.exists() else []
+    # What was installed once is kept up to date.
+    extra = max(extra, before[0], key=EXTRAS.index) if before else extra
+    if before == [extra, project]:
         return 0
-    print(f"Setting up {ENVIRONMENT} (about 6 GB, once)", flush=True)
+    size = "" if before else " (about 6 GB, once)"
+    print(f"Setting up {ENVIRONMENT} for {extra}{size}", flush=True)
     # Some systems ship Python without the module that puts pip into environments.
     with_pip = importlib.util.find_spec("ensurepip") is not None
     venv.create(ENVIRONMENT, with_pip=with_pip, symlinks=os.name != "nt")
     python = str(BIN / "python")
     pip = [python, "-m", "pip"] if with_pip else [*HOST_PIP, "--python", python]
-    command = [*pip, "install", "--disable-pip-version-check", "-e", f"{ROOT}[dev]"]
+    command = [*pip, "install", "--disable-pip-version-check", "-e", f"{ROOT}[{extra}]"]
     status = subprocess.call(command)
     if status:
         print("error: the installation failed; see the lines above", file=sys.stderr)
         return status
-    STAMP.write_text(wanted)
+    STAMP.write_text(f"{extra} {project}")
     return 0
 
 

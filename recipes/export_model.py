@@ -8,7 +8,7 @@ writes to the folder OUT, each taking uint8 clips (B, 3, 16, 224, 224) and givin
 features (B, D), or (B, N, D) with --keep-seq:
 
 - `onnx`, `encoder.onnx`: for ONNX Runtime and whatever reads ONNX, any batch size.
-  Install what writes it: pip install onnx onnxscript onnxruntime;
+  Install what writes it: pip install ".[export]";
 - `program`, `encoder.pt2`: a `torch.export` program, the input of ExecuTorch and
   AOTInductor, any batch size; read it by `torch.export.load(path).module()`;
 - `int8`, `encoder_int8.pt`: linear layers in int8, quantised dynamically (weights once,
@@ -16,8 +16,8 @@ features (B, D), or (B, N, D) with --keep-seq:
   `torch.jit.load(path)`. Needs nothing but PyTorch, which will drop it one day;
 - `executorch`, `encoder.pte`, and `executorch_int8`, `encoder_int8.pte`: the same two
   for ExecuTorch's runtime on phones and other small devices, for 1 to --batch-size
-  clips at once (at least 2). Only written when asked for: pip install executorch (of
-  the release for the installed PyTorch, 300 MB), and minutes of lowering.
+  clips at once (at least 2). Only written when asked for: pip install ".[executorch]"
+  (300 MB), and minutes of lowering.
 
 Every file is read back, must give the features of the encoder on random clips of two
 batch sizes (float32 within 1e-4; int8 with a cosine similarity of at least 0.99), and

@@ -197,4 +197,4 @@ def show_totals(summary: FolderSummary) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "faces"))

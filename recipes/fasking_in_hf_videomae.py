@@ -1,6 +1,6 @@
 """Fasking in Hugging Face's VideoMAE, through `bool_masked_pos`.
 
-    pip install ".[hf]"
+    pip install ".[hf,train]"
     python recipes/fasking_in_hf_videomae.py --store STORE --out run_hf_videomae
 
 `VideoMAEForPreTraining` takes any mask that hides as many tokens in every clip. Fasking
@@ -103,4 +103,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "train", "hf"))

@@ -1,6 +1,6 @@
 """Fasking in Hugging Face's ViTMAE, through its `noise` argument.
 
-    pip install ".[hf]"
+    pip install ".[hf,train]"
     python recipes/fasking_in_hf_vitmae.py --store STORE --out run_hf_vitmae
 
 `ViTMAEForPreTraining` takes no mask; it sorts `noise` and keeps the patches with the
@@ -100,4 +100,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "train", "hf"))

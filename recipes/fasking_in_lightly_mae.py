@@ -1,6 +1,6 @@
 """Fasking in Lightly's masked autoencoder, on single frames with a class token.
 
-    pip install .
+    pip install ".[train]"
     python recipes/fasking_in_lightly_mae.py --store STORE --out run_lightly_mae
 
 This is Lightly's own MAE example with one change: where the example draws
@@ -114,4 +114,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "train"))

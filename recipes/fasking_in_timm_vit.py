@@ -1,6 +1,6 @@
 """Fasking around a plain timm Vision Transformer: a masked autoencoder in one file.
 
-    pip install .
+    pip install ".[train]"
     python recipes/fasking_in_timm_vit.py --store STORE --out run_timm_vit
 
 The encoder is a timm VisionTransformer and nothing else: its patch embedding,
@@ -115,4 +115,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "train"))

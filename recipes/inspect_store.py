@@ -287,4 +287,4 @@ def example(store: FaceStore, index: int, value: float) -> Example:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "faces"))

@@ -1,6 +1,6 @@
 """Our gather and loss kernels in a Lightly training loop.
 
-    pip install .
+    pip install ".[train]"
     python recipes/kernels_in_lightly_loop.py --store STORE --out run_kernels
 
 Lightly's MAE example with its random mask, and the memory-bound lines exchanged:
@@ -128,4 +128,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "train"))

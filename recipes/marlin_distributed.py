@@ -1,6 +1,6 @@
 """MARLIN in PyTorch Lightning on several devices.
 
-    pip install .
+    pip install ".[train]"
     python recipes/marlin_distributed.py --store STORE --devices 2 --out run_distributed
 
 What marlin_lightning.py does, in as many processes as there are devices (GPUs, or CPU
@@ -118,4 +118,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "train"))

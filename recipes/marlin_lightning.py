@@ -1,6 +1,6 @@
 """MARLIN in PyTorch Lightning, as small as it gets.
 
-    pip install .
+    pip install ".[train]"
     python recipes/marlin_lightning.py --store STORE --out run_lightning
 
 Reconstruction with Fasking as a LightningModule with automatic optimisation: the
@@ -90,4 +90,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "train"))

@@ -1,6 +1,6 @@
 """MARLIN in a plain PyTorch loop.
 
-    pip install .
+    pip install ".[train]"
     python recipes/marlin_pytorch_loop.py --store STORE --out run_pytorch
 
 The whole method in one loop: Fasking, one forward, the critic's update, the generator's
@@ -91,4 +91,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "train"))

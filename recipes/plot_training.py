@@ -84,4 +84,4 @@ def read_table(path: Path) -> list[dict[str, str | None]]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "plots"))

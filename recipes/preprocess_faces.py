@@ -123,4 +123,4 @@ def show_totals(summary: PreparationSummary) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "faces"))

@@ -267,4 +267,4 @@ def quiet_lightning() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "train"))

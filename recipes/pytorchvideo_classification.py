@@ -1,6 +1,6 @@
 """Fine-tunes a MARLIN encoder on labelled videos, with PyTorchVideo from end to end.
 
-    pip install .
+    pip install ".[video]"
     python recipes/pytorchvideo_classification.py labels.csv --column command
 
 LABELS is a CSV file with a column "video", paths relative to the file, and a column of
@@ -28,9 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorchvideo.data import LabeledVideoDataset, make_clip_sampler
-from pytorchvideo.data.encoded_video import EncodedVideo
-from pytorchvideo.models.net import Net
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
@@ -39,10 +36,12 @@ from lightly_marlin.models import create_marlin_encoder, list_models, load_weigh
 from lightly_marlin.training import LoopLog, LoopOptions, loop_parser
 from lightly_marlin.transforms import MarlinTransform
 from lightly_marlin.utils.console import console, run_recipe
+from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
 
 CLIP_SECONDS = 1.28  # 16 frames at stride 2 of 25 frames a second
 MAX_CLASSES = 1000
+PURPOSE = "Training with PyTorchVideo"
 
 LabelledVideos = list[tuple[str, dict[str, Any]]]
 
@@ -78,10 +77,11 @@ def leave_out_broken(labelled: LabelledVideos) -> LabelledVideos:
     Raises:
         UsageError: If none can be decoded.
     """
+    encoded_video = require("pytorchvideo.data.encoded_video", PURPOSE).EncodedVideo
     good = []
     for path, info in labelled:
         try:
-            clip = EncodedVideo.from_path(path, decode_audio=False).get_clip(0.0, 1.0)
+            clip = encoded_video.from_path(path, decode_audio=False).get_clip(0.0, 1.0)
             reason = None if clip and clip["video"] is not None else "no frame decoded"
         except Exception as error:
             # Files fail in as many ways as there are decoders' exceptions.
@@ -103,9 +103,10 @@ def make_loader(
     With clips="random" one of each video, in random order; with "uniform" all that lie
     side by side in each video, in order.
     """
-    dataset = LabeledVideoDataset(
+    data = require("pytorchvideo.data", PURPOSE)
+    dataset = data.LabeledVideoDataset(
         labelled,
-        make_clip_sampler(clips, CLIP_SECONDS),
+        data.make_clip_sampler(clips, CLIP_SECONDS),
         video_sampler=RandomSampler if clips == "random" else SequentialSampler,
         transform=partial(first_view, transform),
         decode_audio=False,
@@ -164,7 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     labelled, classes = read_labels(labels, column)
     encoder = create_marlin_encoder(name, img_size=size)
     head = nn.Linear(encoder.embed_dim, len(classes))
-    model = Net(blocks=nn.ModuleList([encoder, head]))
+    net = require("pytorchvideo.models.net", PURPOSE)
+    model = net.Net(blocks=nn.ModuleList([encoder, head]))
     if weights is not None:
         # Net initialises all linear layers anew, so weights are loaded after it.
         load_weights(model.blocks[0], weights)
@@ -202,4 +204,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "video"))

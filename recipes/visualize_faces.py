@@ -364,4 +364,4 @@ def save(pictures: list[Image.Image], path: Path, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "faces"))

@@ -233,4 +233,4 @@ def show_reason(subject: str, reason: str | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "faces", "plots"))

@@ -1,6 +1,6 @@
 """Draws the masks of all strategies side by side over a clip of a face store.
 
-    pip install .
+    pip install ".[train]"
     python recipes/visualize_masks.py --store STORE --out masks
 
 Writes OUT/masks.png, a row per strategy with the first frame of every tubelet, and
@@ -99,4 +99,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "train"))

@@ -231,4 +231,4 @@ def save_masks(clip: FaceClip, options: argparse.Namespace, **sizes: int) -> Non
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main))
+    sys.exit(run_recipe(main, "faces"))

@@ -18,6 +18,17 @@ def test_import__is_light():
     assert not set(HEAVY) & set(loaded)
 
 
+def test_import__takes_no_time():
+    """Of several, the fastest: what else runs on the machine is not ours to measure."""
+    code = "import time; t = time.perf_counter(); import lightly_marlin; "
+    code += "print(time.perf_counter() - t)"
+    seconds = [
+        float(subprocess.check_output([sys.executable, "-c", code], text=True))
+        for _ in range(5)
+    ]
+    assert min(seconds) < 0.1
+
+
 def test_features__load_no_model_in_processes_that_only_read_videos():
     code = "import sys, lightly_marlin.features.video_stream; print(*sys.modules)"
     loaded = subprocess.run(

@@ -8,9 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from lightly_marlin.utils.dependency import require
+
 __all__ = ["METHODS", "MIN_TSNE_ROWS", "PlaneEmbedding", "embed_in_plane"]
 
 METHODS = ("tsne", "pca")
+
+_PURPOSE = "Laying out features in a plane"
 
 # "Typical values are between 5 and 50" [0]; 30 is what most people draw with.
 _PERPLEXITY = (5, 30)
@@ -76,11 +80,10 @@ def embed_in_plane(
     table = features.detach().double().cpu().numpy()
     if not np.isfinite(table).all():
         raise ValueError("Invalid features: NaN or infinity. All must be finite.")
-    from threadpoolctl import threadpool_limits
-
+    threads = require("threadpoolctl", _PURPOSE)
     # With several threads sums are rounded differently, and t-SNE makes a difference
     # in the last digit one that is seen.
-    with threadpool_limits(1):
+    with threads.threadpool_limits(1):
         components, shares = _principal_components(table)
         different = len(np.unique(table, axis=0)) if components.any() else 1
         if method == "pca" or different < MIN_TSNE_ROWS:
@@ -95,15 +98,14 @@ def _principal_components(
 
     Rows that are equal up to rounding have components of 0 and shares of 0.
     """
-    from sklearn.decomposition import PCA
-
+    decomposition = require("sklearn.decomposition", _PURPOSE)
     count = min(_MAX_COMPONENTS, *table.shape)
     components = np.zeros((len(table), max(2, count)))
     shares = np.zeros(max(2, count))
     spread = float(((table - table.mean(axis=0)) ** 2).sum())
     # Equal rows leave rounding errors, which would make up shares of their own.
     if spread > np.finfo(np.float64).eps * float((table**2).sum()):
-        pca = PCA(count, svd_solver="full")
+        pca = decomposition.PCA(count, svd_solver="full")
         components[:, :count] = pca.fit_transform(table)
         shares[:count] = pca.explained_variance_ratio_
     return components, shares
@@ -139,12 +141,11 @@ def _plane(
 
 def _neighbours(components: npt.NDArray[np.float64], seed: int) -> PlaneEmbedding:
     """Returns the plane of t-SNE."""
-    from sklearn.manifold import TSNE
-
+    manifold = require("sklearn.manifold", _PURPOSE)
     perplexity = min(_PERPLEXITY[1], (len(components) - 1) / 3)
     # In units of their spread: squares of tiny features would vanish in float32.
     scaled = components / np.sqrt((components**2).sum(axis=1).mean())
-    tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
+    tsne = manifold.TSNE(perplexity=perplexity, init="pca", random_state=seed)
     return PlaneEmbedding(
         coordinates=tsne.fit_transform(scaled).astype(np.float64),
         method="tsne",

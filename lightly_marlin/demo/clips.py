@@ -12,7 +12,6 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import kornia
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,9 +21,11 @@ from torch.nn import functional
 
 from lightly_marlin.demo.motion import camera_path, expression_path, wave
 from lightly_marlin.faces import DlibDetector, DlibLandmarks
-from lightly_marlin.utils.dependency import require
+from lightly_marlin.utils.dependency import require, require_extras
 
 __all__ = ["DemoClip", "demo_clips", "demo_frames"]
+
+_PURPOSE = "Making demo clips"
 
 _FPS = 25.0
 
@@ -133,6 +134,8 @@ def demo_frames(
     ):
         if value < minimum:
             raise ValueError(f"Invalid {name} {value}: must be at least {minimum}.")
+    require_extras(_PURPOSE, "demo")
+    geometry = require("kornia.geometry.transform", _PURPOSE)
     generator = np.random.default_rng([seed, index])
     seconds = np.arange(num_frames) / _FPS
     portrait = _portrait()
@@ -145,7 +148,7 @@ def demo_frames(
     for start in range(0, num_frames, _CHUNK):
         rows = slice(start, start + _CHUNK)
         map_x, map_y = _sources(portrait, expressions[rows], cameras[rows], size)
-        images = kornia.geometry.transform.remap(
+        images = geometry.remap(
             scene.expand(len(map_x), -1, -1, -1),
             map_x,
             map_y,
@@ -162,7 +165,7 @@ def demo_frames(
 @functools.cache
 def _portrait() -> _Portrait:
     """Loads the portrait and finds its landmarks."""
-    data = require("skimage.data", purpose="making demo clips")
+    data = require("skimage.data", _PURPOSE)
     photo = Image.fromarray(data.astronaut())
     width, height = (_ENLARGEMENT * side for side in photo.size)
     large = photo.resize((width, height), Image.Resampling.LANCZOS)
@@ -238,7 +241,7 @@ def _sources(
         Coordinates x and y in pixels of the portrait: float32 tensors with shape
         (T, height, width).
     """
-    rbf = require("scipy.interpolate", purpose="making demo clips").RBFInterpolator
+    rbf = require("scipy.interpolate", _PURPOSE).RBFInterpolator
     view, anchors = _view_points(size), _anchors()
     rest = np.concatenate([portrait.landmarks, anchors])
     rows, columns = _grid_size(size)

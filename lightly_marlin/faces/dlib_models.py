@@ -59,7 +59,7 @@ def model_file(name: str) -> Path:
     """
     spec = importlib.util.find_spec("face_recognition_models")
     if spec is None or not spec.submodule_search_locations:
-        require("face_recognition_models", purpose="finding facial landmarks")
+        require("face_recognition_models", purpose="Finding facial landmarks")
         raise FileNotFoundError("face_recognition_models is not a package folder.")
     for folder in spec.submodule_search_locations:
         path = Path(folder) / "models" / name
@@ -73,14 +73,14 @@ def model_file(name: str) -> Path:
 
 @functools.cache
 def _frontal_detector() -> Any:
-    dlib = require("dlib", purpose="finding faces")
+    dlib = require("dlib", purpose="Finding faces")
     return dlib.get_frontal_face_detector()
 
 
 @functools.cache
 def _shape_predictor() -> Any:
     # 100 MB and half a second: once per process.
-    dlib = require("dlib", purpose="finding facial landmarks")
+    dlib = require("dlib", purpose="Finding facial landmarks")
     return dlib.shape_predictor(
         str(model_file("shape_predictor_68_face_landmarks.dat"))
     )
@@ -136,7 +136,7 @@ class DlibLandmarks:
 
     def __init__(self) -> None:
         self._predictor = _shape_predictor()
-        self._rectangle = require("dlib", purpose="finding facial landmarks").rectangle
+        self._rectangle = require("dlib", purpose="Finding facial landmarks").rectangle
 
     def __call__(
         self, image: NDArray[np.uint8], boxes: NDArray[np.floating]
@@ -174,7 +174,7 @@ class DlibTracker:
             box: Array with shape (4,): x0, y0, x1, y1 in pixels, not empty.
         """
         check_plane(image)
-        dlib = require("dlib", purpose="following faces")
+        dlib = require("dlib", purpose="Following faces")
         self._tracker = dlib.correlation_tracker()
         self._tracker.start_track(
             np.ascontiguousarray(image), dlib.drectangle(*map(float, box))

@@ -32,7 +32,7 @@ _MIN_CONFIDENCE = 0.5
 
 @functools.cache
 def _cnn_detector() -> Any:
-    dlib = require("dlib", purpose="finding faces")
+    dlib = require("dlib", purpose="Finding faces")
     return dlib.cnn_face_detection_model_v1(
         str(model_file("mmod_human_face_detector.dat"))
     )
@@ -40,7 +40,7 @@ def _cnn_detector() -> Any:
 
 @functools.cache
 def _embedding_network() -> Any:
-    dlib = require("dlib", purpose="telling people apart")
+    dlib = require("dlib", purpose="Telling people apart")
     return dlib.face_recognition_model_v1(
         str(model_file("dlib_face_recognition_resnet_model_v1.dat"))
     )
@@ -103,7 +103,7 @@ class DlibEmbedder:
             uint8 luma with shape (150, 150).
         """
         check_plane(image)
-        dlib = require("dlib", purpose="telling people apart")
+        dlib = require("dlib", purpose="Telling people apart")
         corners = np.rint([landmarks.min(axis=0), landmarks.max(axis=0)]).astype(int)
         (left, top), (right, bottom) = corners.tolist()
         points = [dlib.point(x, y) for x, y in np.rint(landmarks).astype(int).tolist()]

@@ -94,8 +94,8 @@ class PeopleTeller:
                 distances[i, j] = distances[j, i] = _gap(
                     (trajectories[i], means[i]), (trajectories[j], means[j])
                 )
-        hierarchy = require("scipy.cluster.hierarchy", purpose="telling people apart")
-        spatial = require("scipy.spatial.distance", purpose="telling people apart")
+        hierarchy = require("scipy.cluster.hierarchy", purpose="Telling people apart")
+        spatial = require("scipy.spatial.distance", purpose="Telling people apart")
         tree = hierarchy.linkage(spatial.squareform(distances), method="complete")
         groups = hierarchy.fcluster(tree, _SAME_PERSON_MEAN, criterion="distance")
         numbers: dict[int, int] = {}

@@ -23,7 +23,7 @@ def smooth_gaussian(values: NDArray[np.floating], sigma: float) -> NDArray[np.fl
     Returns:
         float64 array with the shape of `values`.
     """
-    filters = require("scipy.ndimage", purpose="smoothing face tracks")
+    filters = require("scipy.ndimage", purpose="Smoothing face tracks")
     values = np.asarray(values, dtype=np.float64)
     reach = int(np.ceil(4 * sigma))
     padding = [(reach, reach)] + [(0, 0)] * (values.ndim - 1)
@@ -42,7 +42,7 @@ def smooth_polynomial(values: NDArray[np.floating], window: int) -> NDArray[np.f
     Returns:
         float64 array with the shape of `values`.
     """
-    signal = require("scipy.signal", purpose="smoothing face tracks")
+    signal = require("scipy.signal", purpose="Smoothing face tracks")
     if len(values) < window:
         return np.array(values, dtype=np.float64)
     smooth = signal.savgol_filter(

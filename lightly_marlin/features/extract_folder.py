@@ -27,6 +27,7 @@ from lightly_marlin.jobs.worker_pool import available_cores
 from lightly_marlin.preparation import VideoFile, find_videos
 from lightly_marlin.store.format import video_id
 from lightly_marlin.utils.console import progress
+from lightly_marlin.utils.dependency import require_extras
 from lightly_marlin.utils.errors import UsageError
 
 if TYPE_CHECKING:
@@ -151,10 +152,12 @@ def extract_folder(
         What was done.
 
     Raises:
+        MissingExtraError: If the extra `faces` is not installed.
         UsageError: A ValueError, if an option is invalid, there are no videos, or `out`
             cannot be written.
         RuntimeError: If not a single worker process can start.
     """
+    require_extras("Extracting features", "faces")
     options = options or ExtractionOptions()
     if file_format not in FORMATS:
         raise UsageError(

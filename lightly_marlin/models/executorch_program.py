@@ -2,8 +2,8 @@
 
 ExecuTorch [0] runs them without Python; XNNPACK, which it brings, computes the matrix
 products on CPUs of ARM and x86. Its Python package is only needed to write a program
-and to try it: pip install executorch, of the release that was made for the installed
-PyTorch (1.5 for 2.14).
+and to try it: pip install "lightly-marlin[executorch]", of the release that was made
+for the installed PyTorch (1.5 for 2.14).
 
 - [0]: ExecuTorch, https://docs.pytorch.org/executorch
 """

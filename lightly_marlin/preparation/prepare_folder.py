@@ -19,6 +19,7 @@ from lightly_marlin.preparation.video_files import VideoFile, find_videos
 from lightly_marlin.store.format import VideoRecord
 from lightly_marlin.store.writer import StoreWriter
 from lightly_marlin.utils.console import progress
+from lightly_marlin.utils.dependency import require_extras
 from lightly_marlin.utils.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def prepare_videos(
         What was done.
 
     Raises:
+        MissingExtraError: If the extra `faces` is not installed.
         UsageError:
             If there are no videos, or the store cannot be written or is of another
             version.
@@ -96,6 +98,7 @@ def prepare_videos(
         num_workers = available_cores()
     if num_workers >= 1:
         _check_pickles(parser)
+    require_extras("Preparing videos", "faces")
     options = PreparationOptions(
         all_faces,
         parser,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -19,6 +20,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from lightly_marlin.utils.dependency import MissingExtraError, require_extras
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["console", "one_line", "progress", "run_recipe"]
@@ -72,14 +74,16 @@ def one_line(text: str) -> str:
     )
 
 
-def run_recipe(main: Callable[[], int]) -> int:
+def run_recipe(main: Callable[[], int], *extras: str) -> int:
     """Runs a recipe's main function and turns a user's mistakes into one line.
 
     Args:
         main: Does the work and returns the exit status.
+        extras: Extras of this package that the recipe cannot do without.
 
     Returns:
-        The exit status: that of `main`, 2 after a `UsageError`, 1 when interrupted.
+        The exit status: that of `main`, 2 after a `UsageError` or where an extra is
+        missing, 1 when interrupted.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -87,8 +91,9 @@ def run_recipe(main: Callable[[], int]) -> int:
             stream.reconfigure(errors="backslashreplace")
     errors = Console(stderr=True, highlight=False)
     try:
+        require_extras(Path(sys.argv[0]).name, *extras)
         return main()
-    except UsageError as error:
+    except (UsageError, MissingExtraError) as error:
         text = f"error: {_own_words(error)}"
         errors.print(text, style="red", markup=False, soft_wrap=True)
         return 2
@@ -97,9 +102,9 @@ def run_recipe(main: Callable[[], int]) -> int:
         return 1
 
 
-def _own_words(error: UsageError) -> str:
+def _own_words(error: Exception) -> str:
     """Returns the message, without the traceback that a loader process puts before."""
     text = str(error)
     if "Original Traceback" in text:
-        text = text.rsplit(f"{UsageError.__name__}: ", maxsplit=1)[-1]
+        text = text.rsplit(f"{type(error).__name__}: ", maxsplit=1)[-1]
     return one_line(" ".join(text.split()))

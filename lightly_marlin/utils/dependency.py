@@ -1,42 +1,98 @@
-"""Optional dependencies: one place, one message."""
+"""Optional dependencies: one place, one message.
+
+The base install serves models, masks, losses and kernels. All else comes with an extra
+of pyproject.toml, is imported where it is used, through `require`, and is named by the
+extra that brings it where it is missing. Every module can therefore be imported in a
+base install.
+"""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from types import ModuleType
 
-__all__ = ["require"]
+__all__ = ["EXTRAS", "MissingExtraError", "require", "require_extras"]
 
-_DISTRIBUTIONS = {
-    "av": "av",
-    "dlib": "dlib-bin",
-    "executorch": "executorch",
-    "face_recognition_models": "face_recognition_models",
-    "kornia": "kornia",
-    "skimage": "scikit-image",
-    "torchao": "torchao",
+_FACES = ("av", "dlib", "face_recognition_models", "PIL", "pyarrow", "scipy")
+
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "video": ("av", "pytorchvideo"),
+    "faces": _FACES,
+    "train": (
+        "av",
+        "PIL",
+        "pyarrow",
+        "pytorch_lightning",
+        "tensorboard",
+        "tyro",
+        "yaml",
+    ),
+    "demo": ("kornia", "skimage", *_FACES),
+    "plots": ("matplotlib", "PIL", "sklearn", "threadpoolctl"),
+    "export": ("onnx", "onnxruntime", "onnxscript"),
+    "executorch": ("executorch", "torchao"),
+    "hf": ("transformers",),
 }
+"""Modules that each extra brings. The first extra with a module is named for it."""
+
+
+class MissingExtraError(ModuleNotFoundError):
+    """An optional dependency is not installed; the message says how to install it.
+
+    Recipes print the message without a traceback and exit with status 2.
+    """
 
 
 def require(module: str, purpose: str) -> ModuleType:
     """Imports an optional dependency where it is used.
 
     Args:
-        module: Name of the module, for example "dlib".
-        purpose: What it is needed for, for the error message.
+        module: Name of the module, for example "scipy.signal".
+        purpose: Use of the module that begins the message, for example "Finding faces".
 
     Returns:
         The imported module.
 
     Raises:
-        ModuleNotFoundError: If it is not installed, with the line that installs it.
+        MissingExtraError: If it is not installed, with the line that installs it.
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        distribution = _DISTRIBUTIONS.get(module.partition(".")[0], module)
-        raise ModuleNotFoundError(
-            f"{purpose} needs the module {module}. Install it with: "
-            f"pip install {distribution}",
+        package = module.partition(".")[0]
+        extra = next((e for e, modules in EXTRAS.items() if package in modules), None)
+        # Packages of no extra are for users who have them already, such as loggers.
+        target = package if extra is None else f'"lightly-marlin[{extra}]"'
+        raise MissingExtraError(
+            f"{purpose} needs {package}. Install it with: pip install {target}",
             name=error.name,
         ) from error
+
+
+def require_extras(purpose: str, *extras: str) -> None:
+    """Checks that all modules of some extras are there, without importing them.
+
+    Args:
+        purpose: Work that the extras are needed for, for example "Preparing videos".
+        extras: Names of extras of this package.
+
+    Raises:
+        MissingExtraError: If modules are missing, with the line that installs them.
+    """
+    wanted = {module for extra in extras for module in EXTRAS[extra]}
+    missing = sorted(module for module in wanted if not _is_installed(module))
+    if missing:
+        lacking = [extra for extra in extras if {*EXTRAS[extra]} & {*missing}]
+        raise MissingExtraError(
+            f"{purpose} needs {', '.join(missing)}. Install it with: "
+            f'pip install "lightly-marlin[{",".join(lacking)}]"'
+        )
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        # A finder that hides modules may raise instead of returning None.
+        return False

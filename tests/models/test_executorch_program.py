@@ -74,5 +74,5 @@ def test_one_clip_is_no_example(plain, clips):
 
 def test_without_executorch_it_is_said_how_to_get_it(plain, clips, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "executorch.exir", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install executorch"):
+    with pytest.raises(ModuleNotFoundError, match=r"lightly-marlin\[executorch\]"):
         executorch_program(plain, clips)

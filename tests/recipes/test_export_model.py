@@ -144,7 +144,7 @@ def test_missing_packages_are_named(export, weights, tmp_path, monkeypatch, caps
     monkeypatch.setattr("importlib.import_module", no_onnx)
     assert export(tmp_path / "out", "--weights", weights) == 2
     error = capsys.readouterr().err
-    assert "pip install onnx" in error
+    assert 'pip install "lightly-marlin[export]"' in error
     assert "--formats program int8" in error
 
 

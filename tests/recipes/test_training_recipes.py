@@ -166,7 +166,7 @@ def test_marlin_recipes__model_loads(name, run):
 def test_hf_recipes__say_what_to_install(load_recipe, monkeypatch, tiny_store):
     monkeypatch.setitem(sys.modules, "transformers", None)
     main = load_recipe("fasking_in_hf_vitmae").main
-    with pytest.raises(ModuleNotFoundError, match="pip install transformers"):
+    with pytest.raises(ModuleNotFoundError, match=r"lightly-marlin\[hf\]"):
         main(["--store", str(tiny_store)])
 
 

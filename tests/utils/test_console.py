@@ -6,6 +6,7 @@ import pytest
 from torch.utils.data import DataLoader, Dataset
 
 from lightly_marlin.utils.console import one_line, run_recipe
+from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
 
 
@@ -26,6 +27,17 @@ def test_run_recipe__a_users_mistake_is_one_line(capsys):
     captured = capsys.readouterr()
     assert captured.err == f"error: {text}\n"
     assert captured.out == ""
+
+
+def test_run_recipe__a_missing_extra_is_one_line(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    monkeypatch.setattr(sys, "argv", ["recipes/find.py"])
+    line = 'needs dlib. Install it with: pip install "lightly-marlin[faces]"'
+    # Before the work and within it.
+    assert run_recipe(lambda: 0, "faces") == 2
+    assert run_recipe(lambda: require("dlib", "Finding faces")) == 2
+    errors = capsys.readouterr().err
+    assert errors == f"error: find.py {line}\nerror: Finding faces {line}\n"
 
 
 def test_run_recipe__interrupted(capsys):
