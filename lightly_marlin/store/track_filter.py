@@ -27,7 +27,8 @@ __all__ = ["TrackFilter", "add_filter_options"]
 class TrackFilter:
     """Limits on the quality of tracks.
 
-    They are on columns of `TrackRow`; None is no limit. A track whose quality was not measured does not meet a limit on it.
+    They are on columns of `TrackRow`; None is no limit. A track whose quality was not
+    measured does not meet a limit on it.
 
     Example:
         >>> good = TrackFilter(min_face=64, max_yaw=45)
@@ -110,7 +111,9 @@ class TrackFilter:
 
     def limits(self) -> dict[str, float]:
         """Returns the limits that are set, by name."""
-        values = {field.name: getattr(self, field.name) for field in fields(TrackFilter)}
+        values = {
+            field.name: getattr(self, field.name) for field in fields(TrackFilter)
+        }
         return {name: value for name, value in values.items() if value is not None}
 
     def keeps(self, store: FaceStore) -> dict[str, npt.NDArray[np.bool_]]:

@@ -21,7 +21,7 @@ __all__ = ["LastCheckpoint", "RunCheckpointIO", "check_checkpoint"]
 
 
 class RunCheckpointIO(TorchCheckpointIO):
-    """Writes every checkpoint beside its place and renames it, and model/ with the last.
+    """Writes checkpoints beside their places and renames them; model/ with the last.
 
     Lightning's own way crosses from the folder of temporary files, which may be on
     another disk, where a rename is a copy that can be interrupted.

@@ -88,7 +88,8 @@ class RunFolder:
         It is last.ckpt, or what Lightning wrote beside the other files when Slurm took
         the machine away.
         """
-        found = [*self.path.glob("hpc_ckpt_*.ckpt"), *self.checkpoint.parent.glob("last.ckpt")]
+        found = [path for path in (self.checkpoint,) if path.exists()]
+        found += self.path.glob("hpc_ckpt_*.ckpt")
         return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
 
 

@@ -310,7 +310,9 @@ def _option_groups(settings: type[Any], defaults: Mapping[str, Any]) -> Any:
     groups: dict[str, Any] = {}
     # From the last class on: a field that is defined anew belongs there.
     for owner in settings.__mro__:
-        names = [name for name in vars(owner).get("__annotations__", {}) if name in left]
+        names = [
+            name for name in vars(owner).get("__annotations__", {}) if name in left
+        ]
         group = {name: _tyro_type(left.pop(name), defaults[name]) for name in names}
         if group:
             typed = TypedDict(owner.__name__, group, total=False)  # type: ignore[operator]
