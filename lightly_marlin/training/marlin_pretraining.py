@@ -149,7 +149,7 @@ class MarlinPretraining(pl.LightningModule):
     def _step_schedulers(self) -> None:
         schedulers = self.lr_schedulers()
         for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
-            scheduler.step()  # type: ignore[union-attr, call-arg]
+            scheduler.step()  # type: ignore[union-attr]
 
 
 class _UncountedOptimizer:

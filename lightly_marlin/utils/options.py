@@ -25,13 +25,13 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import NoneType
 from typing import (
     Annotated,
     Any,
     Literal,
-    TypedDict,
     TypeVar,
     get_args,
     get_origin,
@@ -124,7 +124,7 @@ def setting(
         metavar: Placeholder of the value in --help; None for the name of the type.
     """
     metadata = {"help": help, "allowed": allowed, "metavar": metavar}
-    return dataclasses.field(default=default, metadata=metadata)  # type: ignore[no-any-return, call-overload]
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _options(settings: type[Any]) -> Iterator[_Option]:
         kind = str if literal else kinds[0] if kinds else hints[field.name]
         allowed = field.metadata.get("allowed")
         if literal:
-            allowed = Choice(lambda names=tuple(kinds): names)
+            allowed = Choice(partial(tuple, kinds))
         yield _Option(
             field.name,
             field.default,
@@ -251,7 +251,11 @@ def parse_given(
     if unknown:
         raise UsageError(f"unrecognized arguments: {' '.join(unknown)} (see --help)")
     texts = {name: text for group in groups.values() for name, text in group.items()}
-    return {name: _converted(settings, name, text) for name, text in texts.items()}
+    return {
+        name: _converted(settings, name, text)
+        for name, text in texts.items()
+        if text != []
+    }
 
 
 def parse_options(
@@ -305,45 +309,56 @@ def add_options(
 def _option_groups(settings: type[Any], defaults: Mapping[str, Any]) -> Any:
     """Returns a TypedDict of TypedDicts: the type that tyro reads a parser from."""
     import tyro
+    from typing_extensions import TypedDict
 
+    # Types made at run time are nothing that a type checker can follow.
+    make: Any = TypedDict
+    conf: Any = tyro.conf
     left = {option.name: option for option in _options(settings)}
     groups: dict[str, Any] = {}
     # From the last class on: a field that is defined anew belongs there.
     for owner in settings.__mro__:
-        names = [
-            name for name in vars(owner).get("__annotations__", {}) if name in left
-        ]
+        own = vars(owner).get("__annotations__", {})
+        names = [name for name in own if name in left]
         group = {name: _tyro_type(left.pop(name), defaults[name]) for name in names}
         if group:
-            typed = TypedDict(owner.__name__, group, total=False)  # type: ignore[operator]
+            typed = make(owner.__name__, group)
             typed.__doc__ = _summary(owner)
-            groups[_title(owner)] = tyro.conf.OmitArgPrefixes[typed]  # type: ignore[valid-type]
-    ordered = dict(reversed(groups.items()))
-    return TypedDict("Groups", ordered)  # type: ignore[operator]
+            groups[_title(owner)] = conf.OmitArgPrefixes[typed]
+    return make("Groups", dict(reversed(groups.items())))
 
 
 def _tyro_type(option: _Option, default: Any) -> Any:
+    """Returns a type whose value tells whether the option was given.
+
+    A flag that was not given is absent. Other options are lists of all their values:
+    if one is given twice, the first is to be checked as well.
+    """
     import tyro
+    from typing_extensions import NotRequired
 
-    flag = option.kind is bool
-    config = tyro.conf.arg(
-        metavar=None if flag else option.metavar,
-        help=option.help,
-        # Late, because names of a `Choice` may need slow imports.
-        help_behavior_hint=lambda _: option.hint(default),
-    )
-    return Annotated[bool if flag else str, config]
+    conf: Any = tyro.conf
+    # Late, because names of a `Choice` may need slow imports.
+    shown = {"help": option.help, "help_behavior_hint": lambda _: option.hint(default)}
+    if option.kind is bool:
+        return NotRequired[Annotated[bool, conf.arg(**shown)]]
+    config = conf.arg(metavar=option.metavar, default=[], **shown)
+    return conf.UseAppendAction[Annotated[list[str], config]]
 
 
-def _converted(settings: type[Any], name: str, text: object) -> Any:
-    try:
-        return convert_setting(settings, name, text)
-    except TypeError as error:
-        kind = str(error).removesuffix(" or null")
-        flag = "--" + name.replace("_", "-")
-        raise UsageError(
-            f"argument {flag}: invalid {kind} value: {text!r} (see --help)"
-        ) from error
+def _converted(settings: type[Any], name: str, given: bool | list[str]) -> Any:
+    """Converts all values of an option; the last one holds."""
+    value: Any = None
+    for text in given if isinstance(given, list) else [given]:
+        try:
+            value = convert_setting(settings, name, text)
+        except TypeError as error:
+            kind = str(error).removesuffix(" or null")
+            flag = "--" + name.replace("_", "-")
+            raise UsageError(
+                f"argument {flag}: invalid {kind} value: {text!r} (see --help)"
+            ) from error
+    return value
 
 
 def _summary(owner: type[Any]) -> str:

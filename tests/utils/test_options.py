@@ -57,6 +57,10 @@ def test_parse_options__values_and_defaults():
     assert parse("--steps", "8", steps=7).steps == 8
 
 
+def test_parse_options__the_last_value_holds():
+    assert parse("--steps", "5", "--fast", "--steps=6", "--no-fast").steps == 6
+
+
 def test_parse_given__only_what_was_given():
     given = parse_given(Example, ["--fast", "--kind", "b"], "Do.")
     assert given == {"fast": True, "kind": "b"}
@@ -68,6 +72,7 @@ def test_parse_given__only_what_was_given():
         (["--steps", "0"], "Invalid steps 0: must be at least 1"),
         (["--steps", "-1"], "Invalid steps -1: must be at least 1"),
         (["--steps", "2.5"], "argument --steps: invalid int value: '2.5'"),
+        (["--steps", "many", "--steps", "1"], "argument --steps: invalid int value"),
         (["--rate", "nan"], "Invalid rate nan: must be 0 or more"),
         (["--rate", ""], "argument --rate: invalid float value: ''"),
         (["--kind", "c"], r"Invalid kind \(c\)\. Supported values are a, b\."),
