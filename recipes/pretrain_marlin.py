@@ -44,7 +44,8 @@ from lightly_marlin.training.settings import (
 )
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
-from lightly_marlin.utils.options import parse_given, setting
+from lightly_marlin.utils.options import parse_given
+from lightly_marlin.utils.settings import setting
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset

@@ -13,12 +13,8 @@ import numpy.typing as npt
 
 from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.utils.errors import UsageError
-from lightly_marlin.utils.options import (
-    NOT_NEGATIVE,
-    add_options,
-    check_settings,
-    setting,
-)
+from lightly_marlin.utils.options import add_options
+from lightly_marlin.utils.settings import NOT_NEGATIVE, check_settings, setting
 
 __all__ = ["TrackFilter", "add_filter_options"]
 

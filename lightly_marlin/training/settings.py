@@ -1,7 +1,7 @@
 """The settings of a pretraining run: each a field with default, range and help.
 
 A field is an option of `recipes/pretrain_marlin.py`, a key of its YAML files and a line
-of its --help, see `lightly_marlin.utils.options`.
+of its --help, see `lightly_marlin.utils.settings`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import yaml
 from lightly_marlin.store.track_filter import TrackFilter
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
-from lightly_marlin.utils.options import (
+from lightly_marlin.utils.settings import (
     AT_LEAST_1,
     NOT_NEGATIVE,
     SEED,

@@ -15,13 +15,12 @@ from lightly_marlin.training.run_folder import MetricsCsv
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, progress
 from lightly_marlin.utils.errors import UsageError
-from lightly_marlin.utils.options import (
+from lightly_marlin.utils.options import add_options, parse_options
+from lightly_marlin.utils.settings import (
     AT_LEAST_1,
     NOT_NEGATIVE,
     SEED,
-    add_options,
     check_settings,
-    parse_options,
     setting,
 )
 

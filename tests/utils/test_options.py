@@ -1,6 +1,4 @@
 import argparse
-import dataclasses
-import math
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,15 +8,12 @@ from typing import Literal
 import pytest
 
 from lightly_marlin.utils.errors import UsageError
-from lightly_marlin.utils.options import (
+from lightly_marlin.utils.options import add_options, parse_given, parse_options
+from lightly_marlin.utils.settings import (
     AT_LEAST_1,
     NOT_NEGATIVE,
     Choice,
-    add_options,
     check_settings,
-    convert_setting,
-    parse_given,
-    parse_options,
     setting,
 )
 
@@ -69,7 +64,7 @@ def test_parse_given__only_what_was_given():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--steps", "0"], "Invalid steps 0: must be at least 1"),
+        (["--steps", "0"], "argument --steps: Invalid steps 0: must be at least 1"),
         (["--steps", "-1"], "Invalid steps -1: must be at least 1"),
         (["--steps", "2.5"], "argument --steps: invalid int value: '2.5'"),
         (["--steps", "many", "--steps", "1"], "argument --steps: invalid int value"),
@@ -99,39 +94,6 @@ def test_parse_options__help(capsys):
     assert text.index("base options") < text.index("example options")
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "converted"),
-    [
-        ("steps", "7", 7),
-        ("steps", 7.0, 7),
-        ("rate", "1.5e-4", 1.5e-4),
-        ("rate", 2, 2.0),
-        ("rate", None, None),
-        ("name", 32, "32"),
-        ("fast", False, False),
-    ],
-)
-def test_convert_setting(name, value, converted):
-    result = convert_setting(Example, name, value)
-    assert (result, type(result)) == (converted, type(converted))
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("steps", 2.5, "int"),
-        ("steps", True, "int"),
-        ("steps", None, "int"),
-        ("steps", math.inf, "int"),
-        ("rate", [1], "float or null"),
-        ("fast", 1, "bool"),
-    ],
-)
-def test_convert_setting__errors(name, value, message):
-    with pytest.raises(TypeError, match=f"^{message}$"):
-        convert_setting(Example, name, value)
-
-
 def test_add_options__to_argparse(capsys):
     parser = argparse.ArgumentParser()
     parser.add_argument("video")
@@ -143,11 +105,6 @@ def test_add_options__to_argparse(capsys):
     text = " ".join(capsys.readouterr().out.split())
     assert "Steps to train. (default: 9; at least 1)" in text
     assert "5 % or so" in text
-
-
-def test_settings_can_be_replaced():
-    with pytest.raises(UsageError, match="Invalid steps 0"):
-        dataclasses.replace(Example(), steps=0)
 
 
 def test_options__need_no_torch():
