@@ -23,7 +23,11 @@ from lightly_marlin.data import FaceClips, clip_loader
 from lightly_marlin.demo import open_store
 from lightly_marlin.kernels import gather_tubelets
 from lightly_marlin.loss import MarlinAdversarialLoss, MarlinReconstructionLoss
-from lightly_marlin.models import MarlinDiscriminator, create_marlin
+from lightly_marlin.models import (
+    MarlinDiscriminator,
+    accelerate_cpu,
+    create_marlin,
+)
 from lightly_marlin.training import LoopLog, parse_loop_options
 from lightly_marlin.transforms import RegionCells, fasking_token_mask
 from lightly_marlin.utils.console import run_recipe
@@ -51,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     model = create_marlin("marlin_vit_tiny").to(device)
     config = model.config
-    critic = MarlinDiscriminator(config.patch_dim, 4 * config.decoder_dim).to(device)
+    critic = MarlinDiscriminator(config.patch_dim, 4 * config.decoder_dim)
+    critic = accelerate_cpu(critic).to(device)
     rate = options.learning_rate
     optimizer = torch.optim.AdamW(model.parameters(), rate, (0.9, 0.95), weight_decay=0)
     critic_optimizer = torch.optim.AdamW(

@@ -9,9 +9,12 @@ Features:
       decodes half of the masked tokens, by running cells.
     - One generator forward per step for the reconstruction and the adversarial loss.
     - float32 and bf16-mixed; one device or several (DDP).
-    - `--resume` continues as if the training had never stopped.
+    - `--resume` continues as if the training had never stopped. A job that Slurm
+      requeues resumes by itself.
     - `--min-face 64 --max-yaw 45` and the like choose tracks by their quality.
-    - Settings come from recipes/configs/MODEL.yaml, then --config, then options.
+    - `--logger` chooses one of Lightning's loggers beside metrics.csv.
+    - Every field of `lightly_marlin.training.settings` is an option. Settings come from
+      recipes/configs/MODEL.yaml, then --config, then options.
 
 The run folder holds metrics.csv, validation.csv, checkpoints/last.ckpt, model/ (for
 `Marlin.from_pretrained`), reconstructions/step_*.png, config.yaml and TensorBoard logs.
@@ -23,115 +26,74 @@ Exit status: 0 done, 2 bad arguments or input with one line that says what to do
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytorch_lightning as pl
-import torch
-from pytorch_lightning.loggers import TensorBoardLogger
-from torch.utils.data import Dataset, Subset
-
-from lightly_marlin.data import FaceClip, FaceClips
-from lightly_marlin.demo import open_store
-from lightly_marlin.models import list_models
-from lightly_marlin.store import (
-    FaceStore,
-    TrackFilter,
-    add_filter_options,
-    split_tracks,
-)
-from lightly_marlin.training.callbacks import SaveRun, StepProgress, WriteMetrics
-from lightly_marlin.training.marlin_pretraining import MarlinPretraining
-from lightly_marlin.training.report import describe_run, summarise_run
-from lightly_marlin.training.resume import check_checkpoint
+from lightly_marlin.store import FaceStore, TrackFilter, split_tracks
 from lightly_marlin.training.run_folder import RunFolder
 from lightly_marlin.training.settings import (
-    PRECISIONS,
     PretrainSettings,
     read_settings,
     write_settings,
 )
-from lightly_marlin.training.settings_parts import masking_of, schedule_of
-from lightly_marlin.training.validation import Validation
-from lightly_marlin.transforms import mask_names
-from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.options import parse_given
+from lightly_marlin.utils.settings import setting
+
+if TYPE_CHECKING:
+    from torch.utils.data import Dataset
+
+    from lightly_marlin.data import FaceClip
 
 CONFIGS = Path(__file__).parent / "configs"
 MAX_VALIDATION_CLIPS = 16
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Returns the options; those not given are absent, so that files can set them."""
-    parser = RecipeParser(
-        description="Pretrain MARLIN on a face store, or on the built-in demo clips.",
-        argument_default=argparse.SUPPRESS,
-    )
-    parser.add_argument(
-        "--store", help="made by preprocess_faces.py; default: built-in demo clips"
-    )
-    parser.add_argument("--model", help=f"one of {', '.join(list_models())}")
-    parser.add_argument("--out", help="folder of the run, default: run")
-    parser.add_argument("--config", type=Path, help="YAML file of settings")
-    parser.add_argument("--weights", help="checkpoint to start from")
-    parser.add_argument("--resume", action="store_true", help="continue the run in OUT")
-    parser.add_argument("--batch-size", type=int, help="clips a step and device")
-    parser.add_argument("--max-steps", type=int, help="stop after this many steps")
-    parser.add_argument("--epochs", type=int, help="length of the training")
-    parser.add_argument(
-        "--schedule-steps", type=int, help="steps of the schedule instead of --epochs"
-    )
-    parser.add_argument("--warmup-steps", type=int, help="instead of warmup_epochs")
-    parser.add_argument(
-        "--base-learning-rate", type=float, help="highest rate, for 256 clips a step"
-    )
-    parser.add_argument("--mask", help=f"one of {', '.join(mask_names())}, or two: A+B")
-    parser.add_argument(
-        "--mask-share", type=float, help="of A in a mixture A+B, default: 0.5"
-    )
-    parser.add_argument(
-        "--mask-share-end", type=float, help="share of A after --mask-share-steps"
-    )
-    parser.add_argument("--mask-share-steps", type=int, help="steps between the two")
-    parser.add_argument(
-        "--decode-ratio", type=float, help="share of masked tokens to decode, default 1"
-    )
-    parser.add_argument("--mask-ratio", type=float, help="in (0, 1), default: 0.9")
-    parser.add_argument("--mask-mode", help="of Fasking: tubelet (default) or tube")
-    parser.add_argument(
-        "--mask-order",
-        help="of Fasking: components_masked_first (default), components_visible_first",
-    )
-    parser.add_argument("--adversarial-weight", type=float, help="0 turns it off")
-    parser.add_argument(
-        "--gradient-penalty-weight", type=float, help="of the discriminator, default: 0"
-    )
-    parser.add_argument(
-        "--discriminator-rate", type=float, help="times the learning rate, default: 1"
-    )
-    parser.add_argument("--precision", help=f"one of {', '.join(PRECISIONS)}")
-    parser.add_argument("--devices", type=int, help="number of devices, default: 1")
-    parser.add_argument("--workers", type=int, help="loader processes a device")
-    parser.add_argument("--demo-clips", type=int, help="number, without --store")
-    parser.add_argument("--demo-frames", type=int, help="frames of each, 16 or more")
-    parser.add_argument("--seed", type=int, help="default: 0")
-    for name in ("log", "save", "validate"):
-        parser.add_argument(f"--{name}-every", type=int, help="steps")
-    add_filter_options(parser)
-    return parser.parse_args(arguments)
+@dataclass(frozen=True)
+class CommandLine(PretrainSettings):
+    """Options that are no settings."""
+
+    config: Path | None = setting(None, "YAML file of settings.", metavar="FILE")
+    resume: bool = setting(False, "Continue the run in OUT.")
 
 
-def collect_settings(options: dict[str, Any]) -> PretrainSettings:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Pretrains as the command line says.
+
+    Args:
+        arguments: Command line without the program; None for that of the process.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UsageError: If an option or the input cannot be used.
+    """
+    options = parse_given(
+        CommandLine,
+        arguments,
+        "Pretrain MARLIN on a face store, or on the built-in demo clips.",
+    )
+    resume = options.pop("resume", False) or is_requeued()
+    settings = collect_settings(options, resume)
+    return pretrain(settings, resume=resume)
+
+
+def is_requeued() -> bool:
+    """Returns whether Slurm has started this job again."""
+    return int(os.environ.get("SLURM_RESTART_COUNT", 0)) > 0
+
+
+def collect_settings(options: dict[str, Any], resume: bool) -> PretrainSettings:
     """Merges MODEL.yaml (or, resuming, the run's config.yaml), --config and options."""
     files = [options.pop("config")] if "config" in options else []
-    resume = options.pop("resume", False)
     if "epochs" in options:
         # The wish of the command line comes before a file's other ways to end.
         options = {"schedule_steps": None, "max_steps": None, **options}
@@ -149,27 +111,35 @@ def collect_settings(options: dict[str, Any]) -> PretrainSettings:
     return read_settings([base, *files], {"model": given.model, **options})
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Pretrains as the command line says.
+def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
+    """Pretrains as the settings say; returns the exit status."""
+    # Only now: --help and wrong options need not wait for torch and Lightning.
+    import pytorch_lightning as pl
 
-    Args:
-        arguments: Command line without the program; None for that of the process.
+    from lightly_marlin.data import FaceClips
+    from lightly_marlin.demo import open_store
+    from lightly_marlin.training.callbacks import (
+        StepProgress,
+        WriteMetrics,
+        make_logger,
+    )
+    from lightly_marlin.training.checkpoint import (
+        LastCheckpoint,
+        RunCheckpointIO,
+        check_checkpoint,
+    )
+    from lightly_marlin.training.marlin_pretraining import MarlinPretraining, masking_of
+    from lightly_marlin.training.run_report import describe_run, summarise_run
+    from lightly_marlin.training.schedule import schedule_of
+    from lightly_marlin.training.validation import Validation
 
-    Returns:
-        The exit status.
-
-    Raises:
-        UsageError: If an option or the input cannot be used.
-    """
-    options = vars(parse_arguments(arguments))
-    resume = options.get("resume", False)
-    settings = collect_settings(options)
     check_devices(settings.devices)
+    quiet_lightning()
     folder = RunFolder(Path(settings.out))
+    logger = make_logger(settings.logger, folder.path)
     # The trainer starts this program again for every further device.
     leader = int(os.environ.get("LOCAL_RANK", 0)) == 0
     checkpoint = folder.open(resume=resume or not leader)
-    quiet_lightning()
     pl.seed_everything(settings.seed, workers=True, verbose=False)
 
     store = open_store(
@@ -194,18 +164,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if leader:
         write_settings(settings, folder.config)
         describe_run(settings, len(clips), len(held_out), schedule, max_steps)
+
+    clips_per_step = settings.batch_size * settings.devices
     trainer = pl.Trainer(
         max_steps=max_steps,
         max_epochs=-1,
-        precision=settings.precision,  # type: ignore[arg-type]
+        precision=settings.precision,
         accelerator="auto",
         devices=settings.devices,
         strategy="ddp_find_unused_parameters_true" if settings.devices > 1 else "auto",
-        logger=TensorBoardLogger(settings.out, name="", version="tensorboard"),
+        default_root_dir=folder.path,
+        logger=logger or False,
+        log_every_n_steps=settings.log_every,
+        plugins=[RunCheckpointIO(folder, module.model)],
         callbacks=[
-            WriteMetrics(
-                folder, settings.batch_size * settings.devices, settings.log_every
-            ),
+            WriteMetrics(folder, clips_per_step, settings.log_every),
             Validation(
                 folder,
                 module.model,
@@ -214,11 +187,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 batch_size=settings.batch_size,
                 every=settings.validate_every,
             ),
-            SaveRun(folder, module.model, settings.save_every),
+            LastCheckpoint(folder, settings.save_every),
             StepProgress(settings.log_every),
         ],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
@@ -230,6 +201,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def check_devices(wanted: int) -> None:
     """Raises UsageError if there are fewer GPUs (without any: cores) than wanted."""
+    import torch
+
     gpus = torch.cuda.device_count()
     available = gpus or os.cpu_count() or 1
     if wanted > available:
@@ -252,6 +225,10 @@ def validation_clips(
     store: FaceStore, tracks: Sequence[str], stride: int
 ) -> Dataset[FaceClip]:
     """Returns the middle of up to 16 tracks."""
+    from torch.utils.data import Subset
+
+    from lightly_marlin.data import FaceClips
+
     clips = FaceClips(store, stride=stride, start="center", tracks=tracks)
     return Subset(clips, range(min(len(clips), MAX_VALIDATION_CLIPS)))
 
@@ -264,6 +241,8 @@ def quiet_lightning() -> None:
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     # The advice of CSV and progress loggers is for automatic optimisation.
     warnings.filterwarnings("ignore", ".*LeafSpec.*")
+    # A checkpoint is the state after its step, as it should be.
+    warnings.filterwarnings("ignore", ".*no pre-optimization state was saved.*")
 
 
 if __name__ == "__main__":

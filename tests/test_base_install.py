@@ -48,6 +48,7 @@ ROOM_EXTRAS = {
     "models": ["executorch"],
     "store": ["faces"],
     "training": ["train"],
+    "utils": ["train"],
     "video": ["video"],
     "visualization": ["plots"],
 }

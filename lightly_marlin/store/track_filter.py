@@ -13,43 +13,78 @@ import numpy.typing as npt
 
 from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.options import add_options
+from lightly_marlin.utils.settings import NOT_NEGATIVE, check_settings, setting
 
 __all__ = ["TrackFilter", "add_filter_options"]
 
 
 @dataclass(frozen=True)
 class TrackFilter:
-    """Limits on the quality columns of `TrackRow`; None is no limit.
+    """Limits on the quality of tracks.
 
-    A track whose quality was not measured does not meet a limit on it.
+    They are on columns of `TrackRow`; None is no limit. A track whose quality was not
+    measured does not meet a limit on it.
 
     Example:
         >>> good = TrackFilter(min_face=64, max_yaw=45)
         >>> clips = FaceClips(store, tracks=good.select(store))
-
-    Attributes:
-        min_face: Least width of the face in source pixels (`face_width`).
-        min_frames: Least length in frames.
-        min_coverage: Least share of frames with the face seen, in [0, 1].
-        min_confidence: Least confidence of the landmarks, in [0, 1].
-        min_sharpness: Least sharpness.
-        min_brightness: Least luma of the face, in [0, 255].
-        max_brightness: Highest luma of the face, in [0, 255].
-        min_contrast: Least contrast of the face, in grey levels.
-        max_yaw: Highest absolute yaw anywhere in the track, in degrees.
-        max_jitter: Highest jitter of the crop box, in units of the face's width.
     """
 
-    min_face: float | None = None
-    min_frames: int | None = None
-    min_coverage: float | None = None
-    min_confidence: float | None = None
-    min_sharpness: float | None = None
-    min_brightness: float | None = None
-    max_brightness: float | None = None
-    min_contrast: float | None = None
-    max_yaw: float | None = None
-    max_jitter: float | None = None
+    min_face: float | None = setting(
+        None,
+        "Least width of the face in source pixels.",
+        NOT_NEGATIVE,
+        metavar="PIXELS",
+    )
+    min_frames: int | None = setting(
+        None, "Least length of the track in frames.", NOT_NEGATIVE, metavar="N"
+    )
+    min_coverage: float | None = setting(
+        None,
+        "Least share of frames with the face seen, up to 1.",
+        NOT_NEGATIVE,
+        metavar="SHARE",
+    )
+    min_confidence: float | None = setting(
+        None,
+        "Least confidence of the landmarks, up to 1.",
+        NOT_NEGATIVE,
+        metavar="SHARE",
+    )
+    min_sharpness: float | None = setting(
+        None,
+        "Least sharpness; below about 0.1 faces are blurred.",
+        NOT_NEGATIVE,
+        metavar="VALUE",
+    )
+    min_brightness: float | None = setting(
+        None,
+        "Least luma of the face, up to 255.",
+        NOT_NEGATIVE,
+        metavar="LUMA",
+    )
+    max_brightness: float | None = setting(
+        None, "Greatest luma of the face.", NOT_NEGATIVE, metavar="LUMA"
+    )
+    min_contrast: float | None = setting(
+        None,
+        "Least contrast of the face, in grey levels.",
+        NOT_NEGATIVE,
+        metavar="LEVELS",
+    )
+    max_yaw: float | None = setting(
+        None,
+        "Greatest absolute yaw anywhere in the track, in degrees.",
+        NOT_NEGATIVE,
+        metavar="DEGREES",
+    )
+    max_jitter: float | None = setting(
+        None,
+        "Greatest jitter of the crop box, in widths of the face.",
+        NOT_NEGATIVE,
+        metavar="VALUE",
+    )
 
     def __post_init__(self) -> None:
         """Checks the limits.
@@ -57,9 +92,7 @@ class TrackFilter:
         Raises:
             UsageError: If one is negative or not finite.
         """
-        for name, value in self.limits().items():
-            if not 0 <= value < math.inf:
-                raise UsageError(f"Invalid {name} {value}: must be 0 or more.")
+        check_settings(self)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> TrackFilter:
@@ -74,7 +107,9 @@ class TrackFilter:
 
     def limits(self) -> dict[str, float]:
         """Returns the limits that are set, by name."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {
+            field.name: getattr(self, field.name) for field in fields(TrackFilter)
+        }
         return {name: value for name, value in values.items() if value is not None}
 
     def keeps(self, store: FaceStore) -> dict[str, npt.NDArray[np.bool_]]:
@@ -141,19 +176,6 @@ _COLUMNS = {
     "max_jitter": "box_jitter",
 }
 
-_HELP = {
-    "min_face": ("PIXELS", "least width of the face in source pixels"),
-    "min_frames": ("N", "least length of the track"),
-    "min_coverage": ("SHARE", "least share of frames with the face seen, up to 1"),
-    "min_confidence": ("SHARE", "least confidence of the landmarks, up to 1"),
-    "min_sharpness": ("VALUE", "least sharpness; below about 0.1 faces are blurred"),
-    "min_brightness": ("LUMA", "least brightness of the face, up to 255"),
-    "max_brightness": ("LUMA", "highest brightness of the face"),
-    "min_contrast": ("LEVELS", "least contrast of the face, in grey levels"),
-    "max_yaw": ("DEGREES", "how far the face may turn aside anywhere in the track"),
-    "max_jitter": ("VALUE", "highest jitter of the crop, in widths of the face"),
-}
-
 
 def add_filter_options(parser: ArgumentParser) -> None:
     """Adds an option for every limit, such as `--min-face`.
@@ -161,13 +183,4 @@ def add_filter_options(parser: ArgumentParser) -> None:
     Args:
         parser: Its results go to `TrackFilter.from_options(vars(...))`.
     """
-    group = parser.add_argument_group(
-        "limits", "use only tracks of this quality (default: all)"
-    )
-    for name, (metavar, text) in _HELP.items():
-        group.add_argument(
-            f"--{name.replace('_', '-')}",
-            type=int if name == "min_frames" else float,
-            metavar=metavar,
-            help=text,
-        )
+    add_options(parser, TrackFilter)

@@ -1,15 +1,33 @@
-"""Pretraining: the step, its masks and schedule, and what a run leaves behind."""
+"""Pretraining: the step, its masks and schedule, and what a run leaves behind.
 
-from lightly_marlin.training.baseline import mean_color_loss
-from lightly_marlin.training.loop_log import LoopLog
-from lightly_marlin.training.loop_options import (
-    LoopOptions,
-    loop_parser,
-    parse_loop_options,
-)
-from lightly_marlin.training.pretrain_step import PretrainStep, StepLosses
-from lightly_marlin.training.run_card import card_of_run
-from lightly_marlin.training.schedule import WarmupCosine, scale_rate
+Names are loaded on first use, so that a command line can be read before Lightning is.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lightly_marlin.training.pretrain_step import PretrainStep, StepLosses
+    from lightly_marlin.training.run_report import card_of_run
+    from lightly_marlin.training.schedule import WarmupCosine, scale_rate
+    from lightly_marlin.training.small_loop import (
+        LoopLog,
+        LoopOptions,
+        loop_parser,
+        parse_loop_options,
+    )
+    from lightly_marlin.training.validation import mean_color_loss
+
+_FILES = {
+    "pretrain_step": ("PretrainStep", "StepLosses"),
+    "run_report": ("card_of_run",),
+    "schedule": ("WarmupCosine", "scale_rate"),
+    "small_loop": ("LoopLog", "LoopOptions", "loop_parser", "parse_loop_options"),
+    "validation": ("mean_color_loss",),
+}
+_MODULES = {name: file for file, names in _FILES.items() for name in names}
 
 __all__ = [
     "LoopLog",
@@ -23,3 +41,14 @@ __all__ = [
     "parse_loop_options",
     "scale_rate",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+        return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])

@@ -1,21 +1,27 @@
-"""What a pretraining run shows and leaves behind while it trains."""
+"""Metrics and progress of a pretraining run: metrics.csv, loggers and the bar."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from rich.progress import Progress, TaskID
+from pytorch_lightning.callbacks import RichProgressBar
+from pytorch_lightning.loggers import (
+    CSVLogger,
+    Logger,
+    MLFlowLogger,
+    TensorBoardLogger,
+    WandbLogger,
+)
 
-from lightly_marlin.training.metrics_csv import MetricsCsv
-from lightly_marlin.training.run_folder import RunFolder
-from lightly_marlin.utils.console import console, progress
+from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
+from lightly_marlin.utils.console import console
+from lightly_marlin.utils.errors import UsageError
 
-if TYPE_CHECKING:
-    from lightly_marlin.models import Marlin
-
-__all__ = ["METRICS_COLUMNS", "SaveRun", "StepProgress", "WriteMetrics"]
+__all__ = ["METRICS_COLUMNS", "StepProgress", "WriteMetrics", "make_logger"]
 
 METRICS_COLUMNS = (
     "step",
@@ -26,11 +32,39 @@ METRICS_COLUMNS = (
     "clips_per_second",
 )
 
+_LOGGERS: dict[str, Callable[[Path], Logger]] = {
+    "tensorboard": lambda out: TensorBoardLogger(out, name="", version="tensorboard"),
+    "csv": lambda out: CSVLogger(out, name="", version="csv"),
+    "wandb": lambda out: WandbLogger(out.name, out, project="lightly_marlin"),
+    "mlflow": lambda out: MLFlowLogger("lightly_marlin", out.name, save_dir=str(out)),
+}
+
+
+def make_logger(name: str, out: Path) -> Logger | None:
+    """Returns one of Lightning's loggers, which writes into the folder of a run.
+
+    Args:
+        name: "tensorboard", "csv", "wandb", "mlflow" or "none".
+        out: Folder of the run.
+
+    Raises:
+        UsageError: If the logger's package is not installed.
+    """
+    if name == "none":
+        return None
+    try:
+        return _LOGGERS[name](out)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"The logger {name} needs a package that is not installed. Install it "
+            f"with: pip install {name}"
+        ) from error
+
 
 class WriteMetrics(Callback):
-    """Writes every n-th step's metrics to metrics.csv and to the trainer's loggers.
+    """Writes every n-th step's metrics to metrics.csv, and logs the clips per second.
 
-    The training step returns a dict with the loss columns and "lr".
+    The module logs the other columns, by `self.log` in its training step.
 
     Args:
         folder: Folder of the run.
@@ -60,45 +94,42 @@ class WriteMetrics(Callback):
         batch_idx: int,
     ) -> None:
         """Writes a row when it is due."""
-        step = trainer.global_step
-        if step % self.every and step != trainer.max_steps:
+        if not _is_due(trainer, self.every):
             return
-        now = time.perf_counter()
+        # Reading the losses makes the host wait for the device: before the clock.
+        metrics = trainer.callback_metrics
+        row = {name: float(metrics[name]) for name in METRICS_COLUMNS[1:-1]}
+        step, now = trainer.global_step, time.perf_counter()
         steps = step - self._last_step
-        row = {name: float(outputs[name]) for name in METRICS_COLUMNS[1:-1]}
         rate = steps * self.clips_per_step / (now - self._last_time)
-        row["clips_per_second"] = rate
         self._last_time, self._last_step = now, step
+        pl_module.log("clips_per_second", rate)
         if trainer.is_global_zero:
-            self.csv.append({"step": step, **row})
-        for logger in trainer.loggers:
-            logger.log_metrics(row, step=step)
+            self.csv.append({"step": step, **row, "clips_per_second": rate})
 
 
-class StepProgress(Callback):
-    """Shows step, losses, rate and remaining time; lines instead where no terminal.
+class StepProgress(RichProgressBar):
+    """Lightning's bar over all steps of the training; lines where no terminal is.
 
     Args:
         every: Steps between two looks at the loss.
     """
 
     def __init__(self, every: int) -> None:
+        super().__init__(refresh_rate=4 if console.is_terminal else 0, leave=True)
         self.every = every
-        self._progress: Progress | None = None
-        self._task = TaskID(0)
+        self._shown: dict[str, int | str | float | dict[str, float]] = {}
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Starts the bar."""
-        if not trainer.is_global_zero:
-            return
-        self._progress = progress()
-        self._progress.start()
-        self._task = self._progress.add_task(
-            "training",
-            total=trainer.max_steps,
-            completed=trainer.global_step,
-            unit="steps",
-        )
+    @property
+    def total_train_batches(self) -> int:
+        """The steps of the training; its clips never end."""
+        return self.trainer.max_steps
+
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """Returns the loss at the last look at it."""
+        return self._shown
 
     def on_train_batch_end(
         self,
@@ -109,67 +140,21 @@ class StepProgress(Callback):
         batch_idx: int,
     ) -> None:
         """Moves the bar, or prints a line when it is due."""
-        if self._progress is None:
-            return
         step = trainer.global_step
-        self._progress.update(self._task, completed=step)
-        if step % self.every and step != trainer.max_steps:
-            return
         # Reading the loss makes the host wait for the device: not at every step.
-        loss = float(outputs["loss/reconstruction"])
-        if console.is_terminal:
-            self._progress.update(self._task, description=f"training, loss {loss:.4f}")
-        else:
-            console.print(f"step {step}/{trainer.max_steps}, reconstruction {loss:.5f}")
+        if _is_due(trainer, self.every):
+            loss = float(trainer.callback_metrics["loss/reconstruction"])
+            self._shown = {"loss": f"{loss:.4f}"}
+            if trainer.is_global_zero and not console.is_terminal:
+                text = f"step {step}/{trainer.max_steps}, reconstruction {loss:.5f}"
+                console.print(text)
+        # A resumed training does not begin at 0, as the number of the batch may.
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, step - 1)
 
-    def teardown(
-        self, trainer: Trainer, pl_module: LightningModule, stage: str
-    ) -> None:
-        """Stops the bar, also after an error."""
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+    def _get_train_description(self, current_epoch: int) -> str:
+        return "training"
 
 
-class SaveRun(Callback):
-    """Saves the training state and the weights every n steps and at the end.
-
-    Args:
-        folder: Folder of the run.
-        model: The model whose weights go to `folder.model`.
-        every: Steps between two checkpoints.
-    """
-
-    def __init__(self, folder: RunFolder, model: Marlin, every: int) -> None:
-        self.folder = folder
-        self.model = model
-        self.every = every
-        self._saved_step = -1
-
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        """Saves when it is due."""
-        if trainer.global_step % self.every == 0:
-            self._save(trainer)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Saves the end state."""
-        self._save(trainer)
-
-    def _save(self, trainer: Trainer) -> None:
-        if trainer.global_step == self._saved_step:
-            return
-        # The trainer's own way crosses from the folder of temporary files, which may
-        # be on another disk; a rename beside is whole or nothing.
-        beside = self.folder.checkpoint.with_name(".last-unfinished.ckpt")
-        trainer.save_checkpoint(beside)
-        if trainer.is_global_zero:
-            beside.replace(self.folder.checkpoint)
-            self.model.save_pretrained(self.folder.model)
-        self._saved_step = trainer.global_step
+def _is_due(trainer: Trainer, every: int) -> bool:
+    step = trainer.global_step
+    return step % every == 0 or step == trainer.max_steps

@@ -12,17 +12,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import Module
-from torch.optim import Optimizer
 
 from lightly_marlin.kernels import gather_tubelets
 from lightly_marlin.loss import MarlinAdversarialLoss, MarlinReconstructionLoss
 from lightly_marlin.models import Marlin
 
 __all__ = ["PretrainStep", "StepLosses"]
+
+
+class _Optimizer(Protocol):
+    """An optimizer of torch, or one that a trainer has wrapped."""
+
+    def zero_grad(self) -> None: ...
+
+    def step(self) -> object: ...
 
 
 @dataclass(frozen=True)
@@ -62,8 +70,8 @@ class PretrainStep:
         self,
         model: Marlin,
         discriminator: Module | None,
-        generator_optimizer: Optimizer,
-        discriminator_optimizer: Optimizer | None,
+        generator_optimizer: _Optimizer,
+        discriminator_optimizer: _Optimizer | None,
         *,
         reconstruction_loss: MarlinReconstructionLoss | None = None,
         adversarial_weight: float = 0.01,

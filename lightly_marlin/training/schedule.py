@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-__all__ = ["WarmupCosine", "scale_rate"]
+from lightly_marlin.training.settings import PretrainSettings
+
+__all__ = ["WarmupCosine", "scale_rate", "schedule_of"]
 
 _REFERENCE_BATCH = 256
 
@@ -28,7 +30,7 @@ class WarmupCosine:
     minimum.
 
     Attributes:
-        highest: Highest learning rate.
+        highest: Peak learning rate.
         minimum: Last learning rate.
         warmup_steps: Steps of the warm-up.
         total_steps: Steps of the whole schedule, warm-up included.
@@ -59,3 +61,27 @@ class WarmupCosine:
         progress = min(1.0, (step - self.warmup_steps) / length)
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
         return self.minimum + (self.highest - self.minimum) * cosine
+
+
+def schedule_of(settings: PretrainSettings, num_clips: int) -> WarmupCosine:
+    """Returns the schedule, with epochs turned into steps.
+
+    Args:
+        settings: Settings of the run.
+        num_clips: Training clips of an epoch, one per track.
+    """
+    total_batch = settings.batch_size * settings.devices
+    rates = (settings.base_learning_rate, settings.min_learning_rate)
+    if settings.scale_rates:
+        rates = (scale_rate(rates[0], total_batch), scale_rate(rates[1], total_batch))
+    steps_per_epoch = max(1, num_clips // total_batch)
+    total_steps = settings.schedule_steps or settings.epochs * steps_per_epoch
+    warmup_steps = settings.warmup_steps
+    if warmup_steps is None:
+        warmup_steps = settings.warmup_epochs * steps_per_epoch
+    return WarmupCosine(
+        highest=rates[0],
+        minimum=rates[1],
+        warmup_steps=min(warmup_steps, total_steps),
+        total_steps=total_steps,
+    )

@@ -1,97 +1,189 @@
-"""The settings of a pretraining run: defaults, YAML files, command line."""
+"""The settings of a pretraining run: each a field with default, range and help.
+
+A field is an option of `recipes/pretrain_marlin.py`, a key of its YAML files and a line
+of its --help, see `lightly_marlin.utils.settings`.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from lightly_marlin.models import list_models
-from lightly_marlin.transforms import mask_choices, split_mask_name
+from lightly_marlin.store.track_filter import TrackFilter
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
+from lightly_marlin.utils.settings import (
+    AT_LEAST_1,
+    NOT_NEGATIVE,
+    SEED,
+    Choice,
+    Range,
+    check_settings,
+    convert_setting,
+    setting,
+)
 
-__all__ = ["PRECISIONS", "PretrainSettings", "read_settings", "write_settings"]
+__all__ = ["PretrainSettings", "read_settings", "write_settings"]
 
-PRECISIONS = ("32", "32-true", "bf16", "bf16-mixed")
-"""Names of float32 and of bfloat16 autocast, two of each."""
+_BETWEEN_0_AND_1 = Range("in (0, 1), both ends excluded", lambda value: 0 < value < 1)
+_SHARE = Range("in [0, 1]", lambda value: 0 <= value <= 1)
+_SHARE_ABOVE_0 = Range("in (0, 1]", lambda value: 0 < value <= 1)
+_SHARE_BELOW_1 = Range("in [0, 1)", lambda value: 0 <= value < 1)
+
+
+def _mask_names() -> Sequence[str]:
+    # torch is not loaded for a command line that is wrong already.
+    from lightly_marlin.transforms import mask_names
+
+    return (*mask_names(), "and mixtures of two such as fasking+tube")
+
+
+def _is_mask(name: str) -> bool:
+    from lightly_marlin.transforms import split_mask_name
+
+    try:
+        split_mask_name(name)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
-class PretrainSettings:
-    """What decides the result of a run, and how often it reports.
+class RunSettings:
+    """The model, its data and where the run is kept."""
+
+    model: Literal[
+        "marlin_vit_tiny", "marlin_vit_small", "marlin_vit_base", "marlin_vit_large"
+    ] = setting("marlin_vit_base", "Size of the model.", metavar="NAME")
+    store: str | None = setting(
+        None,
+        "Folder made by preprocess_faces.py; without it, the built-in demo clips.",
+        metavar="STORE",
+    )
+    out: str = setting("run", "Folder of the run.", metavar="RUN")
+    weights: str | None = setting(None, "Checkpoint to start from.", metavar="PATH")
+    seed: int = setting(0, "Seed of weights, order and masks.", SEED)
+
+
+@dataclass(frozen=True)
+class MaskSettings:
+    """The tokens that are hidden, and those that are predicted."""
+
+    mask: str = setting(
+        "fasking", "Masking strategy.", Choice(_mask_names, _is_mask), metavar="NAME"
+    )
+    mask_ratio: float = setting(0.9, "Share of the tokens to mask.", _BETWEEN_0_AND_1)
+    mask_mode: Literal["tubelet", "tube"] = setting(
+        "tubelet", "Fasking decides once per tubelet or per clip.", metavar="NAME"
+    )
+    mask_order: Literal["components_masked_first", "components_visible_first"] = (
+        setting("components_masked_first", "Order of Fasking.", metavar="NAME")
+    )
+    mask_share: float = setting(
+        0.5, "Share of the first strategy A in a mixture A+B.", _SHARE
+    )
+    mask_share_end: float | None = setting(
+        None, "Share of A after --mask-share-steps; without it, as before.", _SHARE
+    )
+    mask_share_steps: int = setting(
+        1, "Steps from --mask-share to --mask-share-end.", AT_LEAST_1
+    )
+    decode_ratio: float = setting(
+        1.0,
+        "Share of the masked tokens to decode in training, by running cells.",
+        _SHARE_ABOVE_0,
+    )
+
+
+@dataclass(frozen=True)
+class OptimizationSettings:
+    """Losses, length and learning rates; rates are for 256 clips a step."""
+
+    adversarial_weight: float = setting(
+        0.01, "Weight of the adversarial loss; 0 trains without a critic.", NOT_NEGATIVE
+    )
+    gradient_penalty_weight: float = setting(
+        0.0, "Weight of the critic's gradient penalty.", NOT_NEGATIVE
+    )
+    batch_size: int = setting(16, "Clips per step and device.", AT_LEAST_1)
+    epochs: int = setting(2000, "Length of the schedule in epochs.", AT_LEAST_1)
+    max_steps: int | None = setting(
+        None, "Step after which to stop, at the latest.", AT_LEAST_1
+    )
+    schedule_steps: int | None = setting(
+        None, "Length of the schedule in steps, in place of --epochs.", AT_LEAST_1
+    )
+    warmup_epochs: int = setting(40, "Length of the warm-up in epochs.", NOT_NEGATIVE)
+    warmup_steps: int | None = setting(
+        None, "Length of the warm-up in steps, in place of epochs.", NOT_NEGATIVE
+    )
+    base_learning_rate: float = setting(
+        1.5e-4, "Peak learning rate, for 256 clips a step.", NOT_NEGATIVE
+    )
+    min_learning_rate: float = setting(
+        1e-5, "Last learning rate, for 256 clips a step.", NOT_NEGATIVE
+    )
+    scale_rates: bool = setting(True, "Learning rates grow with the batch.")
+    discriminator_rate: float = setting(
+        1.0,
+        "Learning rate of the critic, in multiples of that of the model.",
+        NOT_NEGATIVE,
+    )
+    beta1: float = setting(0.9, "First beta of AdamW.", _SHARE_BELOW_1)
+    beta2: float = setting(0.95, "Second beta of AdamW.", _SHARE_BELOW_1)
+    weight_decay: float = setting(0.0, "Weight decay of AdamW.", NOT_NEGATIVE)
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Clips for training and validation."""
+
+    stride: int = setting(2, "Frames from one frame of a clip to the next.", AT_LEAST_1)
+    # The released code draws from a fixed split; here it is made by seed.
+    held_out: float = setting(
+        0.1, "Share of the videos to validate on.", _SHARE_BELOW_1
+    )
+    demo_clips: int = setting(24, "Demo clips, without --store.", AT_LEAST_1)
+    demo_frames: int = setting(64, "Frames of a demo clip, 16 or more.", AT_LEAST_1)
+
+
+@dataclass(frozen=True)
+class MachineSettings:
+    """Hardware, and how often the run reports."""
+
+    precision: Literal["32", "32-true", "bf16", "bf16-mixed"] = setting(
+        "32", "float32 or bfloat16 autocast.", metavar="NAME"
+    )
+    devices: int = setting(1, "Devices that train together.", AT_LEAST_1)
+    workers: int = setting(2, "Loader processes per device.", NOT_NEGATIVE)
+    logger: Literal["tensorboard", "csv", "wandb", "mlflow", "none"] = setting(
+        "tensorboard", "Lightning's logger beside metrics.csv.", metavar="NAME"
+    )
+    log_every: int = setting(10, "Steps between two rows of metrics.", AT_LEAST_1)
+    save_every: int = setting(200, "Steps between two checkpoints.", AT_LEAST_1)
+    validate_every: int = setting(200, "Steps between two validations.", AT_LEAST_1)
+
+
+@dataclass(frozen=True)
+class PretrainSettings(
+    MachineSettings,
+    TrackFilter,
+    DataSettings,
+    OptimizationSettings,
+    MaskSettings,
+    RunSettings,
+):
+    """All settings of a run, flat; the defaults are the released ones.
 
     The learning rates are for 256 clips a step and grow with the batch, unless
     `scale_rates` is off. The schedule spans `epochs`; `schedule_steps` replaces that
     span, `max_steps` only stops earlier, so that a run stopped and resumed equals an
     uninterrupted one.
-
-    The defaults are the released settings, except where they say so.
     """
-
-    model: str = "marlin_vit_base"
-    store: str | None = None
-    out: str = "run"
-    weights: str | None = None
-    # Masks.
-    mask: str = "fasking"
-    mask_ratio: float = 0.9
-    mask_mode: Literal["tubelet", "tube"] = "tubelet"
-    mask_order: Literal["components_masked_first", "components_visible_first"] = (
-        "components_masked_first"
-    )
-    # Of a mixture such as fasking+tube: the first one's share at first and at last.
-    mask_share: float = 0.5
-    mask_share_end: float | None = None
-    mask_share_steps: int = 1
-    # Share of the masked tokens that are decoded in training, by running cells.
-    decode_ratio: float = 1.0
-    # Losses.
-    adversarial_weight: float = 0.01
-    gradient_penalty_weight: float = 0.0
-    # Optimisation.
-    batch_size: int = 16
-    epochs: int = 2000
-    max_steps: int | None = None
-    schedule_steps: int | None = None
-    warmup_epochs: int = 40
-    warmup_steps: int | None = None
-    base_learning_rate: float = 1.5e-4
-    min_learning_rate: float = 1e-5
-    scale_rates: bool = True
-    # Learning rate of the discriminator, in multiples of that of the model.
-    discriminator_rate: float = 1.0
-    beta1: float = 0.9
-    beta2: float = 0.95
-    weight_decay: float = 0.0
-    # Data. The released code draws from a fixed split; here it is made by seed.
-    stride: int = 2
-    held_out: float = 0.1
-    # Limits on the quality of tracks, see `lightly_marlin.data.TrackFilter`.
-    min_face: float | None = None
-    min_frames: int | None = None
-    min_coverage: float | None = None
-    min_confidence: float | None = None
-    min_sharpness: float | None = None
-    min_brightness: float | None = None
-    max_brightness: float | None = None
-    min_contrast: float | None = None
-    max_yaw: float | None = None
-    max_jitter: float | None = None
-    demo_clips: int = 24
-    demo_frames: int = 64
-    # Machine and reports.
-    precision: str = "32"
-    devices: int = 1
-    workers: int = 2
-    seed: int = 0
-    log_every: int = 10
-    save_every: int = 200
-    validate_every: int = 200
 
     def __post_init__(self) -> None:
         """Checks ranges and names.
@@ -99,94 +191,7 @@ class PretrainSettings:
         Raises:
             UsageError: If a value is not supported.
         """
-        _check_choice("model", self.model, list_models())
-        try:
-            split_mask_name(self.mask)
-        except ValueError as error:
-            raise UsageError(
-                f"Invalid mask ({self.mask}). Supported values are {mask_choices()}."
-            ) from error
-        _check_choice("mask_mode", self.mask_mode, ("tubelet", "tube"))
-        _check_choice(
-            "mask_order",
-            self.mask_order,
-            ("components_masked_first", "components_visible_first"),
-        )
-        _check_choice("precision", self.precision, PRECISIONS)
-        if not 0 < self.mask_ratio < 1:
-            raise UsageError(
-                f"Invalid mask_ratio {self.mask_ratio}. Supported values are in "
-                "(0, 1), both ends excluded."
-            )
-        for name in ("mask_share", "mask_share_end"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise UsageError(
-                    f"Invalid {name} {value}. Supported values are in [0, 1]."
-                )
-        if not 0 < self.decode_ratio <= 1:
-            raise UsageError(
-                f"Invalid decode_ratio {self.decode_ratio}. Supported values are in "
-                "(0, 1]."
-            )
-        if not 0 <= self.held_out < 1:
-            raise UsageError(
-                f"Invalid held_out {self.held_out}. Supported values are in [0, 1)."
-            )
-        for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(
-                    f"Invalid {name} {getattr(self, name)}. Supported values are in "
-                    "[0, 1)."
-                )
-        if self.seed >= 2**32:
-            raise UsageError(f"Invalid seed {self.seed}: must be below 2**32.")
-        for name in _POSITIVE:
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"Invalid {name} {value}: must be at least 1.")
-        for name in _NOT_NEGATIVE:
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < math.inf:
-                raise UsageError(f"Invalid {name} {value}: must be 0 or more.")
-
-
-_POSITIVE = (
-    "batch_size",
-    "epochs",
-    "max_steps",
-    "schedule_steps",
-    "mask_share_steps",
-    "stride",
-    "demo_clips",
-    "demo_frames",
-    "devices",
-    "log_every",
-    "save_every",
-    "validate_every",
-)
-_NOT_NEGATIVE = (
-    "adversarial_weight",
-    "gradient_penalty_weight",
-    "warmup_epochs",
-    "warmup_steps",
-    "base_learning_rate",
-    "min_learning_rate",
-    "discriminator_rate",
-    "weight_decay",
-    "min_face",
-    "min_frames",
-    "min_coverage",
-    "min_confidence",
-    "min_sharpness",
-    "min_brightness",
-    "max_brightness",
-    "min_contrast",
-    "max_yaw",
-    "max_jitter",
-    "workers",
-    "seed",
-)
+        check_settings(self)
 
 
 def read_settings(files: list[Path], overrides: Mapping[str, Any]) -> PretrainSettings:
@@ -231,40 +236,21 @@ def _read_yaml(path: Path) -> dict[str, Any]:
             f"The configuration {path} must map names to values, got "
             f"{type(content).__name__}."
         )
-    by_name = {field.name: str(field.type) for field in fields(PretrainSettings)}
-    unknown = sorted(str(name) for name in content if name not in by_name)
+    names = [field.name for field in fields(PretrainSettings)]
+    unknown = sorted(str(name) for name in content if name not in names)
     if unknown:
         raise UsageError(
             f"The configuration {path} has unknown settings: {', '.join(unknown)}. "
-            f"Supported are {', '.join(by_name)}."
+            f"Supported are {', '.join(names)}."
         )
-    return {
-        name: _typed(name, value, by_name[name], path)
-        for name, value in content.items()
-    }
+    return {name: _from_yaml(name, value, path) for name, value in content.items()}
 
 
-def _typed(name: str, value: object, annotation: str, path: Path) -> object:
-    """Converts a YAML value to its setting's type; 1.5e-4 reads as text in YAML 1.1."""
-    if value is None and "None" in annotation:
-        return None
-    kinds = {"int": int, "float": float, "bool": bool, "str": str}
-    kind = kinds.get(annotation.split(" | ")[0], str)
-    fits = isinstance(value, bool) == (kind is bool)
+def _from_yaml(name: str, value: object, path: Path) -> object:
     try:
-        converted = kind(value)
-    except (TypeError, ValueError, OverflowError):
-        fits = False
-    if not fits or (kind is int and converted != float(str(value))):
+        return convert_setting(PretrainSettings, name, value)
+    except TypeError as error:
         raise UsageError(
             f"The configuration {path} has an invalid {name} ({value!r}): must be "
-            f"{annotation}."
-        )
-    return converted
-
-
-def _check_choice(name: str, value: str, choices: list[str] | tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UsageError(
-            f"Invalid {name} ({value}). Supported values are {', '.join(choices)}."
-        )
+            f"{error}."
+        ) from error

@@ -1,4 +1,4 @@
-"""How well a model reconstructs held-out clips, as numbers and pictures."""
+"""Reconstruction of held-out clips, as numbers beside a baseline and as pictures."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from lightly_marlin.kernels import masked_reconstruction_loss
 from lightly_marlin.loss import MarlinReconstructionLoss
 from lightly_marlin.models import Marlin
-from lightly_marlin.training.baseline import mean_color_loss
-from lightly_marlin.training.metrics_csv import MetricsCsv
-from lightly_marlin.training.run_folder import RunFolder
+from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
 from lightly_marlin.transforms import BatchMasking
 from lightly_marlin.utils.files import atomic_write
 from lightly_marlin.visualization import reconstruction_sheet
 
-__all__ = ["VALIDATION_COLUMNS", "Validation", "reconstruct_clips"]
+__all__ = ["VALIDATION_COLUMNS", "Validation", "mean_color_loss", "reconstruct_clips"]
 
 VALIDATION_COLUMNS = ("step", "loss/reconstruction", "loss/mean_color", "ratio")
 
@@ -73,13 +72,20 @@ class Validation(Callback):
         """Validates when it is due."""
         step = trainer.global_step
         due = step % self.every == 0 or step == trainer.max_steps
-        if due and trainer.is_global_zero:
+        if not due:
+            return
+        row: dict[str, float] = {}
+        if trainer.is_global_zero:
             with trainer.precision_plugin.forward_context():
                 row = self._validate(step, pl_module.device)
             self.csv.append({"step": step, **row})
-            for logger in trainer.loggers:
-                logged = {f"held_out/{name}": value for name, value in row.items()}
-                logger.log_metrics(logged, step=step)
+        # All processes need it: `ModelCheckpoint(monitor="held_out/ratio")` compares.
+        row = trainer.strategy.broadcast(row)
+        logged = {f"held_out/{name}": value for name, value in row.items()}
+        pl_module.log_dict(logged, logger=False)
+        # `log` would reach the loggers only if this step's metrics are due as well.
+        for logger in trainer.loggers:
+            logger.log_metrics(logged, step=step)
 
     def _validate(self, step: int, device: torch.device) -> dict[str, float]:
         self.model.eval()
@@ -90,19 +96,24 @@ class Validation(Callback):
                 self.model, videos, *self.masking(cells, number, videos=videos)
             )
             losses.append(float(loss))
-            baselines.append(float(_mean_color_loss(self.model, videos, idx_mask)))
+            baseline = mean_color_loss(videos, idx_mask, **self._sizes())
+            baselines.append(float(baseline))
             sizes.append(len(videos))
             if number == 0:
                 self._draw(step, videos, idx_mask, pred, cells)
         self.model.train()
         weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
         loss_mean = float(weights @ torch.tensor(losses, dtype=torch.float64))
-        baseline = float(weights @ torch.tensor(baselines, dtype=torch.float64))
+        color_mean = float(weights @ torch.tensor(baselines, dtype=torch.float64))
         return {
             "loss/reconstruction": loss_mean,
-            "loss/mean_color": baseline,
-            "ratio": loss_mean / baseline if baseline > 0 else float("nan"),
+            "loss/mean_color": color_mean,
+            "ratio": loss_mean / color_mean if color_mean > 0 else float("nan"),
         }
+
+    def _sizes(self) -> dict[str, int]:
+        config = self.model.config
+        return {"tubelet_size": config.tubelet_size, "patch_size": config.patch_size}
 
     def _draw(
         self,
@@ -118,8 +129,7 @@ class Validation(Callback):
             idx_mask[first],
             pred[first],
             cells[first],
-            tubelet_size=self.model.config.tubelet_size,
-            patch_size=self.model.config.patch_size,
+            **self._sizes(),
         )
         with atomic_write(self.folder.pictures / f"step_{step:07d}.png") as path:
             sheet.save(path)
@@ -148,11 +158,32 @@ def reconstruct_clips(
     return idx_mask, pred, criterion(pred, videos, idx_mask)
 
 
-def _mean_color_loss(model: Marlin, videos: Tensor, idx_mask: Tensor) -> Tensor:
-    config = model.config
-    return mean_color_loss(
+def mean_color_loss(
+    videos: Tensor, idx_mask: Tensor, *, tubelet_size: int = 2, patch_size: int = 16
+) -> Tensor:
+    """Returns the reconstruction loss of predicting each clip's mean colour.
+
+    Args:
+        videos:
+            Tensor with shape (B, C, T, H, W), uint8 in [0, 255] or floating point in
+            [0, 1].
+        idx_mask: int64 indices of the masked tokens, (B, n_mask).
+        tubelet_size: Frames per tubelet.
+        patch_size: Side of a patch in pixels.
+
+    Returns:
+        float32 scalar: mean squared error of the masked tokens.
+    """
+    colors = videos.float().mean(dim=(2, 3, 4))
+    if videos.dtype == torch.uint8:
+        colors = colors / 255
+    pixels = tubelet_size * patch_size**2
+    pred = colors.repeat_interleave(pixels, dim=1)
+    pred = pred.unsqueeze(1).expand(-1, idx_mask.shape[1], -1)
+    return masked_reconstruction_loss(
+        pred.contiguous(),
         videos,
         idx_mask,
-        tubelet_size=config.tubelet_size,
-        patch_size=config.patch_size,
+        tubelet_size=tubelet_size,
+        patch_size=patch_size,
     )

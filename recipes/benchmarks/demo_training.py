@@ -21,8 +21,7 @@ from typing import Any
 
 from environment import describe_machine, machine_name
 
-from lightly_marlin.training.metrics_csv import MetricsCsv
-from lightly_marlin.training.run_folder import RunFolder
+from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
 from lightly_marlin.training.validation import VALIDATION_COLUMNS
 from lightly_marlin.utils.console import console
 from lightly_marlin.utils.files import atomic_write, write_json

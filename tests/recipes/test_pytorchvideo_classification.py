@@ -84,7 +84,7 @@ def test_weights_reach_the_encoder(run, colours, tmp_path, load_recipe):
         (("broken.csv",), "None of the 2 videos can be decoded"),
         (("labels.csv", "--model", "vit", "--column", "colour"), "vit"),
         (("labels.csv", "--input-size", "60", "--column", "colour"), "60"),
-        (("labels.csv", "--max-steps", "0"), "must be a positive integer"),
+        (("labels.csv", "--max-steps", "0"), "max_steps 0: must be at least 1"),
     ],
 )
 def test_bad_input(run, colours, tmp_path, options, message, monkeypatch, capsys):

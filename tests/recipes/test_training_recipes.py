@@ -74,8 +74,8 @@ def test_recipe_repeats_with_its_seed(name, run):
     ("options", "message"),
     [
         (("--store", "nowhere"), "nowhere"),
-        (("--max-steps", "0"), "--max-steps: must be a positive integer, got '0'"),
-        (("--learning-rate", "nan"), "must be a number of 0 or more, got 'nan'"),
+        (("--max-steps", "0"), "max_steps 0: must be at least 1"),
+        (("--learning-rate", "nan"), "learning_rate nan: must be 0 or more"),
         (("--seed", "-1"), "--seed"),
         (("--out", "/dev/null/run"), "cannot be written"),
     ],

@@ -3,6 +3,8 @@ import math
 import pytest
 
 from lightly_marlin.training import WarmupCosine, scale_rate
+from lightly_marlin.training.schedule import schedule_of
+from lightly_marlin.training.settings import PretrainSettings
 
 
 def schedule(**changes):
@@ -39,3 +41,25 @@ def test_warmup_cosine__short_warmup(warmup):
 def test_warmup_cosine__warmup_too_long():
     with pytest.raises(ValueError, match=r"Invalid warmup_steps 3000: .* \[0, 2000\]"):
         schedule(warmup_steps=3000)
+
+
+def test_schedule_of__epochs_in_steps():
+    settings = PretrainSettings(batch_size=8, devices=2, epochs=10, warmup_epochs=4)
+    schedule = schedule_of(settings, 100)
+    assert (schedule.warmup_steps, schedule.total_steps) == (24, 60)
+    # For 256 clips a step; this one has 16.
+    assert schedule.highest == 1.5e-4 / 16
+    assert schedule.minimum == 1e-5 / 16
+
+
+def test_schedule_of__steps_instead_of_epochs():
+    settings = PretrainSettings(schedule_steps=7, warmup_steps=3, scale_rates=False)
+    schedule = schedule_of(settings, 100)
+    assert (schedule.warmup_steps, schedule.total_steps) == (3, 7)
+    assert schedule.highest == 1.5e-4
+
+
+def test_schedule_of__fewer_clips_than_a_batch():
+    settings = PretrainSettings(batch_size=16, epochs=3, warmup_epochs=40)
+    schedule = schedule_of(settings, 5)
+    assert (schedule.warmup_steps, schedule.total_steps) == (3, 3)

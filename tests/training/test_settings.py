@@ -1,13 +1,19 @@
+import dataclasses
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from lightly_marlin.models import list_models
 from lightly_marlin.training.settings import (
     PretrainSettings,
     read_settings,
     write_settings,
 )
+from lightly_marlin.transforms import mask_names
 from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.options import parse_given
 
 CONFIGS = Path(__file__).parents[2] / "recipes" / "configs"
 
@@ -80,3 +86,31 @@ def test_read_settings__errors(tmp_path, text, message):
 def test_read_settings__missing_file(tmp_path):
     with pytest.raises(UsageError, match=r"none\.yaml cannot be read"):
         read_settings([tmp_path / "none.yaml"], {})
+
+
+def test_settings__are_options_with_default_range_and_help(capsys):
+    with pytest.raises(SystemExit) as error:
+        parse_given(PretrainSettings, ["--help"], "Pretrain.")
+    assert error.value.code == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for field in dataclasses.fields(PretrainSettings):
+        assert f"--{field.name.replace('_', '-')}" in re.split("[ ,]", text)
+    assert "Clips per step and device. (default: 16; at least 1)" in text
+    for name in (*list_models(), *mask_names(), "wandb", "bf16-mixed"):
+        assert name in text
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(PretrainSettings))
+def test_settings__options_equal_yaml(field, tmp_path):
+    """Every default, or some value, reads alike from both."""
+    value = 1 if field.default is None else field.default
+    path = write(tmp_path / "a.yaml", yaml.safe_dump({field.name: value}))
+    flag = "--" + field.name.replace("_", "-")
+    arguments = [flag] if value is True else [flag, str(value)]
+    given = parse_given(PretrainSettings, arguments, "Pretrain.")
+    assert read_settings([path], {}) == PretrainSettings(**given)
+
+
+def test_settings__name_all_models():
+    for name in list_models():
+        assert PretrainSettings(model=name).model == name

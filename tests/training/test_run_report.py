@@ -1,7 +1,7 @@
 import pytest
 
 from lightly_marlin.training import card_of_run
-from lightly_marlin.training.metrics_csv import MetricsCsv
+from lightly_marlin.training.run_folder import MetricsCsv
 from lightly_marlin.training.settings import PretrainSettings, write_settings
 from lightly_marlin.training.validation import VALIDATION_COLUMNS
 

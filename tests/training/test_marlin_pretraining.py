@@ -1,0 +1,187 @@
+"""Other people's callbacks run on the module, and a resumed run equals a whole one."""
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from lightly.utils.benchmarking import MetricCallback
+from pytorch_lightning.callbacks import (
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+)
+from pytorch_lightning.loggers import CSVLogger
+
+from lightly_marlin.data import FaceClips
+from lightly_marlin.demo import demo_store
+from lightly_marlin.models import Marlin, MarlinConfig
+from lightly_marlin.store import FaceStore
+from lightly_marlin.training import marlin_pretraining as module
+from lightly_marlin.training.checkpoint import LastCheckpoint, RunCheckpointIO
+from lightly_marlin.training.marlin_pretraining import MarlinPretraining, masking_of
+from lightly_marlin.training.run_folder import RunFolder
+from lightly_marlin.training.schedule import WarmupCosine
+from lightly_marlin.training.settings import PretrainSettings
+from lightly_marlin.utils.errors import UsageError
+
+CONFIG = MarlinConfig()
+SETTINGS = PretrainSettings(
+    model="marlin_vit_tiny", batch_size=2, workers=0, discriminator_rate=0.5
+)
+LOSSES = ("loss/reconstruction", "loss/generator_adversarial", "loss/discriminator")
+SCHEDULE = WarmupCosine(highest=1e-3, minimum=1e-5, warmup_steps=3, total_steps=8)
+
+
+SMALL = MarlinConfig(
+    encoder_dim=24,
+    encoder_depth=1,
+    encoder_num_heads=2,
+    decoder_dim=12,
+    decoder_depth=1,
+    decoder_num_heads=2,
+)
+
+
+@pytest.fixture(autouse=True)
+def _small_model(monkeypatch):
+    create = lambda name, weights: Marlin(SMALL)  # noqa: E731
+    monkeypatch.setattr(module, "create_marlin", create)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("demo") / "store"
+    demo_store(path, num_clips=2, num_frames=20)
+    return FaceStore(path)
+
+
+@pytest.fixture
+def fit(store, tmp_path):
+    """Trains a tiny model with the callbacks as anybody would."""
+
+    def run(*callbacks, steps=3, schedule=SCHEDULE, folder=None, **options):
+        pl.seed_everything(0, verbose=False)
+        trained = MarlinPretraining(SETTINGS, FaceClips(store), schedule)
+        callbacks, checkpoint = list(callbacks), None
+        if folder is not None:
+            checkpoint = folder.newest_checkpoint()
+            callbacks.append(LastCheckpoint(folder, every=3))
+            options["plugins"] = [RunCheckpointIO(folder, trained.model)]
+        trainer = pl.Trainer(
+            max_steps=steps,
+            accelerator="cpu",
+            callbacks=callbacks,
+            default_root_dir=tmp_path,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            enable_checkpointing=any(isinstance(c, ModelCheckpoint) for c in callbacks),
+            **{"logger": False, "log_every_n_steps": 1, **options},
+        )
+        trainer.fit(trained, ckpt_path=checkpoint, weights_only=True)
+        return trained, trainer
+
+    return run
+
+
+def test_global_step_counts_batches(fit):
+    _, trainer = fit()
+    assert trainer.global_step == 3
+    assert trainer.fit_loop.epoch_loop.total_batch_idx == 2
+
+
+def test_learning_rate_monitor(fit, tmp_path):
+    """Model and critic follow the schedule; the critic's rate is half as high."""
+    monitor = LearningRateMonitor(logging_interval="step")
+    logger = CSVLogger(tmp_path, name="", version="")
+    fit(monitor, steps=5, logger=logger)
+    expected = [SCHEDULE(step) for step in range(5)]
+    assert monitor.lrs["lr-AdamW"] == expected
+    assert monitor.lrs["lr-AdamW-1"] == [rate / 2 for rate in expected]
+
+
+def test_metric_callback(fit):
+    metrics = MetricCallback()
+    fit(metrics)
+    assert set(LOSSES) <= metrics.train_metrics.keys()
+    assert metrics.train_metrics["lr"] == pytest.approx([SCHEDULE(2)])
+
+
+def test_model_checkpoint(fit, tmp_path):
+    saved = ModelCheckpoint(
+        tmp_path, monitor="loss/reconstruction", every_n_train_steps=1, save_top_k=1
+    )
+    trained, _ = fit(saved)
+    best = torch.load(saved.best_model_path, weights_only=True)
+    assert best["state_dict"].keys() == trained.state_dict().keys()
+    assert saved.best_model_score == min(saved.best_k_models.values())
+
+
+def test_ema_weight_averaging(fit):
+    """After the training, the module has the average, not the last weights."""
+    averaging = EMAWeightAveraging(decay=0.5)
+    averaged, _ = fit(averaging)
+    last, _ = fit()
+    pairs = zip(averaged.parameters(), last.parameters(), strict=True)
+    assert any(not torch.equal(first, second) for first, second in pairs)
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16-mixed"])
+@pytest.mark.parametrize("averaging", [(), (0.5,)])
+def test_resumed_equals_uninterrupted(precision, averaging, fit, tmp_path):
+    """Two steps and two more are the same as four, averaged weights included."""
+    states = []
+    for name, parts in (("whole", [4]), ("resumed", [2, 4])):
+        folder = RunFolder(tmp_path / name)
+        for steps in parts:
+            callbacks = [EMAWeightAveraging(decay=decay) for decay in averaging]
+            fit(*callbacks, steps=steps, folder=folder, precision=precision)
+        states.append(torch.load(folder.checkpoint, weights_only=True))
+    weights = ["state_dict"] + ["current_model_state"] * len(averaging)
+    for key in weights:
+        whole, resumed = (state[key] for state in states)
+        assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert states[0]["global_step"] == states[1]["global_step"] == 4
+
+
+def test_model_folder_holds_the_averaged_weights(fit, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    fit(EMAWeightAveraging(decay=0.5), folder=folder)
+    model = Marlin.from_pretrained(folder.model).state_dict()
+    saved = torch.load(folder.checkpoint, weights_only=True)
+    averaged, last = (saved[key] for key in ("state_dict", "current_model_state"))
+    assert all(torch.equal(x, averaged[f"model.{name}"]) for name, x in model.items())
+    assert not all(torch.equal(x, last[f"model.{name}"]) for name, x in model.items())
+
+
+def test_resumed_run_follows_its_schedule(fit, tmp_path):
+    """A schedule that was changed counts from the first resumed step on."""
+    folder = RunFolder(tmp_path / "run")
+    fit(steps=2, folder=folder)
+    metrics = MetricCallback()
+    constant = WarmupCosine(7e-4, 7e-4, warmup_steps=0, total_steps=8)
+    fit(metrics, steps=3, folder=folder, schedule=constant)
+    assert metrics.train_metrics["lr"] == pytest.approx([7e-4])
+
+
+@pytest.mark.parametrize("end", [None, 0.0])
+def test_masking_of__mixture(end):
+    settings = PretrainSettings(
+        mask="fasking+tube", mask_share=0.75, mask_share_end=end, mask_share_steps=10
+    )
+    masking = masking_of(settings, CONFIG)
+    assert masking.schedule(0) == (0.75, 0.25)
+    assert masking.schedule(10) == ((0.75, 0.25) if end is None else (0.0, 1.0))
+
+
+def test_masking_of__settings_reach_the_masks():
+    settings = PretrainSettings(mask="tube", mask_ratio=0.75, seed=3)
+    cells = torch.zeros(2, 16, 28, 28, dtype=torch.int32)
+    idx_keep, idx_mask = masking_of(settings, CONFIG, decode_ratio=0.5)(cells, 0)
+    assert idx_keep.shape == (2, 392)
+    assert idx_mask.shape == (2, 588)
+    other = masking_of(PretrainSettings(mask="tube", mask_ratio=0.75, seed=4), CONFIG)
+    assert not torch.equal(other(cells, 0)[0], idx_keep)
+
+
+def test_masking_of__ratio_that_leaves_nothing():
+    with pytest.raises(UsageError, match="mask_ratio"):
+        masking_of(PretrainSettings(mask_ratio=0.9999), CONFIG)
