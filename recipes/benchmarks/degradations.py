@@ -105,7 +105,9 @@ def _moved(frame: Frame) -> Frame:
     before = length // 2
     sides = ((0, 0), (before + 1, length - 1 - before), (0, 0))
     sums = np.pad(frame.astype(np.float32), sides, "edge").cumsum(axis=1)
-    return ((sums[:, length:] - sums[:, :-length]) / length).round().astype(np.uint8)
+    blurred = (sums[:, length:] - sums[:, :-length]) / length
+    result: Frame = np.rint(blurred).astype(np.uint8)
+    return result
 
 
 def _crf40(frames: list[Frame]) -> Iterator[Frame]:
