@@ -45,6 +45,7 @@ ROOM_EXTRAS = {
     "demo": ["demo"],
     "faces": ["faces"],
     "features": ["faces"],
+    "jobs": ["faces"],
     "models": ["executorch"],
     "store": ["faces"],
     "training": ["train"],
