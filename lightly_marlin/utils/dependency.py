@@ -25,6 +25,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "pyarrow",
         "pytorch_lightning",
         "tensorboard",
+        "typing_extensions",
         "tyro",
         "yaml",
     ),
