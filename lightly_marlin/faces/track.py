@@ -126,5 +126,5 @@ def main_track(tracks: Sequence[FaceTrack]) -> FaceTrack:
         ValueError: If `tracks` is empty.
     """
     if not tracks:
-        raise ValueError("Invalid tracks []: the main one of no tracks is asked for.")
+        raise ValueError("Invalid tracks []: there must be at least one.")
     return max(tracks, key=lambda track: track.size**2 * track.num_frames)

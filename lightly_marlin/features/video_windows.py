@@ -85,9 +85,9 @@ def _of_frames(
             height, width = frame.shape[:2]
             if index == 0 and height != width:
                 info.note = (
-                    f"of its frames of {width}x{height} pixels the middle square was "
-                    "taken for the crop of a face; crop_face (on the command line "
-                    "--crop-face) finds the face instead"
+                    f"the middle square of its {width}x{height} frames was used as the "
+                    "face crop; crop_face (--crop-face on the command line) finds the "
+                    "face instead"
                 )
             yield from cutter.add(_to_square(frame, size))
     info.fps = reader.fps

@@ -250,8 +250,8 @@ class FaceStore:
             return CropOptions.from_crops(crops)
         except UsageError as error:
             raise UsageError(
-                f"The store {self.path} cannot be imitated: {error} Prepare the "
-                f"videos again: {_PREPARE}"
+                f"The crop options of the store {self.path} cannot be reused: {error} "
+                f"Prepare the videos again: {_PREPARE}"
             ) from error
 
     def records(self) -> list[VideoRecord]:
