@@ -88,15 +88,15 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
 
         Args:
             images: Videos (B, C, T, H, W), uint8 in [0, 255] or float in [0, 1].
-            idx_mask: See `preprocess`.
-            idx_keep: See `preprocess`.
-            mask: See `preprocess`.
+            idx_mask: Tokens to replace by the mask token; see `preprocess`.
+            idx_keep: Tokens to return; see `preprocess`.
+            mask: Boolean alternative to `idx_mask`; see `preprocess`.
 
         Returns:
             Features (B, D).
 
         Raises:
-            ValueError: See `preprocess`.
+            ValueError: If an argument is invalid; see `preprocess`.
         """
         tokens = self.preprocess(images, idx_mask, idx_keep, mask)
         features: Tensor = self.norm(self.blocks(tokens).mean(dim=1))
@@ -113,15 +113,15 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
 
         Args:
             images: Videos (B, C, T, H, W), uint8 in [0, 255] or float in [0, 1].
-            idx_mask: See `preprocess`.
-            idx_keep: See `preprocess`.
-            mask: See `preprocess`.
+            idx_mask: Tokens to replace by the mask token; see `preprocess`.
+            idx_keep: Tokens to return; see `preprocess`.
+            mask: Boolean alternative to `idx_mask`; see `preprocess`.
 
         Returns:
             Tokens (B, N, D), or (B, n_keep, D) in the order of `idx_keep`.
 
         Raises:
-            ValueError: See `preprocess`.
+            ValueError: If an argument is invalid; see `preprocess`.
         """
         tokens = self.preprocess(images, idx_mask, idx_keep, mask)
         encoded: Tensor = self.norm(self.blocks(tokens))
@@ -139,16 +139,16 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
 
         Args:
             images: Videos (B, C, T, H, W), uint8 in [0, 255] or float in [0, 1].
-            idx_mask: See `preprocess`.
-            idx_keep: See `preprocess`.
+            idx_mask: Tokens to replace by the mask token; see `preprocess`.
+            idx_keep: Tokens to return; see `preprocess`.
             norm: Whether to apply the final LayerNorm to the intermediate tokens too.
-            mask: See `preprocess`.
+            mask: Boolean alternative to `idx_mask`; see `preprocess`.
 
         Returns:
             The result of `encode`, and one tensor of the same shape per block.
 
         Raises:
-            ValueError: See `preprocess`.
+            ValueError: If an argument is invalid; see `preprocess`.
         """
         tokens = self.preprocess(images, idx_mask, idx_keep, mask)
         intermediates = []

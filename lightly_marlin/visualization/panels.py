@@ -102,10 +102,10 @@ def panel_sheet(
     Args:
         panels: Clips (B, 3, T, H, W) in [0, 1] by caption.
         frames: Indices in [0, T) of the frames to show.
-        clip: Which of the B clips.
+        clip: Index of the clip in [0, B).
         side: Width of a frame in the picture in pixels; None for its own, or a whole
             multiple of it that leaves room for captions.
-        text: What stands around the panels.
+        text: Title, moments and footer around the panels.
 
     Returns:
         RGB image.
@@ -147,10 +147,10 @@ def panel_animation(
 
     Args:
         panels: Clips (B, 3, T, H, W) in [0, 1] by caption.
-        clip: Which of the B clips.
-        side: As in `panel_sheet`.
+        clip: Index of the clip in [0, B).
+        side: Width of a frame in the picture in pixels, as in `panel_sheet`.
         columns: Panels per row; None for all of them.
-        text: What stands around the panels.
+        text: Title, moments and footer around the panels.
 
     Returns:
         T RGB images of one size.
@@ -193,7 +193,7 @@ def write_panels(
         panels: Clips (B, 3, T, H, W) in [0, 1] by caption.
         frames: Indices in [0, T) of the frames of the PNG.
         seconds: Duration of the T frames in the GIF.
-        text: What stands around the panels.
+        text: Title, moments and footer around the panels.
     """
     with atomic_write(folder / f"{name}.png") as path:
         panel_sheet(panels, frames, text=text).save(path)

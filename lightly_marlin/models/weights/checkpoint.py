@@ -129,7 +129,7 @@ def load_weights(module: nn.Module, source: str | Path) -> None:
 
     Args:
         module: A `Marlin`, `MarlinEncoder` or `MarlinDiscriminator`.
-        source: See `Checkpoint.open`.
+        source: Checkpoint, as for `Checkpoint.open`.
 
     Raises:
         UsageError: A ValueError, if `source` does not exist, cannot be read without

@@ -49,7 +49,7 @@ _STEPS = 4
 """Steps of a shift in a patch; also the longest shift in steps, in each direction."""
 
 _STILLNESS = 1 / 255
-"""How much a shift must lower the mean grey difference, per step of its length."""
+"""Required decrease of the mean grey difference per step of a shift's length."""
 
 
 def motion_token_mask(
