@@ -21,23 +21,23 @@ __all__ = ["TrackFilter", "add_filter_options"]
 class TrackFilter:
     """Limits on the quality columns of `TrackRow`; None is no limit.
 
-    A track with an unmeasured quality does not meet a limit on it.
+    A track whose quality was not measured does not meet a limit on it.
 
     Example:
         >>> good = TrackFilter(min_face=64, max_yaw=45)
         >>> clips = FaceClips(store, tracks=good.select(store))
 
     Attributes:
-        min_face: Minimum width of the face in source pixels (`face_width`).
-        min_frames: Minimum length in frames.
-        min_coverage: Minimum share of frames with the face seen, in [0, 1].
-        min_confidence: Minimum confidence of the landmarks, in [0, 1].
-        min_sharpness: Minimum sharpness.
-        min_brightness: Minimum luma of the face, in [0, 255].
-        max_brightness: Maximum luma of the face, in [0, 255].
-        min_contrast: Minimum contrast of the face, in grey levels.
-        max_yaw: Maximum absolute yaw anywhere in the track, in degrees.
-        max_jitter: Maximum jitter of the crop box, in units of the face's width.
+        min_face: Least width of the face in source pixels (`face_width`).
+        min_frames: Least length in frames.
+        min_coverage: Least share of frames with the face seen, in [0, 1].
+        min_confidence: Least confidence of the landmarks, in [0, 1].
+        min_sharpness: Least sharpness.
+        min_brightness: Least luma of the face, in [0, 255].
+        max_brightness: Highest luma of the face, in [0, 255].
+        min_contrast: Least contrast of the face, in grey levels.
+        max_yaw: Highest absolute yaw anywhere in the track, in degrees.
+        max_jitter: Highest jitter of the crop box, in units of the face's width.
     """
 
     min_face: float | None = None
@@ -63,7 +63,7 @@ class TrackFilter:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> TrackFilter:
-        """Makes a filter from options or settings of the same names.
+        """Makes a filter of options or settings of the same names.
 
         Args:
             options: Limits by name; other names are ignored, missing ones set no limit.
@@ -72,7 +72,7 @@ class TrackFilter:
         return cls(**{name: options.get(name) for name in names})
 
     def limits(self) -> dict[str, float]:
-        """Returns the set limits by name."""
+        """Returns the limits that are set, by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -141,16 +141,16 @@ _COLUMNS = {
 }
 
 _HELP = {
-    "min_face": ("PIXELS", "minimum width of the face in source pixels"),
-    "min_frames": ("N", "minimum length of the track"),
-    "min_coverage": ("SHARE", "minimum share of frames with the face seen, up to 1"),
-    "min_confidence": ("SHARE", "minimum confidence of the landmarks, up to 1"),
-    "min_sharpness": ("VALUE", "minimum sharpness; below about 0.1 faces are blurred"),
-    "min_brightness": ("LUMA", "minimum brightness of the face, up to 255"),
-    "max_brightness": ("LUMA", "maximum brightness of the face"),
-    "min_contrast": ("LEVELS", "minimum contrast of the face, in grey levels"),
-    "max_yaw": ("DEGREES", "maximum turn of the face to a side anywhere in the track"),
-    "max_jitter": ("VALUE", "maximum jitter of the crop, in widths of the face"),
+    "min_face": ("PIXELS", "least width of the face in source pixels"),
+    "min_frames": ("N", "least length of the track"),
+    "min_coverage": ("SHARE", "least share of frames with the face seen, up to 1"),
+    "min_confidence": ("SHARE", "least confidence of the landmarks, up to 1"),
+    "min_sharpness": ("VALUE", "least sharpness; below about 0.1 faces are blurred"),
+    "min_brightness": ("LUMA", "least brightness of the face, up to 255"),
+    "max_brightness": ("LUMA", "highest brightness of the face"),
+    "min_contrast": ("LEVELS", "least contrast of the face, in grey levels"),
+    "max_yaw": ("DEGREES", "how far the face may turn aside anywhere in the track"),
+    "max_jitter": ("VALUE", "highest jitter of the crop, in widths of the face"),
 }
 
 
@@ -158,8 +158,7 @@ def add_filter_options(parser: ArgumentParser) -> None:
     """Adds an option for every limit, such as `--min-face`.
 
     Args:
-        parser: Parser whose results are passed to
-            `TrackFilter.from_options(vars(...))`.
+        parser: Its results go to `TrackFilter.from_options(vars(...))`.
     """
     group = parser.add_argument_group(
         "limits", "use only tracks of this quality (default: all)"
