@@ -1,9 +1,9 @@
 """Facial regions: the 11 LaPa labels, their groups, and cell bit masks.
 
-Masks and face parsers meet here. A parser says, per pixel, which part of a face it
-sees; Fasking only asks which labels occur in a patch. `RegionCells` keeps exactly that
-answer, at 1/256 of the size of a label map, for every patch size that is a multiple
-of 8.
+Masks and face parsers share this module. A parser labels every pixel with a part of the
+face; Fasking only needs the labels that occur in a patch. `RegionCells` stores exactly
+these, at 1/256 of the size of a label map, for every patch size that is a multiple of
+8.
 
 - [0]: LaPa, 2020, https://arxiv.org/abs/2001.08140 (the labels)
 - [1]: MARLIN, 2023, https://arxiv.org/abs/2211.06627 (the groups)
@@ -29,7 +29,7 @@ __all__ = [
 
 
 class Label(IntEnum):
-    """The LaPa label of a pixel; left and right as seen in the image [0]."""
+    """LaPa label of a pixel; left and right as seen in the image [0]."""
 
     BACKGROUND = 0
     SKIN = 1
@@ -47,7 +47,7 @@ class Label(IntEnum):
 NUM_LABELS = len(Label)
 
 NO_FACE = -1
-"""The value of every pixel of a frame in which no face was parsed."""
+"""Value of every pixel of a frame in which no face was parsed."""
 
 CELL_SIZE = 8
 """Side of a region cell in pixels."""
@@ -59,10 +59,10 @@ COMPONENT_GROUPS: tuple[tuple[Label, ...], ...] = (
     (Label.UPPER_LIP, Label.INNER_MOUTH, Label.LOWER_LIP),
     (Label.HAIR,),
 )
-"""The facial components that Fasking masks first [1]; skin and background follow."""
+"""Facial components that Fasking masks first [1]; skin and background follow."""
 
 
-# PyTorch compares hardly anything of these; uint64 becomes negative where it overflows.
+# PyTorch barely supports comparing these; uint64 becomes negative on overflow.
 _WITHOUT_AMINMAX = (torch.uint16, torch.uint32, torch.uint64)
 
 
@@ -71,7 +71,7 @@ def _occurrence_bits(labels: Tensor, size: int) -> Tensor:
     narrow = labels.dtype not in _WITHOUT_AMINMAX and labels.dtype.itemsize <= 4
     values = labels.to(torch.int32 if narrow else torch.int64)
     values = values.clamp(NO_FACE, NUM_LABELS).to(torch.int32)
-    # Bit 0 stands for "no face" at first, and what lies above the labels is cut off.
+    # Bit 0 first means "no face", and bits above the labels are cut off.
     one = torch.ones((), dtype=torch.int32, device=labels.device)
     bits = ((one << (values + 1)) >> 1) & ((1 << NUM_LABELS) - 1)
     return _or_squares(bits, size)
@@ -80,14 +80,14 @@ def _occurrence_bits(labels: Tensor, size: int) -> Tensor:
 def _or_squares(bits: Tensor, factor: int) -> Tensor:
     """Returns the bitwise OR over factor x factor squares of (..., H, W) bit masks."""
     *lead, height, width = bits.shape
-    # Rows first: whole rows lie side by side in memory.
+    # Rows first, because whole rows are contiguous in memory.
     rows = _or_along(bits.reshape(*lead, height // factor, factor, width), -2)
     squares = rows.reshape(*lead, height // factor, width // factor, factor)
     return _or_along(squares, -1)
 
 
 def _or_along(bits: Tensor, dim: int) -> Tensor:
-    """Returns the bitwise OR along one dimension, which goes."""
+    """Returns the bitwise OR along one dimension, which is removed."""
     first, *others = bits.unbind(dim)
     merged = first.clone()
     for other in others:
@@ -99,9 +99,9 @@ def _or_along(bits: Tensor, dim: int) -> Tensor:
 class RegionCells:
     """Bit masks of the labels that occur in each 8x8-pixel cell of each frame.
 
-    Shape, length and indexing are those of the bit masks.
+    Shape, length and indexing follow the bit masks.
 
-    Bit k of an entry says that LaPa label k occurs in the cell. Every cell of a parsed
+    Bit k of an entry is set if LaPa label k occurs in the cell. Every cell of a parsed
     frame has at least one bit; a frame whose cells are all zero has no parsed face.
 
     Attributes:
@@ -149,10 +149,10 @@ class RegionCells:
             Cells on the device of `labels`.
 
         Raises:
-            TypeError: If `labels` is no tensor.
+            TypeError: If `labels` is not a tensor.
             ValueError:
                 If the dtype, the shape or a value is out of range. Values are checked
-                on the CPU only, see `check_labels`.
+                on the CPU only; see `check_labels`.
         """
         check_labels(labels)
         height, width = labels.shape[-2:]
@@ -209,14 +209,14 @@ def labels_to_patches(labels: Tensor, patch_size: int) -> Tensor:
 def check_labels(labels: Tensor) -> None:
     """Checks a LaPa label map.
 
-    Values are checked on the CPU only: to read them from another device, the host would
-    have to wait for it. Values that are no labels set no bit there.
+    Values are checked on the CPU only, because reading them from another device would
+    make the host wait. There, values that are not labels set no bit.
 
     Args:
         labels: Integer tensor with shape (..., H, W) and values in [-1, 10].
 
     Raises:
-        TypeError: If it is no tensor.
+        TypeError: If it is not a tensor.
         ValueError: If the dtype, the shape or a value is out of range.
     """
     if not isinstance(labels, Tensor):

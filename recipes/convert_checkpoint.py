@@ -8,15 +8,15 @@ SOURCE is anything that `create_marlin(weights=...)` reads: released `.encoder.p
 `.full.pt`, Lightning checkpoints (MARLIN's and ours), folders and repositories of the
 Hub, VideoMAE's pretraining, our own. TARGET decides the layout:
 
-- `NAME.encoder.pt` or `NAME.full.pt`: the released one, which marlin-pytorch reads by
+- `NAME.encoder.pt` or `NAME.full.pt`: the released one, which marlin-pytorch reads with
   `Marlin.from_file("marlin_vit_base_ytf", path)`;
-- any other name: a folder of ours with `model.safetensors` and `config.json`, for
-  `from_pretrained` and `weights=`. From an encoder alone, it is that of an encoder.
+- any other name: our folder with `model.safetensors` and `config.json`, for
+  `from_pretrained` and `weights=`. An encoder alone gives the folder of an encoder.
 
-The architecture is inferred from the checkpoint, or named by --model. After writing,
-the target is read again and must hold the same numbers. Nothing in SOURCE is executed.
-The licence of weights goes with them: the released ones are CC BY-NC 4.0, also in our
-layout.
+The architecture is inferred from the checkpoint, or named with --model. After writing,
+the target is read back and must hold the same values. Nothing in SOURCE is executed.
+The licence stays with the weights: the released ones are CC BY-NC 4.0, in our layout
+too.
 
 Exit status: 0 when done; 2 for bad arguments or weights that do not fit.
 """
@@ -44,7 +44,7 @@ FILE_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Converts as the command line says.
+    """Converts a checkpoint as specified on the command line.
 
     Args:
         arguments: Command line without the program; None for that of the process.
@@ -81,7 +81,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = RecipeParser(
         description="Convert weights between MARLIN's layout and ours."
     )
-    parser.add_argument("source", metavar="SOURCE", help="weights of any known kind")
+    parser.add_argument("source", metavar="SOURCE", help="weights in any known layout")
     parser.add_argument(
         "target",
         metavar="TARGET",
@@ -94,13 +94,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="name of the model (default: inferred from the checkpoint)",
     )
     parser.add_argument(
-        "--force", action="store_true", help="replace a target that is there already"
+        "--force", action="store_true", help="replace an existing target"
     )
     return parser.parse_args(arguments)
 
 
 def check_target(target: Path, force: bool) -> Path:
-    """Returns the target if it may be written and its name says what it will be."""
+    """Returns the target if it may be written and its name determines the layout."""
     if target.name.endswith(RELEASED_SUFFIXES):
         taken = target.exists()
     elif target.suffix in FILE_SUFFIXES:
@@ -111,14 +111,14 @@ def check_target(target: Path, force: bool) -> Path:
     else:
         taken = target.exists() and (not target.is_dir() or any(target.iterdir()))
     if taken and not force:
-        raise UsageError(f"There is {target} already. Replace it with --force.")
+        raise UsageError(f"{target} already exists. Replace it with --force.")
     return target
 
 
 def read_model(
     checkpoint: Checkpoint, target: Path, name: str | None
 ) -> Marlin | MarlinEncoder:
-    """Returns what of the checkpoint goes into the target."""
+    """Returns the parts of the checkpoint for the target."""
     config = named_config(name) if name else checkpoint.architecture()
     whole = "decoder" in checkpoint.parts
     if target.name.endswith(".full.pt") and not whole:
@@ -134,7 +134,7 @@ def read_model(
 
 
 def write_model(model: Marlin | MarlinEncoder, target: Path) -> None:
-    """Writes the target, whole or not at all."""
+    """Writes the target atomically."""
     if not target.name.endswith(RELEASED_SUFFIXES):
         model.save_pretrained(target)
         return
@@ -143,7 +143,7 @@ def write_model(model: Marlin | MarlinEncoder, target: Path) -> None:
 
 
 def check_equal(model: Marlin | MarlinEncoder, target: Path) -> None:
-    """Reads the target again; raises RuntimeError if it holds other numbers."""
+    """Reads the target back; raises RuntimeError if its values differ."""
     again = type(model)(model.config)
     load_weights(again, target)
     for name, tensor in again.state_dict().items():

@@ -4,24 +4,24 @@
     python recipes/export_model.py OUT --weights run/model --formats program int8
     python recipes/export_model.py OUT --weights run/model --formats executorch_int8
 
-writes to the folder OUT, each taking uint8 clips (B, 3, 16, 224, 224) and giving
-features (B, D), or (B, N, D) with --keep-seq:
+writes these files to the folder OUT. Each takes uint8 clips (B, 3, 16, 224, 224) and
+returns features (B, D), or (B, N, D) with --keep-seq:
 
-- `onnx`, `encoder.onnx`: for ONNX Runtime and whatever reads ONNX, any batch size.
-  Install what writes it: pip install ".[export]";
+- `onnx`, `encoder.onnx`: for ONNX Runtime and other readers of ONNX, any batch size.
+  Writing it needs: pip install ".[export]";
 - `program`, `encoder.pt2`: a `torch.export` program, the input of ExecuTorch and
-  AOTInductor, any batch size; read it by `torch.export.load(path).module()`;
-- `int8`, `encoder_int8.pt`: linear layers in int8, quantised dynamically (weights once,
-  activations as they come), as TorchScript, any batch size; read it by
-  `torch.jit.load(path)`. Needs nothing but PyTorch, which will drop it one day;
+  AOTInductor, any batch size; load it with `torch.export.load(path).module()`;
+- `int8`, `encoder_int8.pt`: linear layers in int8, quantised dynamically (weights in
+  advance, activations at run time), as TorchScript, any batch size; load it with
+  `torch.jit.load(path)`. It needs only PyTorch, which plans to drop it;
 - `executorch`, `encoder.pte`, and `executorch_int8`, `encoder_int8.pte`: the same two
   for ExecuTorch's runtime on phones and other small devices, for 1 to --batch-size
-  clips at once (at least 2). Only written when asked for: pip install ".[executorch]"
-  (300 MB), and minutes of lowering.
+  clips at once (at least 2). Only written on request: needs pip install ".[executorch]"
+  (300 MB) and minutes of lowering.
 
-Every file is read back, must give the features of the encoder on random clips of two
+Every file is read back, must reproduce the encoder's features on random clips of two
 batch sizes (float32 within 1e-4; int8 with a cosine similarity of at least 0.99), and
-is timed beside it; `export.json` has sizes, differences and times. A file that fails
+is timed against it; `export.json` has sizes, differences and times. A file that fails
 the check is removed.
 
 Exit status: 0 when done; 2 for bad arguments or weights, or a missing package; 1 if an
@@ -64,7 +64,7 @@ Export = Callable[[MarlinEncoder, Tensor, Path], tuple[Path, Callable[[Path], En
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exports as the command line says.
+    """Exports an encoder as specified on the command line.
 
     Args:
         arguments: Command line without the program; None for that of the process.
@@ -116,7 +116,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = RecipeParser(description="Export an encoder.")
     add = parser.add_argument
     add("out", metavar="OUT", type=Path, help="folder to write to")
-    add("--weights", required=True, help="weights of any known kind")
+    add("--weights", required=True, help="weights in any known layout")
     add("--model", help="name of the model (default: inferred from the checkpoint)")
     add("--formats", nargs="+", choices=list(EXPORTS), default=DEFAULTS)
     add("--keep-seq", action="store_true", help="features of every token")
@@ -144,7 +144,7 @@ def check_packages(formats: Sequence[str]) -> None:
 
 
 def random_clips(encoder: MarlinEncoder, batch_size: int) -> Tensor:
-    """Returns uint8 noise, the same at every call."""
+    """Returns uint8 noise that is the same at every call."""
     config, generator = encoder.config, torch.Generator().manual_seed(0)
     size = (batch_size, 3, config.num_frames, config.img_size, config.img_size)
     return torch.randint(0, 256, size, dtype=torch.uint8, generator=generator)
@@ -153,7 +153,7 @@ def random_clips(encoder: MarlinEncoder, batch_size: int) -> Tensor:
 def export_onnx(
     plain: MarlinEncoder, clips: Tensor, folder: Path
 ) -> tuple[Path, Callable[[Path], Encode]]:
-    """Writes encoder.onnx; returns its path and what reads it."""
+    """Writes encoder.onnx; returns its path and its reader."""
     path = folder / "encoder.onnx"
     program = torch.onnx.export(
         plain,
@@ -171,7 +171,7 @@ def export_onnx(
 
 
 def load_onnx(path: Path) -> Encode:
-    """Reads an ONNX file for ONNX Runtime."""
+    """Loads an ONNX file into ONNX Runtime."""
     onnxruntime = require("onnxruntime", "Running ONNX")
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = torch.get_num_threads()
@@ -186,13 +186,13 @@ def load_onnx(path: Path) -> Encode:
 def export_program(
     plain: MarlinEncoder, clips: Tensor, folder: Path
 ) -> tuple[Path, Callable[[Path], Encode]]:
-    """Writes encoder.pt2; returns its path and what reads it."""
+    """Writes encoder.pt2; returns its path and its reader."""
     path = folder / "encoder.pt2"
     batch = torch.export.Dim("batch", min=1)
     program = torch.export.export(
         plain, (two_clips(clips),), dynamic_shapes=({0: batch},)
     )
-    program.example_inputs = None  # Nobody needs our noise, of 9 MiB.
+    program.example_inputs = None  # The example noise would add 9 MiB.
     with atomic_write(path) as temporary:
         torch.export.save(program, temporary)
     return path, lambda path: torch.export.load(path).module()
@@ -201,7 +201,7 @@ def export_program(
 def export_int8(
     plain: MarlinEncoder, clips: Tensor, folder: Path
 ) -> tuple[Path, Callable[[Path], Encode]]:
-    """Writes encoder_int8.pt; returns its path and what reads it."""
+    """Writes encoder_int8.pt; returns its path and its reader."""
     path = folder / "encoder_int8.pt"
     with warnings.catch_warnings(), torch.no_grad():
         # PyTorch announces successors of both; neither is in PyTorch itself.
@@ -228,7 +228,7 @@ def load_torchscript(path: Path) -> Encode:
 def export_executorch(
     plain: MarlinEncoder, clips: Tensor, folder: Path, *, int8: bool = False
 ) -> tuple[Path, Callable[[Path], Encode]]:
-    """Writes encoder.pte or encoder_int8.pte; returns its path and what reads it."""
+    """Writes encoder.pte or encoder_int8.pte; returns its path and its reader."""
     path = folder / ("encoder_int8.pte" if int8 else "encoder.pte")
     most = clips if len(clips) > 1 else two_clips(clips)
     content = executorch_program(plain, most, int8=int8)
@@ -253,13 +253,13 @@ PACKAGES = {
 
 
 def two_clips(clips: Tensor) -> Tensor:
-    """Returns an example of two: exporters take a batch of one for a constant."""
+    """Returns an example of two clips: exporters make a batch of one constant."""
     return torch.cat((clips, clips))[:2]
 
 
 @torch.no_grad()
 def compare(encode: Encode, loaded: Encode, clips: Tensor) -> dict[str, float]:
-    """Encodes batches of two sizes both ways; returns how far the features differ."""
+    """Encodes batches of two sizes in both ways; returns the feature differences."""
     differences, cosines = [], []
     for batch in (clips, clips[:1] if len(clips) > 1 else two_clips(clips)):
         expected, found = encode(batch), loaded(batch)
@@ -283,7 +283,7 @@ def is_right(name: str, result: dict[str, float]) -> bool:
 
 @torch.no_grad()
 def time_encoding(encode: Encode, clips: Tensor, repeats: int) -> float:
-    """Returns the median seconds of encoding a batch, after one to warm up."""
+    """Returns the median seconds of encoding a batch, after one warm-up."""
     encode(clips)
     seconds = []
     for _ in range(repeats):

@@ -4,30 +4,30 @@
 
 writes for every video `OUT/<relative path without suffix>.npy`, float32 with a row per
 window (windows, D), and `OUT/index.parquet`: source, track_id, file, row, start_frame,
-start_seconds and num_frames of every row. `OUT/report.json` says what became of every
-video; one without a face gets a file of no rows and an entry that says so.
+start_seconds and num_frames of every row. `OUT/report.json` has the outcome of every
+video; one without a face gets a file with no rows and the status "no_face".
 
 Features:
 - VIDEOS is a folder (searched recursively), one file, or a glob pattern in quotes.
-- Windows of 16 frames, every second one of the video, over its whole length: the next
-  starts where the last ends (--stride 16, in sampled frames), the final one ends with
-  the video, and only shorter videos are padded, by repeating their last frame.
-  --reference-windows cuts as marlin-pytorch 0.3.4 does, which drops the tail.
-- --crop-face finds and follows the main face, and encodes smooth crops of it;
-  --all-faces encodes every face. Without, the frames are taken as crops of a face.
-- --crops-like STORE crops as the store was cropped that the model was trained on;
-  --detector and --align-eyes say it one by one. All four imply --crop-face.
+- Windows of 16 frames, every second frame of the video, over its whole length: each
+  starts where the previous one ends (--stride 16, in sampled frames), the final one
+  ends with the video, and only shorter videos are padded, by repeating their last
+  frame. --reference-windows cuts as marlin-pytorch 0.3.4 does, which drops the tail.
+- --crop-face finds and tracks the main face, and encodes smooth crops of it;
+  --all-faces encodes every face. Without them, the frames count as crops of a face.
+- --crops-like STORE uses the crop options of the store that the model was trained on;
+  --detector and --align-eyes set them individually. All four imply --crop-face.
 - --reduction mean or max makes one row per track; --keep-seq keeps all tokens.
 - Batches fill across windows and videos; --workers processes read and crop (by default
-  one per core), of which each holds a window or two. A video whose decoder crashes, or
-  that the system kills for its memory, is reported as failed and the others go on; with
-  --workers 0 all is done in one process, which such a crash ends.
-- --precision bf16 is faster where the hardware multiplies matrices in it.
+  one per core), each holding a window or two. A video whose decoder crashes, or is
+  killed for its memory use, is reported as failed and the others continue; with
+  --workers 0 everything runs in one process, which such a crash ends.
+- --precision bf16 is faster on hardware with bf16 matrix multiplication.
 - Resumable: kill it at any moment and run the same command again. Finished videos are
-  left alone; changed ones and those that failed are done again.
+  skipped; changed and failed ones are processed again.
 - Memory does not grow with the length of a video.
 
-Exit status: 0 when done, also if some of the videos could not be used (they are listed
+Exit status: 0 when done, even if some of the videos could not be used (they are listed
 with their reasons, here and in `report.json`); 2 for bad arguments or weights, or when
 no video gave a feature.
 """
@@ -61,7 +61,7 @@ _MAX_LISTED = 20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Extracts as the command line says.
+    """Extracts features as specified on the command line.
 
     Args:
         arguments: Command line without the program; None for that of the process.
@@ -127,9 +127,9 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--weights",
         required=True,
-        help="checkpoint of any known kind, folder, or repository of the Hub",
+        help="checkpoint of any known layout, folder, or repository of the Hub",
     )
-    add("--model", help="sizes of the model (default: told from the weights)")
+    add("--model", help="sizes of the model (default: inferred from the weights)")
     add("--crop-face", action="store_true", help="find the face and crop it")
     add(
         "--all-faces",
@@ -151,7 +151,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--precision", choices=PRECISIONS, default="32", help="default: 32")
     for name, default, text in (
-        ("--sample-rate", 2, "every so many frames, one is taken"),
+        ("--sample-rate", 2, "frames between sampled frames"),
         ("--stride", 16, "sampled frames from window to window"),
     ):
         text = f"{text} (default: {default})"
@@ -166,8 +166,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--workers",
         type=int,
         metavar="N",
-        help="processes that read and crop (default: one per core; 0 for none beside "
-        "this one, which a crash of a decoder then ends)",
+        help="processes that read and crop (default: one per core; 0 for this "
+        "process, which a crash of a decoder then ends)",
     )
     add("--format", choices=FORMATS, default="npy", help="default: npy")
     add(
@@ -180,7 +180,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def show_reasons(summary: FolderSummary) -> None:
-    """Lists the videos that there is something to say about."""
+    """Lists the videos with a reason or a note."""
     told = [record for record in summary.records if record.reason is not None]
     told.sort(key=lambda record: record.status == "ok")
     for record in told[:_MAX_LISTED]:

@@ -3,11 +3,11 @@
     pip install ".[hf,train]"
     python recipes/fasking_in_hf_videomae.py --store STORE --out run_hf_videomae
 
-`VideoMAEForPreTraining` takes any mask that hides as many tokens in every clip. Fasking
-gives int64 indices; `indices_to_mask` makes of them the boolean mask that Hugging Face
-means: True is masked. The model, its loss and its order of axes (B, T, C, H, W) are
-Hugging Face's own. Departs from VideoMAE in the mask, in raw pixels as targets
-(`norm_pix_loss=False`), as MARLIN has them, and in its size: a small model, newly
+`VideoMAEForPreTraining` takes any mask that hides the same number of tokens in every
+clip. Fasking returns int64 indices; `indices_to_mask` converts them to Hugging Face's
+boolean mask: True is masked. The model, its loss and its order of axes (B, T, C, H, W)
+are Hugging Face's own. The recipe departs from VideoMAE in the mask, in raw pixels as
+targets (`norm_pix_loss=False`, as in MARLIN), and in its size: a small model, newly
 initialised; `VideoMAEConfig()` is base, and
 `VideoMAEForPreTraining.from_pretrained("MCG-NJU/videomae-base")` its weights. RUN/model
 is for `VideoMAEModel.from_pretrained`.
@@ -36,7 +36,7 @@ from lightly_marlin.utils.dependency import require
 
 MASK_RATIO = 0.9
 NUM_FRAMES = 16
-# Of ImageNet: the loss undoes exactly these, to get pixels in [0, 1].
+# ImageNet's statistics: the loss undoes exactly these, to get pixels in [0, 1].
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 SMALL = {
@@ -52,7 +52,7 @@ SMALL = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Trains as the command line says; returns the exit status."""
+    """Trains as specified on the command line; returns the exit status."""
     options = parse_loop_options(
         "Train Hugging Face's VideoMAE with Fasking.",
         arguments,

@@ -4,10 +4,10 @@
     python recipes/fasking_in_hf_vitmae.py --store STORE --out run_hf_vitmae
 
 `ViTMAEForPreTraining` takes no mask; it sorts `noise` and keeps the patches with the
-least. So noise that is 1 where Fasking masks and 0 elsewhere makes the model keep
-exactly Fasking's patches: both round the number to keep alike, down. The model, its
-loss and its image size are Hugging Face's own. Departs from MAE in the mask and in its
-size: a small model, newly initialised; `ViTMAEConfig()` is base, and
+lowest values. Noise that is 1 where Fasking masks and 0 elsewhere therefore makes the
+model keep exactly Fasking's patches: both round the number to keep down. The model, its
+loss and its image size are Hugging Face's own. The recipe departs from MAE in the mask
+and in its size: a small model, newly initialised; `ViTMAEConfig()` is base, and
 `ViTMAEForPreTraining.from_pretrained("facebook/vit-mae-base")` its weights. RUN/model
 is for `ViTMAEModel.from_pretrained`.
 
@@ -48,7 +48,7 @@ SMALL = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Trains as the command line says; returns the exit status."""
+    """Trains as specified on the command line; returns the exit status."""
     options = parse_loop_options(
         "Train Hugging Face's ViTMAE with Fasking.",
         arguments,

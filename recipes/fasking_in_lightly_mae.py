@@ -5,9 +5,8 @@
 
 This is Lightly's own MAE example with one change: where the example draws
 `random_token_mask`, Fasking draws the mask from the facial regions of the frame. It
-also departs from it in size (a small ViT, so that it learns on a CPU in minutes) and
-data (a face store). RUN holds metrics.csv and model.pt, the encoder's and decoder's
-weights.
+also differs in size (a small ViT that learns on a CPU in minutes) and data (a face
+store). RUN holds metrics.csv and model.pt, the encoder's and decoder's weights.
 
 - [0]: MAE, 2021, https://arxiv.org/abs/2111.06377
 - [1]: MARLIN, 2023, https://arxiv.org/abs/2211.06627
@@ -68,7 +67,7 @@ class MAE(nn.Module):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Trains as the command line says; returns the exit status."""
+    """Trains as specified on the command line; returns the exit status."""
     options = parse_loop_options(
         "Train Lightly's masked autoencoder with Fasking.",
         arguments,
@@ -81,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     generator = torch.Generator().manual_seed(options.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     log = LoopLog(options)
-    # Single frames: clips of one frame. Another is drawn of each track every epoch.
+    # Single frames are clips of one frame. Every epoch draws another one of each track.
     frames = FaceClips(
         open_store(options.store), num_frames=1, stride=1, seed=options.seed
     )

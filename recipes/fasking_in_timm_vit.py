@@ -3,11 +3,11 @@
     pip install ".[train]"
     python recipes/fasking_in_timm_vit.py --store STORE --out run_timm_vit
 
-The encoder is a timm VisionTransformer and nothing else: its patch embedding,
-positions, blocks and norm are called one by one, and between embedding and blocks only
-the tokens that Fasking keeps are gathered. The decoder is one timm Block. What is saved
-is the encoder alone, for `timm.create_model(..., checkpoint_path=...)`. Departs from
-MAE [0] in the mask, in raw pixels as targets, in learned positions and in its size.
+The encoder is a plain timm VisionTransformer: its patch embedding, positions, blocks
+and norm are called one by one, and only the tokens that Fasking keeps are gathered
+between embedding and blocks. The decoder is one timm Block. Only the encoder is saved,
+for `timm.create_model(..., checkpoint_path=...)`. The recipe departs from MAE [0] in
+the mask, in raw pixels as targets, in learned positional embeddings and in its size.
 
 - [0]: MAE, 2021, https://arxiv.org/abs/2111.06377
 - [1]: MARLIN, 2023, https://arxiv.org/abs/2211.06627
@@ -38,7 +38,7 @@ DEPTH = 4
 
 
 class MaskedViT(nn.Module):
-    """A timm ViT that sees some patches, and a block that paints the others."""
+    """A timm ViT that sees some patches, and a block that predicts the others."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class MaskedViT(nn.Module):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Trains as the command line says; returns the exit status."""
+    """Trains as specified on the command line; returns the exit status."""
     options = parse_loop_options(
         "Train a timm ViT as a masked autoencoder with Fasking.",
         arguments,

@@ -1,18 +1,18 @@
-"""Says what is in a face store and how good it is.
+"""Reports the content and quality of a face store.
 
     python recipes/inspect_store.py STORE
     python recipes/inspect_store.py STORE --min-face 64 --max-yaw 45 --plots plots
 
 Features:
 - Counts: tracks, people, videos, frames, hours.
-- The least, median and highest value of every quality column of the index.
-- How many tracks each limit keeps, and all of them together: the same options choose
-  the tracks of `pretrain_marlin.py`.
-- Why videos gave no track, by reason, with an example.
+- The minimum, median and maximum of every quality column of the index.
+- Number of tracks that each limit keeps, and that all limits keep together: the same
+  options select the tracks of `pretrain_marlin.py`.
+- Reasons why videos gave no track, with an example of each.
 - `--plots FOLDER` writes histograms.png and examples.png: the worst and best tracks by
   each column, as thumbnails with their values.
 
-Exit status: 0 done, also if no track meets the limits; 2 bad arguments, or a store that
+Exit status: 0 done, even if no track meets the limits; 2 bad arguments, or a store that
 cannot be read.
 """
 
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = RecipeParser(description="Say what is in a face store and how good it is.")
+    parser = RecipeParser(description="Report the content and quality of a face store.")
     parser.add_argument("store", metavar="STORE", help="made by preprocess_faces.py")
     parser.add_argument(
         "--plots",
@@ -133,7 +133,7 @@ def show_crops(store: FaceStore) -> None:
 
 
 def show_totals(store: FaceStore, track_filter: TrackFilter, kept: _Mask) -> None:
-    """Prints how much there is, and how much of it is within the limits."""
+    """Prints the size of the store, and of the part within the limits."""
     limits = track_filter.limits()
     table = Table(title=Text(f"Face store {store.path}"), show_header=bool(limits))
     table.add_column("what")
@@ -167,7 +167,7 @@ def count(store: FaceStore, kept: _Mask) -> dict[str, str]:
     sources = np.array(store.column("source"), dtype=object)
     return {
         "tracks": f"{kept.sum()}",
-        "people (told apart within a video)": f"{len(set(people[kept]))}",
+        "people (identified within a video)": f"{len(set(people[kept]))}",
         "videos with a track": f"{len(set(sources[kept]))}",
         "frames": f"{int(frames[kept].sum())}",
         "hours": f"{seconds[kept].sum() / 3600:.3g}",
@@ -175,7 +175,7 @@ def count(store: FaceStore, kept: _Mask) -> dict[str, str]:
 
 
 def show_distribution(store: FaceStore, kept: _Mask) -> None:
-    """Prints least, median and highest value of each quality column."""
+    """Prints minimum, median and maximum of each quality column."""
     if not kept.any():
         console.print("No track is within the limits.")
         return
@@ -195,19 +195,19 @@ def show_distribution(store: FaceStore, kept: _Mask) -> None:
 
 
 def read_column(store: FaceStore, name: str) -> npt.NDArray[np.float64]:
-    """Returns a column as numbers; what was not measured is not a number."""
+    """Returns a column as numbers, with NaN for unmeasured values."""
     return np.array([np.nan if v is None else v for v in store.column(name)], float)
 
 
 def show_problems(store: FaceStore) -> None:
-    """Prints why videos gave no track, or what was odd, by reason."""
+    """Prints the reasons why videos gave no track or were unusual."""
     path = store.path / REPORT_NAME
     try:
         videos: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["videos"]
         problems = [video for video in videos if video["reason"]]
         by_reason: dict[tuple[str, str], list[str]] = defaultdict(list)
         for video in problems:
-            # Videos differ in their numbers only: "... found in its 95 frames".
+            # Some reasons differ only in numbers: "... found in its 95 frames".
             reason = re.sub(r"\d+", "N", str(video["reason"]))
             by_reason[video["status"], reason].append(str(video["source"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -264,7 +264,7 @@ def collect_examples(store: FaceStore, kept: _Mask) -> list[ExampleRow]:
             order = known[np.argsort(values[known], kind="stable")]
             if len(order) < 2:
                 continue
-            # A small store shows no track on both sides.
+            # In a small store, no track is shown on both sides.
             shown = min(_NUM_EXAMPLES, len(order) // 2)
             low, high = (
                 [example(store, int(index), values[index]) for index in side]

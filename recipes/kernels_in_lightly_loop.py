@@ -3,14 +3,14 @@
     pip install ".[train]"
     python recipes/kernels_in_lightly_loop.py --store STORE --out run_kernels
 
-Lightly's MAE example with its random mask, and the memory-bound lines exchanged:
+Lightly's MAE example with its random mask, and kernels for the memory-bound lines:
 
 - `gather_tokens` adds positions to the visible patches alone;
 - `assemble_decoder_tokens` makes the decoder's sequence in one pass;
 - `masked_reconstruction_loss` reads its target from the uint8 frames.
 
-The first two must give what Lightly's functions give: the recipe compares them on the
-first batch and refuses to train if they do not. Departs from MAE in its size and data.
+The first two must reproduce Lightly's functions: the recipe compares them on the first
+batch and does not train if they differ. It departs from MAE in its size and data.
 
 - [0]: MAE, 2021, https://arxiv.org/abs/2111.06377
 """
@@ -89,7 +89,7 @@ class FusedMAE(nn.Module):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Trains as the command line says; returns the exit status."""
+    """Trains as specified on the command line; returns the exit status."""
     options = parse_loop_options(
         "Train Lightly's masked autoencoder with fused gathers and loss.",
         arguments,
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if step == 0:
             model.check(images, idx_keep, idx_mask)
         pred = model(images, idx_keep, idx_mask)
-        # Frames have no class token before their patches.
+        # There is no class token before a frame's patches.
         loss = masked_reconstruction_loss(pred, video, idx_mask - 1, tubelet_size=1)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

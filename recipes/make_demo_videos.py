@@ -1,10 +1,10 @@
-"""Writes the built-in demo clips as video files, to try every other recipe on.
+"""Writes the built-in demo clips as video files, to try the other recipes.
 
     python recipes/make_demo_videos.py demo_videos
 
-A public-domain portrait that talks, turns and blinks, in another light and before
-another background in every clip: 320x320 pixels, 25 frames a second, H.264. Made on the
-spot, without a network; the same arguments give the same videos.
+A public-domain portrait talks, turns and blinks, with a different light and background
+in every clip: 320x320 pixels, 25 frames per second, H.264. The videos are generated
+offline; the same arguments give the same videos.
 
 Exit status: 0 done; 2 bad arguments, or a folder that cannot be written.
 """

@@ -3,10 +3,10 @@
     python recipes/plot_training.py RUN
     python recipes/plot_training.py RUN --out curves.png
 
-RUN is a folder of `pretrain_marlin.py`, also while it trains, or of any other recipe
-that trains here. Draws what its metrics.csv and validation.csv hold: reconstruction
-loss beside the baseline of predicting the mean colour, adversarial losses, learning
-rate and clips per second. The picture is RUN/curves.png, if not said otherwise.
+RUN is a folder of `pretrain_marlin.py`, even during training, or of any other training
+recipe here. The plot shows its metrics.csv and validation.csv: reconstruction loss with
+the baseline of predicting the mean colour, adversarial losses, learning rate and clips
+per second. The picture is RUN/curves.png by default.
 
 Exit status: 0 done; 2 bad arguments, or a run without any metrics.
 """

@@ -1,4 +1,4 @@
-"""Prepares raw videos for training: finds, follows and crops every face.
+"""Prepares raw videos for training: finds, tracks and crops every face.
 
     python recipes/preprocess_faces.py VIDEOS STORE
 
@@ -7,19 +7,19 @@ cell, landmarks and boxes, an index (`index.parquet`) and a report (`report.json
 
 Features:
 - VIDEOS is a folder (searched recursively), one file, or a glob pattern in quotes.
-- Parallel: one worker process per core. A video that crashes its worker is reported
-  and the others go on.
+- Parallel: one worker process per core. A video that crashes its worker is reported and
+  the others continue.
 - Resumable: kill it at any moment and run the same command again. Finished videos are
-  left alone; changed ones are done again, and so are those whose failure may pass.
+  skipped; changed ones, and those with a transient failure, are processed again.
 - Memory does not grow with the pixels of a video; the landmarks of an hour take 0.2 GB.
-- Cuts end a track; people who cross stay two people; --all-faces keeps every face.
-- --detector hog is dlib's fast one, cnn its network; auto, the default, asks the
-  network only where the fast one sees nothing. --align-eyes turns the crops. The store
-  records these options; --crops-like STORE takes those of an earlier store.
-- The index says how good each track is; `inspect_store.py` shows it, and
-  `visualize_faces.py` draws what was found.
+- Cuts end a track; people who cross remain distinct; --all-faces keeps every face.
+- --detector hog is dlib's fast detector, cnn its network; auto, the default, runs the
+  network only where the fast one finds nothing. --align-eyes rotates the crops. The
+  store records these options; --crops-like STORE uses those of an earlier store.
+- The index has the quality of each track; `inspect_store.py` shows it, and
+  `visualize_faces.py` draws the faces.
 
-Exit status: 0 when done, also if some of the videos could not be used (they are listed
+Exit status: 0 when done, even if some of the videos could not be used (they are listed
 with their reasons, here and in `report.json`); 2 for bad arguments, a store that cannot
 be written, or when no video gave a single track.
 """
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = RecipeParser(
-        description="Find, follow and crop the faces in videos; write a face store."
+        description="Find, track and crop the faces in videos; write a face store."
     )
     parser.add_argument(
         "videos",

@@ -9,10 +9,10 @@ labels. PyTorchVideo's `LabeledVideoDataset` and clip samplers read the videos,
 `create_marlin_encoder` and a linear head. OUT holds metrics.csv, predictions.csv and
 model.pt.
 
-What to know: the whole frame is squeezed to 224x224, so for good results cut out the
-faces first (preprocess_faces.py); predictions are on the videos trained on; and
-PyTorchVideo passes over what it cannot decode without a word, so each video is tried
-first, and those that fail are named and left out.
+Limitations: the whole frame is squeezed to 224x224, so for good results crop the faces
+first (preprocess_faces.py); accuracy is measured on the training videos; and
+PyTorchVideo silently skips videos that it cannot decode, so each video is tried first,
+and failing ones are reported and left out.
 
 - [0]: PyTorchVideo, 2021, https://arxiv.org/abs/2111.09887
 """
@@ -72,7 +72,7 @@ def read_labels(path: Path, column: str) -> tuple[LabelledVideos, list[str]]:
 
 
 def leave_out_broken(labelled: LabelledVideos) -> LabelledVideos:
-    """Tries to decode each video; names those that fail.
+    """Tries to decode each video; reports those that fail.
 
     Raises:
         UsageError: If none can be decoded.
@@ -84,7 +84,7 @@ def leave_out_broken(labelled: LabelledVideos) -> LabelledVideos:
             clip = encoded_video.from_path(path, decode_audio=False).get_clip(0.0, 1.0)
             reason = None if clip and clip["video"] is not None else "no frame decoded"
         except Exception as error:
-            # Files fail in as many ways as there are decoders' exceptions.
+            # Decoders raise many kinds of exceptions for such files.
             reason = str(error)
         if reason is None:
             good.append((path, info))
@@ -100,8 +100,8 @@ def make_loader(
 ) -> Any:
     """Returns a loader of clips (B, 3, 16, H, W) with label and video_index.
 
-    With clips="random" one of each video, in random order; with "uniform" all that lie
-    side by side in each video, in order.
+    With clips="random", one clip of each video, in random order; with "uniform", all
+    adjacent clips of each video, in order.
     """
     data = require("pytorchvideo.data", PURPOSE)
     dataset = data.LabeledVideoDataset(
@@ -133,7 +133,7 @@ def predict(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Trains as the command line says; returns the exit status."""
+    """Trains as specified on the command line; returns the exit status."""
     parser = loop_parser(
         "Fine-tune a MARLIN encoder on labelled videos.",
         max_steps=60,
@@ -168,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     net = require("pytorchvideo.models.net", PURPOSE)
     model = net.Net(blocks=nn.ModuleList([encoder, head]))
     if weights is not None:
-        # Net initialises all linear layers anew, so weights are loaded after it.
+        # Net reinitialises all linear layers, so weights are loaded afterwards.
         load_weights(model.blocks[0], weights)
     labelled = leave_out_broken(labelled)
     log = LoopLog(options)
@@ -181,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         loss = F.cross_entropy(scores, batch["label"].to(device))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        # A single clip can make a large gradient where there are so few in a step.
+        # With so few clips in a step, a single one can cause a large gradient.
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         log.loss(loss)

@@ -1,21 +1,21 @@
-"""Draws what was found in videos: a contact sheet per video, as PNG or GIF.
+"""Draws the faces found in videos: a contact sheet per video, as PNG or GIF.
 
     python recipes/visualize_faces.py VIDEOS_OR_STORE OUT
     python recipes/visualize_faces.py store sheets --format gif
 
 A sheet shows source frames with crop boxes, track and person numbers and landmarks;
 below, for each track, the crops with landmarks, with the facial regions painted, and
-with the region cells that a training reads.
+with the region cells that training reads.
 
 Features:
-- A face store is drawn as it is. Its original videos are looked for where they were
-  when they were prepared; where one is gone or has changed, the crops are shown alone.
-- Raw videos (a folder, a file or a glob pattern in quotes) are prepared first, every
-  face of them, into a store that is deleted afterwards.
+- A face store is drawn directly. Its original videos are read from their paths at
+  preparation; if one is missing or has changed, only the crops are shown.
+- Raw videos (a folder, a file or a glob pattern in quotes) are first prepared, with
+  every face, into a store that is deleted afterwards.
 - OUT mirrors the folders of the videos, and a video's suffix is part of its sheet's
-  name, so that two videos never share one.
+  name, so two videos never share a sheet.
 - A video without a track gets a sheet with its frames and the reason.
-- PNG shows moments side by side; GIF plays them.
+- A PNG shows moments side by side; a GIF plays them.
 
 Exit status: 0 done; 2 bad arguments, or nothing to draw, or OUT cannot be written.
 """
@@ -54,14 +54,14 @@ from lightly_marlin.visualization import (
 
 _DEFAULT_FRAMES = {"png": 6, "gif": 24}
 _GIF_COLUMNS = 3
-# Beyond this side a source frame is shrunk when it is read: a sheet shows it smaller.
+# Larger source frames are shrunk when read: a sheet shows them smaller anyway.
 _MAX_SIDE = 1600
 _MAX_NAME_BYTES = 200
 
 
 @dataclass(frozen=True)
 class Video:
-    """A video with its tracks, where it is (None if it is gone), and its frame rate."""
+    """A video with its tracks, its path (None if it is missing), and its frame rate."""
 
     record: VideoRecord
     tracks: list[Track]
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status.
 
     Raises:
-        UsageError: If the input or an option cannot be used, or OUT not be written.
+        UsageError: If the input or an option cannot be used, or OUT cannot be written.
     """
     options = parse_arguments(arguments)
     with open_videos(options) as videos, progress() as bar:
@@ -138,7 +138,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 @contextlib.contextmanager
 def open_videos(options: argparse.Namespace) -> Iterator[list[Video]]:
-    """Yields the videos of the store, or of a temporary one made of raw videos."""
+    """Yields the videos of the store, or of a temporary one made from raw videos."""
     if (Path(options.input) / INDEX_NAME).exists():
         store = FaceStore(options.input)
         records = store.records()
@@ -170,7 +170,7 @@ def collect(
 
 
 def find_source(record: VideoRecord) -> Path | None:
-    """Returns where a video lies, or None if it is gone or another one by now."""
+    """Returns the path of a video, or None if it is missing or has changed."""
     try:
         size = os.stat(record.path).st_size
     except (OSError, ValueError):
@@ -179,7 +179,7 @@ def find_source(record: VideoRecord) -> Path | None:
 
 
 def frame_rate(path: Path | None) -> float:
-    """Returns the frames per second of a video without tracks, 25 if it is unknown."""
+    """Returns the frames per second of a video without tracks; 25 if unknown."""
     with contextlib.suppress(VideoError):
         if path is not None:
             with VideoReader(path) as reader:
@@ -188,7 +188,7 @@ def frame_rate(path: Path | None) -> float:
 
 
 def sheet_path(out: Path, source: str, suffix: str) -> Path:
-    """Returns where a sheet goes: as the video, below OUT."""
+    """Returns the path of a sheet: like the video's, below OUT."""
     parts = [part for part in PurePosixPath(source).parts if part not in ("/", "..")]
     name = f"{parts[-1]}.{suffix}"
     if len(os.fsencode(name)) > _MAX_NAME_BYTES:
@@ -227,7 +227,7 @@ def draw(video: Video, options: argparse.Namespace) -> tuple[list[Image.Image], 
 
 
 def spread(length: int, count: int) -> list[int]:
-    """Returns up to `count` different indices in [0, length), evenly spread."""
+    """Returns up to `count` distinct indices in [0, length), evenly spaced."""
     count = min(length, count)
     return [int((index + 0.5) * length / count) for index in range(count)]
 
@@ -240,11 +240,11 @@ def sentence(text: str) -> str:
 def read_frames(
     video: Video, moments: list[int]
 ) -> tuple[list[SheetFrame], str | None]:
-    """Reads source frames with the faces in them; says why where it cannot."""
+    """Reads source frames with the faces in them; returns the reason if it cannot."""
     if not moments:
         return [], None
     if video.path is None:
-        return [], f"The video is not at {video.record.path} any more: crops only."
+        return [], f"The video is no longer at {video.record.path}: crops only."
     wanted = set(moments)
     frames = []
     try:
@@ -303,7 +303,7 @@ def describe_video(video: Video, frames: Sequence[SheetFrame]) -> str:
 
 
 def draw_track(video: Video, track: Track, count: int) -> SheetTrack:
-    """Returns a track with crops at even distances."""
+    """Returns a track with evenly spaced crops."""
     crops = read_crops(video, track, spread(track.num_frames, count))
     return as_sheet_track(track, crops)
 
@@ -335,11 +335,11 @@ def as_sheet_track(track: Track, crops: Sequence[FaceCrop | None]) -> SheetTrack
 
 
 def read_crops(video: Video, track: Track, frames: list[int]) -> list[FaceCrop]:
-    """Reads some crops of a track with what is known of them."""
+    """Reads some crops of a track with their landmarks, regions and captions."""
     pixels = track.read_video(frames).transpose(1, 2, 3, 0)
     cells = track.read_cells(frames).bits.numpy()
     landmarks = track.read_landmarks(frames)
-    # Full regions are not stored; those from landmarks can be drawn again.
+    # Full regions are not stored; those from landmarks can be redrawn.
     redrawn = video.record.fingerprint.get("parser") is None
     labels = regions_from_landmarks(landmarks, CROP_SIZE, CROP_SIZE)
     return [
@@ -355,7 +355,7 @@ def read_crops(video: Video, track: Track, frames: list[int]) -> list[FaceCrop]:
 
 
 def save(pictures: list[Image.Image], path: Path, seconds: float) -> None:
-    """Writes one picture as PNG, several as a GIF that takes as long as the video."""
+    """Writes one picture as PNG, several as a GIF that lasts as long as the video."""
     with atomic_write(path) as temporary:
         if path.suffix == ".png":
             pictures[0].save(temporary)

@@ -1,4 +1,4 @@
-"""Shows what an encoder makes of face videos.
+"""Draws an encoder's features of face videos.
 
     python recipes/visualize_features.py VIDEOS OUT --weights run/model --crop-face
 
@@ -9,16 +9,16 @@ writes to the folder OUT:
   close together; with --embedding pca, or fewer than 16 different windows, the plane in
   which they differ most. `embedding.csv` has the coordinates and the places;
 - `overlays/<video>_<track>.gif` and `.png` for the first tracks (--max-overlays): a
-  window of it | how similar the feature of every token is to that of a chosen one, in
-  cosine | where this token attends to, in multiples of even attention.
+  window of it | cosine similarity of every token's feature to that of a chosen token |
+  attention of this token, in multiples of uniform attention.
 
 VIDEOS is a folder (searched recursively), one file, or a glob pattern in quotes.
---crop-face follows the main face, --all-faces every face; without, the frames are taken
-as crops of a face. --crops-like STORE crops as the store was cropped that the model was
-trained on. --query chooses the token as TIME,ROW,COLUMN in the grid of tokens (framed
-in green; the default is the middle one) or "mean" for the mean of all tokens.
+--crop-face tracks the main face, --all-faces every face; without them, the frames count
+as crops of a face. --crops-like STORE uses the crop options of the store that the model
+was trained on. --query chooses the token as TIME,ROW,COLUMN in the grid of tokens
+(framed in green; the default is the middle one) or "mean" for the mean of all tokens.
 
-Exit status: 0 when done, also if some of the videos could not be used (they are named
+Exit status: 0 when done, even if some of the videos could not be used (they are named
 with their reasons); 2 for bad arguments or weights, or when no video gave a window.
 """
 
@@ -65,7 +65,7 @@ NUM_COLUMNS = 8
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draws as the command line says.
+    """Draws features as specified on the command line.
 
     Args:
         arguments: Command line without the program; None for that of the process.
@@ -99,12 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = RecipeParser(description="Show what an encoder makes of face videos.")
+    parser = RecipeParser(description="Draw an encoder's features of face videos.")
     add = parser.add_argument
     add("videos", metavar="VIDEOS", help="a folder, a file, or a pattern in quotes")
     add("out", metavar="OUT", type=Path, help="folder of the pictures")
-    add("--weights", required=True, help="weights of an encoder, of any known kind")
-    add("--model", help="sizes of the model (default: told from the weights)")
+    add("--weights", required=True, help="weights of an encoder, in any known layout")
+    add("--model", help="sizes of the model (default: inferred from the weights)")
     add("--crop-face", action="store_true", help="find and crop the main face")
     add("--all-faces", action="store_true", help="crop every face")
     add_crop_arguments(parser)
@@ -116,7 +116,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     for name, default, text in (
         ("--max-overlays", 8, "tracks that get an overlay"),
-        ("--sample-rate", 2, "every so many frames, one is taken"),
+        ("--sample-rate", 2, "frames between sampled frames"),
         ("--stride", 16, "sampled frames from window to window"),
     ):
         text = f"{text} (default: {default})"
@@ -131,7 +131,7 @@ def draw_overlays(
     files: Sequence[VideoFile],
     options: argparse.Namespace,
 ) -> dict[str, VideoPoints]:
-    """Encodes the videos, draws the first tracks, and returns what gave windows."""
+    """Encodes videos, draws the first tracks, and returns the videos with windows."""
     extraction = ExtractionOptions(
         crop_face=crops_faces(options),
         all_faces=options.all_faces,
@@ -168,7 +168,7 @@ def save_overlay(
     fps: float,
     options: argparse.Namespace,
 ) -> None:
-    """Writes a window under the similarity and the attention of its tokens."""
+    """Writes a window overlaid with the similarity and attention of its tokens."""
     config = encoder.config
     clip = torch.from_numpy(window.clip).permute(3, 0, 1, 2)[None]
     with torch.inference_mode():
@@ -186,7 +186,7 @@ def save_overlay(
     places = [min(n, window.num_frames - 1) for n in range(config.num_frames)]
     moments = [window.start_frame + n * options.sample_rate for n in places]
     title = f"{source}, track {window.track}"
-    # One column per tubelet, as far as they fit: frames of one have the same heat.
+    # One column per tubelet, as far as they fit: its frames share the same heat.
     columns = min(NUM_COLUMNS, config.grid[0])
     frames = torch.linspace(0, config.grid[0] - 1, columns).round().long()
     write_panels(
@@ -226,7 +226,7 @@ def save_embedding(videos: dict[str, VideoPoints], method: str, out: Path) -> No
 
 
 def show_reason(subject: str, reason: str | None) -> None:
-    """Says what there is to say about a video or the embedding."""
+    """Prints a note about a video or the embedding."""
     if reason is not None:
         line = Text(f"{subject}: ").append(reason, style="yellow")
         console.print(line, soft_wrap=True)

@@ -4,10 +4,10 @@
     python recipes/visualize_masks.py --store STORE --out masks
 
 Writes OUT/masks.png, a row per strategy with the first frame of every tubelet, and
-OUT/masks.gif. What the encoder sees is shown as filmed; masked tokens are painted in
-the colours of the regions under them, so what a strategy hides first can be seen. Of
-"fasking, half decoded", the masked tokens that running cells do not decode are hatched.
-The GIF plays more slowly than the video: 8 frames in a second.
+OUT/masks.gif. Visible tokens are shown unchanged; masked tokens are painted in the
+colours of the regions under them, which shows what a strategy hides first. In "fasking,
+half decoded", the masked tokens that running cells do not decode are hatched. The GIF
+plays more slowly than the video, at 8 frames per second.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def choose_clip(store: str | None, track: str | None) -> FaceClip:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draws as the command line says; returns the exit status."""
+    """Draws masks as specified on the command line; returns the exit status."""
     options = parse_arguments(arguments)
     torch.manual_seed(options.seed)
     clip = choose_clip(options.store, options.track)

@@ -1,20 +1,20 @@
-"""Shows what a masked autoencoder makes of a face video.
+"""Draws a masked autoencoder's reconstruction of a face video.
 
     python recipes/visualize_reconstruction.py VIDEO OUT --weights run/model
 
-finds the main face of any video, takes a clip of it, hides tokens and lets the model
-paint them. Writes to the folder OUT:
+finds the main face of any video, masks tokens of a clip of it and reconstructs them
+with the model. It writes to the folder OUT:
 
 - `reconstruction.gif` and `reconstruction.png`: original | mask over the face, in the
   colours of its regions | reconstruction | error, moving and as a sheet of frames;
 - `masks.png`: the masks of all strategies on the same clip;
-- `reconstruction.json`: the mean squared error of the masked pixels, beside that of
-  painting every clip's mean colour, and which frames were shown.
+- `reconstruction.json`: the mean squared error of the masked pixels, the baseline of
+  predicting every clip's mean colour, and the frames shown.
 
 --weights takes anything that holds a whole model: released `.full.pt` files, Lightning
 checkpoints, folders and repositories of the Hub, VideoMAE's pretraining, our own.
 --start-seconds chooses the clip; the default is the middle of the face's appearance.
---crops-like STORE crops as the store was cropped that the model was trained on.
+--crops-like STORE uses the crop options of the store that the model was trained on.
 
 Exit status: 0 when done; 2 for bad arguments, weights that do not fit, a video that
 cannot be used, or one without a face.
@@ -73,7 +73,7 @@ class FaceClip:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Draws as the command line says.
+    """Draws a reconstruction as specified on the command line.
 
     Args:
         arguments: Command line without the program; None for that of the process.
@@ -133,19 +133,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
-    parser = RecipeParser(description="Show what a model makes of a masked face.")
+    parser = RecipeParser(description="Draw a model's reconstruction of a masked face.")
     add = parser.add_argument
     add("video", metavar="VIDEO", type=Path, help="a video with a face")
     add("out", metavar="OUT", type=Path, help="folder of the pictures")
-    add("--weights", required=True, help="weights of a whole model, of any known kind")
-    add("--model", help="sizes of the model (default: told from the weights)")
+    add("--weights", required=True, help="weights of a whole model, in any layout")
+    add("--model", help="sizes of the model (default: inferred from the weights)")
     add("--mask", default="fasking", help=f"{mask_choices()} (default: fasking)")
     add("--mask-ratio", type=float, default=0.9, help="default: 0.9")
     add(
-        "--start-seconds", type=float, help="default: so that the clip is in the middle"
+        "--start-seconds",
+        type=float,
+        help="start of the clip (default: a clip in the middle)",
     )
     add_crop_arguments(parser)
-    add("--sample-rate", type=int, default=2, help="frames from one to the next (2)")
+    add(
+        "--sample-rate",
+        type=int,
+        default=2,
+        help="frames between sampled frames (default: 2)",
+    )
     add("--seed", type=int, default=0, help="of the mask (default: 0)")
     options = parser.parse_args(arguments)
     if not 0 < options.mask_ratio < 1:
@@ -204,7 +211,7 @@ def read_clip(
 def choose_frames(
     track: FaceTrack, num_frames: int, rate: int, start: float | None
 ) -> list[int]:
-    """Returns which frames of the video make the clip; the last repeats if short."""
+    """Returns the video's frames for the clip; if short, the last one repeats."""
     span = (num_frames - 1) * rate + 1
     last = track.start_frame + track.num_frames - 1
     if start is None:

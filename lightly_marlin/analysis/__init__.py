@@ -1,4 +1,4 @@
-"""Analysis of features: what only pictures of them need."""
+"""Analysis of features, used by pictures of them only."""
 
 from __future__ import annotations
 

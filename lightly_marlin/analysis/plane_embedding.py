@@ -1,4 +1,4 @@
-"""Features as points in a plane, for drawing them: t-SNE or principal components."""
+"""Features as points in a plane, for plots: t-SNE or principal components."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ METHODS = ("tsne", "pca")
 
 _PURPOSE = "Laying out features in a plane"
 
-# "Typical values are between 5 and 50" [0]; 30 is what most people draw with.
+# "Typical values are between 5 and 50" [0]; 30 is the most common choice.
 _PERPLEXITY = (5, 30)
 
 MIN_TSNE_ROWS = 1 + 3 * _PERPLEXITY[0]
-"""Different rows that t-SNE needs here: 3 neighbours for each unit of perplexity."""
+"""Distinct rows that t-SNE needs here: 3 neighbours per unit of perplexity."""
 
 _MAX_COMPONENTS = 50
 
@@ -31,10 +31,10 @@ class PlaneEmbedding:
 
     Attributes:
         coordinates: float64 array (n, 2).
-        method: What they were made by, one of `METHODS`.
-        axes: What the two axes are, in words; empty where they are nothing.
-        meaning: What may be read from the picture, in a sentence.
-        reason: Why the method is another than the one asked for; None if it is not.
+        method: Method of the embedding, one of `METHODS`.
+        axes: Labels of the two axes; empty if they have no meaning.
+        meaning: Interpretation of the picture in a sentence.
+        reason: Why the method differs from the requested one; None if it does not.
     """
 
     coordinates: npt.NDArray[np.float64]
@@ -47,24 +47,24 @@ class PlaneEmbedding:
 def embed_in_plane(
     features: Tensor, method: str = "tsne", *, seed: int = 0
 ) -> PlaneEmbedding:
-    """Lays features out in a plane; the same features and seed give the same places.
+    """Lays features out in a plane; the same features and seed give the same positions.
 
     t-SNE [0] sees at most the first 50 principal components, starts from the first two,
-    and takes a perplexity (about the number of neighbours that a point counts as near)
-    of 30, of fewer rows a third of the others. Below `MIN_TSNE_ROWS` different rows it
-    would show its own habits rather than the features; principal components are drawn
-    instead, and `reason` says so. It runs on one core: 3000 rows take about 15 s.
+    and uses a perplexity (about the effective number of neighbours of a point) of 30,
+    or a third of the other rows if there are few. Below `MIN_TSNE_ROWS` distinct rows
+    it would show its own artefacts rather than the features; principal components are
+    used instead, and `reason` says so. It runs on one core: 3000 rows take about 15 s.
 
     Args:
         features: Floating-point tensor (n, D), at least one row.
         method: "tsne" or "pca".
-        seed: Of t-SNE.
+        seed: Seed of t-SNE.
 
     Returns:
-        The places and what they mean.
+        The positions and their meaning.
 
     Raises:
-        ValueError: If the method or the shape is another, or a value is not finite.
+        ValueError: If the method or shape is not supported, or a value is not finite.
 
     - [0]: van der Maaten and Hinton, Visualizing Data using t-SNE, JMLR 2008.
     """
@@ -81,8 +81,8 @@ def embed_in_plane(
     if not np.isfinite(table).all():
         raise ValueError("Invalid features: NaN or infinity. All must be finite.")
     threads = require("threadpoolctl", _PURPOSE)
-    # With several threads sums are rounded differently, and t-SNE makes a difference
-    # in the last digit one that is seen.
+    # With several threads, sums are rounded differently, and t-SNE amplifies a
+    # difference in the last digit to a visible one.
     with threads.threadpool_limits(1):
         components, shares = _principal_components(table)
         different = len(np.unique(table, axis=0)) if components.any() else 1
@@ -103,7 +103,7 @@ def _principal_components(
     components = np.zeros((len(table), max(2, count)))
     shares = np.zeros(max(2, count))
     spread = float(((table - table.mean(axis=0)) ** 2).sum())
-    # Equal rows leave rounding errors, which would make up shares of their own.
+    # Equal rows leave rounding errors, which would get shares of their own.
     if spread > np.finfo(np.float64).eps * float((table**2).sum()):
         pca = decomposition.PCA(count, svd_solver="full")
         components[:, :count] = pca.fit_transform(table)
@@ -116,7 +116,7 @@ def _plane(
     shares: npt.NDArray[np.float64],
     different: int | None,
 ) -> PlaneEmbedding:
-    """Returns the first two components; given, `different` rows were too few."""
+    """Returns the first two components; `different` is given if rows were too few."""
     axes = [
         f"principal component {number}: {100 * share:.0f} % of the variance"
         for number, share in enumerate(shares[:2].tolist(), start=1)
@@ -140,10 +140,10 @@ def _plane(
 
 
 def _neighbours(components: npt.NDArray[np.float64], seed: int) -> PlaneEmbedding:
-    """Returns the plane of t-SNE."""
+    """Returns the t-SNE plane."""
     manifold = require("sklearn.manifold", _PURPOSE)
     perplexity = min(_PERPLEXITY[1], (len(components) - 1) / 3)
-    # In units of their spread: squares of tiny features would vanish in float32.
+    # In units of their spread: squares of tiny features would underflow in float32.
     scaled = components / np.sqrt((components**2).sum(axis=1).mean())
     tsne = manifold.TSNE(perplexity=perplexity, init="pca", random_state=seed)
     return PlaneEmbedding(

@@ -1,4 +1,4 @@
-"""The places of windows in a plane as a table."""
+"""Table of the positions of windows in a plane."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def write_points_table(
 
     Args:
         path: The file to write.
-        videos: The windows of videos, by the name of the video.
-        coordinates: Places (n, 2) of all windows, in the same order.
+        videos: Windows of each video by its name.
+        coordinates: Positions (n, 2) of all windows, in the same order.
 
     Raises:
-        ValueError: If there are not as many places as windows.
+        ValueError: If the numbers of positions and windows differ.
     """
     number = sum(len(video.points) for video in videos.values())
     if coordinates.shape != (number, 2):

@@ -44,26 +44,26 @@ def token_attention(
     *,
     block: int = -1,
 ) -> Tensor:
-    """Returns how much of its attention a token gives to every token of its clip.
+    """Returns the attention of a token to every token of its clip.
 
-    Blocks attend through fused kernels that keep no weights, so these are computed
-    again, head by head: one matrix (N, N) at a time.
+    Blocks use fused attention kernels that keep no weights, so the weights are
+    recomputed head by head: one matrix (N, N) at a time.
 
     Args:
         encoder: The encoder.
         videos: Videos (B, C, T, H, W), uint8 in [0, 255] or float in [0, 1].
         query: Index of the token in [0, N) that attends; None for the mean over all
             tokens, which is the attention that each one receives.
-        block: Which block, in [-depth, depth); negative ones count from the last.
+        block: Index of the block in [-depth, depth); negative ones count from the last.
 
     Returns:
         float32 tensor (B, N), the mean over the heads; each row sums to 1.
 
     Raises:
-        ValueError: If `query` or `block` is out of range, or see
-            `MarlinEncoder.preprocess`.
+        ValueError: If `query` or `block` is out of range, or `MarlinEncoder.preprocess`
+            rejects the videos.
     """
-    # Whoever has an encoder has loaded this; who reads windows only need not.
+    # Already loaded with an encoder; readers of windows alone need not load it.
     from lightly_marlin.models.blocks import QVBiasAttention
 
     _check_query(query, encoder.sequence_length)

@@ -1,4 +1,4 @@
-"""A token of a clip by its name."""
+"""Token of a clip by its name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The windows of videos as points: what each is like, where it is, how it looks."""
+"""Windows of videos as points: features, positions in the video, and pictures."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _Key = tuple[int, int, int, Image.Image]
 
 @dataclass(frozen=True)
 class WindowPoint:
-    """A window.
+    """Window as a point.
 
     Attributes:
         feature: float32 tensor (D,).
         track: Index of its face track in the video; 0 for whole frames.
-        start_frame: Index of its first frame in the video.
-        num_frames: How many of its frames are of the video and not padding.
-        picture: Its middle frame, small, RGB.
+        start_frame: Index of the first frame in the video.
+        num_frames: Number of frames without padding.
+        picture: Small picture of the middle frame, RGB.
     """
 
     feature: Tensor
@@ -44,12 +44,12 @@ class WindowPoint:
 
 @dataclass
 class VideoPoints:
-    """The windows of a video by track, then by time; none if it could not be used.
+    """Windows of a video by track, then by time; none if it could not be used.
 
     Attributes:
-        end: How reading it ended, with the reason if there are no windows.
-        points: Its windows.
-        first_windows: Of each track the first window with its frames.
+        end: End of the reading, with the reason if there are no windows.
+        points: Windows of the video.
+        first_windows: First window of each track with its frames.
     """
 
     end: VideoEnd
@@ -65,7 +65,7 @@ def encode_points(
     Args:
         encoder: The encoder, on any device.
         paths: Video files.
-        options: How windows are cut.
+        options: Options of the windows.
 
     Yields:
         The windows of each video, in the order of the paths.
@@ -88,7 +88,7 @@ def encode_points(
             continue
         points += _to_points(windows.flush())
         if event.status != "ok":
-            # A video that fails late has had windows until then.
+            # A video that fails late already has windows.
             points, first_windows = [], {}
         points.sort(key=lambda point: (point.track, point.start_frame))
         yield VideoPoints(event, points, first_windows)
@@ -96,7 +96,7 @@ def encode_points(
 
 
 def _to_points(encoded: Iterable[tuple[_Key, Tensor]]) -> list[WindowPoint]:
-    """Returns windows that were encoded as points."""
+    """Returns encoded windows as points."""
     points = []
     for (track, start, count, picture), feature in encoded:
         if not feature.isfinite().all():
@@ -106,7 +106,7 @@ def _to_points(encoded: Iterable[tuple[_Key, Tensor]]) -> list[WindowPoint]:
 
 
 def _picture(window: Window) -> Image.Image:
-    """Returns the middle one of the frames that are not padding, small."""
+    """Returns a small picture of the middle frame without padding."""
     frame = Image.fromarray(window.clip[window.num_frames // 2])
     size = (_PICTURE_SIDE, _PICTURE_SIDE)
     return frame.resize(size, Image.Resampling.LANCZOS)

@@ -1,8 +1,8 @@
-"""Data: what a DataLoader sees of face stores, clip by clip.
+"""Data sets and loaders of clips from face stores.
 
-The store itself, preparation, video files and the demo clips have rooms of their own.
-Their names can be imported from here as well and are loaded on first use, because
-programs are written against `lightly_marlin.data.FaceStore` and its like.
+The store itself, preparation, video files and the demo clips have separate packages.
+Their names can also be imported from here and are loaded on first use, because existing
+programs use `lightly_marlin.data.FaceStore` and similar names.
 """
 
 from __future__ import annotations

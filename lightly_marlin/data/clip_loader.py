@@ -18,8 +18,8 @@ def clip_loader(
 
     Args:
         clips: The clips; `FaceClips(store, num_frames=1, stride=1)` for single frames.
-        batch_size: Clips of a batch.
-        seed: Seed of the order; the same with any number of workers.
+        batch_size: Clips per batch.
+        seed: Seed of the order, which is the same with any number of workers.
         num_workers: Loader processes.
 
     Returns:

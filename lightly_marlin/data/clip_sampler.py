@@ -11,13 +11,14 @@ __all__ = ["ResumableClipSampler"]
 
 
 class ResumableClipSampler(Sampler[tuple[int, int]]):
-    """Yields `(index, draw)` pairs, endlessly or up to a number.
+    """Sampler of `(index, draw)` pairs, endless or of a given length.
 
-    Every epoch is a permutation of all tracks, so each is drawn once per epoch however
-    long it is; `draw` is the number of the epoch and decides where in its track the
-    clip starts. The pair at a position depends on nothing but the seed and the
-    position: training that resumes at sample k sees exactly what it would have seen,
-    with any number of workers. There is no state to save but the number of samples.
+    Every epoch is a permutation of all tracks, so each is drawn once per epoch
+    regardless of its length; `draw` is the number of the epoch and determines the start
+    of the clip in its track. The pair at a position depends only on the seed and the
+    position: training that resumes at sample k sees exactly the same samples as without
+    interruption, with any number of workers. The only state to save is the number of
+    samples.
 
     With several processes, position p belongs to rank p % world_size.
 
@@ -39,13 +40,15 @@ class ResumableClipSampler(Sampler[tuple[int, int]]):
         """Checks the arguments.
 
         Args:
-            tracks: Number of tracks, or the data set.
+            tracks: Number of tracks, or a data set of them.
             seed: Seed of the permutations.
-            start_sample: Samples that all processes together have consumed before.
+            start_sample: Number of samples that all processes together have already
+                consumed.
             shuffle: Permute every epoch; otherwise go through the tracks in order.
-            rank: This process, in [0, world_size).
+            rank: Rank of this process, in [0, world_size).
             world_size: Number of processes.
-            num_samples: Number of pairs to yield in this process; None for no end.
+            num_samples: Number of pairs to yield in this process; None for an endless
+                sampler.
 
         Raises:
             ValueError: If an argument is out of range.
@@ -91,7 +94,7 @@ class ResumableClipSampler(Sampler[tuple[int, int]]):
         """Returns the order of the tracks in an epoch: int64 (num_tracks,)."""
         if not self.shuffle:
             return torch.arange(self.num_tracks)
-        # Neighbouring seeds and epochs must not share their permutations.
+        # Neighbouring seeds and epochs must not share permutations.
         mixed = (self.seed * 1_000_003 + epoch) % 2**63
         generator = torch.Generator().manual_seed(mixed)
         return torch.randperm(self.num_tracks, generator=generator)

@@ -1,4 +1,4 @@
-"""Placement of clips in a track: the stride that fits, and the first frame."""
+"""Placement of clips in a track: their stride and first frame."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def fit_stride(track_frames: int, num_frames: int, stride: int) -> int:
     Args:
         track_frames: Length of the track in frames, at least `num_frames`.
         num_frames: Frames of the clip.
-        stride: The stride that is wanted.
+        stride: Requested stride.
     """
     if num_frames == 1:
         return stride
@@ -49,7 +49,7 @@ def choose_start(
         seed: Seed of the data set.
         index: Index of the track in the data set.
         draw:
-            How often the track was drawn before. The random start is then a pure
+            Number of earlier draws of the track. The random start is then a pure
             function of `(seed, index, draw)`; with None it comes from torch's global
             generator.
 
@@ -62,7 +62,7 @@ def choose_start(
         return (num_starts - 1) // 2
     if draw is None:
         return int(torch.randint(num_starts, ()))
-    # A hash, because generators promise no equal numbers from release to release.
+    # A hash, because generators do not guarantee equal numbers across releases.
     key = f"{seed}/{index}/{draw}".encode()
     digest = hashlib.blake2b(key, digest_size=8).digest()
     return int.from_bytes(digest, "little") % num_starts

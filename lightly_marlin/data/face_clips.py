@@ -1,4 +1,4 @@
-"""Clips for training from a face store."""
+"""Training clips from a face store."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class FaceClip(TypedDict):
     Attributes:
         video: uint8 tensor with shape (3, T, 224, 224), RGB in [0, 255].
         regions: int32 bit masks with shape (T, 28, 28), see `RegionCells`.
-        track_id: Name of the track it comes from.
-        start: Index of its first frame in the track.
+        track_id: Name of the source track.
+        start: Index of the first frame in the track.
     """
 
     video: Tensor
@@ -41,8 +41,8 @@ class FaceClips(Dataset[FaceClip]):
     them: the random start is then a pure function of `(seed, index, draw)`, whichever
     worker loads the clip.
 
-    A track that is too short for the stride gets the largest stride that fits, so that
-    a clip always has `num_frames` different frames in order; a track of fewer than
+    A track that is too short for the stride uses the largest stride that fits, so a
+    clip always has `num_frames` distinct frames in order; a track of fewer than
     `num_frames` frames is left out and counted. No file stays open and nothing is
     cached, so memory does not grow, and each worker reads on its own.
 
@@ -64,14 +64,14 @@ class FaceClips(Dataset[FaceClip]):
         tracks: Collection[str] | None = None,
         seed: int = 0,
     ) -> None:
-        """Chooses the tracks.
+        """Selects the tracks.
 
         Args:
             store: A face store or its folder.
             num_frames: Frames per clip.
             stride: Step between the frames of a clip, in frames of the track.
-            start: Where a clip starts in its track: "random", "center" or "first".
-            tracks: Names of the tracks to use, see `split_tracks`; None for all.
+            start: Position of a clip in its track: "random", "center" or "first".
+            tracks: Names of the tracks to use (see `split_tracks`); None for all.
             seed: Seed of the random starts.
 
         Raises:
@@ -100,7 +100,7 @@ class FaceClips(Dataset[FaceClip]):
                 f"frames among {len(chosen)}. Prepare more videos or shorten the clips."
             )
         self.track_ids = [names[index] for index in fitting]
-        # An array, not a list: workers share its memory for good.
+        # An array rather than a list, because workers keep sharing its memory.
         self._indices = np.array(fitting)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""YouTube Faces in the layout that MARLIN's released preparation leaves behind.
+"""YouTube Faces in the layout of MARLIN's released preparation.
 
 ```
 train_set.csv, val_set.csv                           columns path, len
@@ -6,8 +6,8 @@ crop_images_DB/<person>/<video>/<frame>.jpg
 face_parsing_images_DB/<person>/<video>/<frame>.npy  int64 (faces, 224, 224)
 ```
 
-Reading it costs several times what a face store costs; it is here for data that were
-prepared before. See `prepare_videos` for new ones.
+Reading it takes several times as long as a face store; it is meant for existing data.
+See `prepare_videos` for new data.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ class YouTubeFaces(Dataset[FaceClip]):
         """Reads the list of sequences.
 
         Args:
-            root: The folder that holds the lists, crops and parses.
+            root: The folder with the lists, crops and parses.
             split: "train" or "val".
             num_frames: Frames per clip.
             stride: Step between the frames of a clip.
-            start: Where a clip starts in its sequence: "random", "center" or "first".
+            start: Position of a clip in its sequence: "random", "center" or "first".
             seed: Seed of the random starts.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Demo clips: a portrait that talks, generated on the spot, and a store of them."""
+"""Demo clips: a talking portrait, generated offline, and a store of them."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Demo clips: a public-domain portrait that talks, generated on the spot.
+"""Demo clips: a public-domain portrait that talks, generated offline.
 
-They let everything be tried without a network and without a data set: the portrait of
-the astronaut Eileen Collins (NASA, public domain) that scikit-image bundles, moved by a
-thin-plate spline over its own landmarks, filmed by a camera that moves, in another
-light and before another background in every clip.
+With them, everything can be tried without a network or a data set. They show the
+portrait of the astronaut Eileen Collins (NASA, public domain) from scikit-image,
+animated by a thin-plate spline over its landmarks and filmed by a moving camera, with a
+different light and background in every clip.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _FPS = 25.0
 # The portrait is enlarged before it is warped: bilinear samples then stay sharp.
 _ENLARGEMENT = 2
 
-# Half the shorter side of the view, in distances between the eyes: the face then takes
+# Half the shorter side of the view, in distances between the eyes: the face then fills
 # about 45 % of it.
 _HALF_VIEW = 2.35
 
 # The warp is smooth: it is computed at every n-th pixel and interpolated.
 _GRID_STEP = 8
 
-# Of the warp, in squared distances between the eyes.
+# Smoothing of the warp, in squared distances between the eyes.
 _SMOOTHING = 5e-4
 
 _CHUNK = 16
@@ -50,7 +50,7 @@ class DemoClip:
     """A clip of a talking portrait.
 
     Attributes:
-        name: A name that is a valid file name.
+        name: Name that is a valid file name.
         frames: uint8 array with shape (T, H, W, 3), RGB.
         fps: Frames per second.
     """
@@ -62,7 +62,7 @@ class DemoClip:
 
 @dataclass(frozen=True)
 class _Portrait:
-    """The portrait and where its face is.
+    """Portrait and the position of its face.
 
     Attributes:
         image: float32 tensor with shape (3, h, w) in [0, 1].
@@ -89,10 +89,10 @@ def demo_clips(
         num_clips: Number of clips.
         num_frames: Frames per clip, 25 per second.
         size: Height and width of the frames in pixels.
-        seed: Another seed makes other clips; the same seed makes the same.
+        seed: Seed of the clips.
 
     Yields:
-        The clips. The i-th one does not depend on how many there are.
+        The clips. The i-th one does not depend on their number.
 
     Raises:
         ValueError: If an argument is below its minimum.
@@ -114,10 +114,11 @@ def demo_frames(
     """Makes the frames of one demo clip.
 
     Args:
-        index: Which clip, from 0.
-        num_frames: Number of frames; a longer clip begins like a shorter one.
+        index: Index of the clip, from 0.
+        num_frames: Number of frames; a longer clip starts with the same frames as a
+            shorter one.
         size: Height and width in pixels, each at least 64.
-        seed: Another seed makes another clip.
+        seed: Seed of the clip.
 
     Returns:
         uint8 array with shape (num_frames, height, width, 3), RGB.
@@ -186,7 +187,7 @@ def _portrait() -> _Portrait:
 
 
 def _offsets(portrait: _Portrait) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns x (1, w) and y (h, 1) of the pixels from the face, in units."""
+    """Returns x (1, w) and y (h, 1) of the pixels relative to the face, in units."""
     height, width = portrait.image.shape[-2:]
     x = (np.arange(width)[None] - portrait.centre[0]) / portrait.unit
     y = (np.arange(height)[:, None] - portrait.centre[1]) / portrait.unit
@@ -194,7 +195,7 @@ def _offsets(portrait: _Portrait) -> tuple[NDArray[np.float64], NDArray[np.float
 
 
 def _light(portrait: _Portrait, generator: np.random.Generator) -> Tensor:
-    """Lights the portrait: another background, a lamp, gamma, a tint.
+    """Relights the portrait: background, lamp, gamma, tint.
 
     Returns:
         float32 tensor with shape (3, h, w).
@@ -225,11 +226,11 @@ def _sources(
     cameras: NDArray[np.float64],
     size: tuple[int, int],
 ) -> tuple[Tensor, Tensor]:
-    """Says for every pixel of every frame where in the portrait it comes from.
+    """Returns the origin in the portrait of every pixel of every frame.
 
-    The thin-plate spline is scipy's: kornia's `get_tps_transform` evaluates its kernel
-    between the two point sets instead of within one, and that system is singular where
-    a point moves as far as its neighbour is away, as the lids of an eye do.
+    The thin-plate spline is SciPy's: kornia's `get_tps_transform` evaluates its kernel
+    between the two point sets instead of within one, and that system is singular if a
+    point moves by the distance to its neighbour, as eyelids do.
 
     Args:
         portrait: The portrait.
@@ -276,7 +277,7 @@ def _view_points(size: tuple[int, int]) -> NDArray[np.float64]:
 
 
 def _anchors() -> NDArray[np.float64]:
-    """Returns points (n, 2) around the head that stay where they are, in units."""
+    """Returns fixed points (n, 2) around the head, in units."""
     angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     return np.concatenate([circle * (1.9, 2.2) - (0, 0.2), circle * 4.5])

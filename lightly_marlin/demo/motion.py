@@ -1,7 +1,7 @@
 """Motion of face and camera in a demo clip: smooth curves over time.
 
-Lengths are in units of the distance between the eyes, along axes that lie along the
-eyes and down the face. Landmarks are in the order of iBUG 300-W.
+Lengths are in units of the distance between the eyes, along axes parallel to the eyes
+and down the face. Landmarks are in the order of iBUG 300-W.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ def wave(
     """Returns a smooth random curve.
 
     Args:
-        generator: Draws frequencies and phases; a fixed number of values.
+        generator: Source of frequencies and phases; a fixed number of values is drawn.
         seconds: float64 array with shape (T,): times.
         low: Lower frequency limit in hertz.
         high: Upper frequency limit in hertz.
 
     Returns:
-        float64 array with shape (T,) in [-1, 1]; a longer one begins the same.
+        float64 array with shape (T,) in [-1, 1]; a longer one starts with the same
+        values.
     """
     frequencies = generator.uniform(low, high, size=3)
     phases = generator.uniform(0, 2 * np.pi, size=3)
@@ -42,7 +43,7 @@ def wave(
 def expression_path(
     landmarks: _Array, generator: np.random.Generator, seconds: _Array
 ) -> _Array:
-    """Moves landmarks as a talking face does.
+    """Moves landmarks like those of a talking face.
 
     Args:
         landmarks: float64 array with shape (68, 2) of the face at rest.
@@ -78,7 +79,7 @@ def expression_path(
 
 
 def camera_path(generator: np.random.Generator, seconds: _Array) -> _Array:
-    """Moves a camera: pan, zoom and a little roll about a framing of its own.
+    """Moves a camera: pan, zoom and slight roll about a random framing.
 
     Args:
         generator: Draws the curves.
@@ -102,7 +103,7 @@ def camera_path(generator: np.random.Generator, seconds: _Array) -> _Array:
 
 
 def _blinks(generator: np.random.Generator, seconds: _Array) -> _Array:
-    """Returns how far the lids are closed (T,), in [0, 1]."""
+    """Returns the closure of the eyelids (T,), in [0, 1]."""
     period = generator.uniform(1.6, 2.8)
     since = (seconds + generator.uniform(0, period)) % period
     closed: _Array = np.exp(-0.5 * np.square((since - 0.3) / 0.06))
@@ -110,7 +111,7 @@ def _blinks(generator: np.random.Generator, seconds: _Array) -> _Array:
 
 
 def _depths() -> _Array:
-    """Returns how far each landmark (68,) stands out, and moves when one turns."""
+    """Returns the depth of each landmark (68,), which scales its motion in a turn."""
     jaw = 0.15 + 0.4 * np.sin(np.linspace(0, np.pi, 17))
     nose = np.array([0.6, 0.75, 0.9, 1.0, 0.7, 0.8, 0.85, 0.8, 0.7])
     parts = [jaw, np.full(10, 0.5), nose, np.full(12, 0.5), np.full(20, 0.65)]
@@ -118,7 +119,7 @@ def _depths() -> _Array:
 
 
 def _mouth_opening() -> _Array:
-    """Returns the offsets (68, 2) of a mouth that opens: lip and jaw go down."""
+    """Returns the offsets (68, 2) of an opening mouth: lip and jaw go down."""
     mode = np.zeros((68, 2))
     mode[2:15, 1] = 0.24 * np.sin(np.linspace(0, np.pi, 13))
     mode[55:60, 1] = [0.16, 0.27, 0.30, 0.27, 0.16]

@@ -29,11 +29,11 @@ __all__ = ["demo_store", "open_store"]
 _MARK = "demo.json"
 _NAMES = {_MARK, LOCK_NAME, INDEX_NAME, REPORT_NAME, TRACKS_NAME}
 
-# A video's folder, also one that a killed run left unfinished.
+# Folder of a video, including unfinished ones of a killed run.
 _OWN_FOLDER = re.compile(r"(\.unfinished-)?demo_\d+_[0-9a-f]{12}(-.*)?")
 
-# Increment when `demo_clips` makes other clips from the same arguments, so that stores
-# of the earlier ones are rebuilt.
+# Increment when `demo_clips` makes other clips from the same arguments, to rebuild
+# earlier stores.
 _CLIPS_VERSION = 1
 
 
@@ -48,7 +48,7 @@ def demo_store(
     """Makes or opens a store of the demo clips.
 
     The clips are written as H.264 videos to a temporary folder and prepared like any
-    others. A store that is already there with the same options is opened as it is.
+    other videos. An existing store with the same options is simply opened.
 
     Args:
         path: The folder of the store.
@@ -82,7 +82,7 @@ def demo_store(
             return FaceStore(path)
         if path.exists() and not _may_go(path):
             raise UsageError(
-                f"{path} is there already and holds more than a demo store. Name "
+                f"{path} already exists and holds more than a demo store. Name "
                 "another folder, or delete it."
             )
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,18 +99,18 @@ def demo_store(
 def open_store(
     path: Path | str | None, *, demo_clips: int = 24, demo_frames: int = 64
 ) -> FaceStore:
-    """Opens a store, or makes that of the demo clips where it is kept for reuse.
+    """Opens a store, or the cached store of the demo clips, made if missing.
 
     Args:
         path: The folder of the store; None for the demo clips, in the user's cache.
         demo_clips: Number of demo clips.
-        demo_frames: Frames of each.
+        demo_frames: Frames of each demo clip.
 
     Returns:
         The store.
 
     Raises:
-        UsageError: If the store cannot be read, or the demo store not be made.
+        UsageError: If the store cannot be read, or the demo store cannot be made.
     """
     if path is not None:
         return FaceStore(path)
@@ -134,7 +134,7 @@ def _build(work: Path, options: dict[str, Any], num_workers: int) -> Path:
 
 
 def _move(store: Path, path: Path, options: dict[str, Any]) -> None:
-    """Puts a finished store in its place, unless another process was faster."""
+    """Moves a finished store into place, unless another process was faster."""
     if path.exists() and _read_mark(path) != options and _may_go(path):
         shutil.rmtree(path)
     try:
@@ -154,7 +154,7 @@ def _read_mark(path: Path) -> dict[str, Any] | None:
 
 
 def _may_go(path: Path) -> bool:
-    """Returns whether a folder is empty, or a demo store to which nobody added."""
+    """Returns whether a folder is empty, or a demo store without additions."""
     if not path.is_dir():
         return False
     names = {entry.name for entry in path.iterdir()}
@@ -162,6 +162,6 @@ def _may_go(path: Path) -> bool:
         return True
     if _read_mark(path) is None or not names <= _NAMES:
         return False
-    # By the folders, which are named alike in every version of the format.
+    # Judged by the folders, which have the same names in every version of the format.
     videos = (path / TRACKS_NAME).iterdir() if TRACKS_NAME in names else ()
     return all(_OWN_FOLDER.fullmatch(video.name) for video in videos)

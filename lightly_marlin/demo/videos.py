@@ -1,4 +1,4 @@
-"""Demo clips as video files, for whatever starts from a folder of videos."""
+"""Demo clips as video files, for anything that takes a folder of videos."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def write_demo_videos(
     """Writes demo clips as H.264 videos; files of the same names are replaced.
 
     Args:
-        folder: Folder of the videos; made if it is not there.
+        folder: Folder of the videos; created if it does not exist.
         num_clips: Number of clips, at least 1.
         num_frames: Frames per clip, 25 per second, at least 1.
         seed: Seed of the clips' motion.
@@ -28,7 +28,8 @@ def write_demo_videos(
         ValueError: If a number is below its minimum.
         OSError: If a file cannot be written.
     """
-    # Imported here: the clips need kornia and dlib, opening a demo store does not.
+    # Imported here because the clips need kornia and dlib, but opening a demo store
+    # does not.
     from lightly_marlin.demo.clips import demo_clips
 
     for name, value in (("num_clips", num_clips), ("num_frames", num_frames)):

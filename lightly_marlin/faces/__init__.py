@@ -1,6 +1,6 @@
-"""Faces: find and follow them, crop them, parse their regions.
+"""Faces: detection, tracking, cropping and parsing of their regions.
 
-A video frame goes in, face tracks with crop boxes, landmarks and region maps come out.
+Video frames go in; face tracks with crop boxes, landmarks and region maps come out.
 """
 
 from lightly_marlin.faces.crop import crop_face, landmarks_to_crop

@@ -14,10 +14,10 @@ __all__ = [
     "match_boxes",
 ]
 
-# Where dlib's frontal detector puts its box, measured on 2,453 detections with a score
-# of at least 0.8 in 30 clips, in units of the landmarks' root mean square radius: the
-# centre lies 0.14 above their mean, the side is 2.79 (standard deviation 8 %, which is
-# the step of the detector's own pyramid).
+# Position of the box of dlib's frontal detector, measured on 2,453 detections with a
+# score of at least 0.8 in 30 clips, in units of the landmarks' root mean square radius:
+# the centre lies 0.14 above their mean, the side is 2.79 (standard deviation 8 %, which
+# is the step of the detector's own pyramid).
 _CENTRE_UP = 0.14
 _SIDE = 2.79
 
@@ -37,7 +37,7 @@ def face_boxes(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
     radius = np.maximum(radius, 1e-3)
     up = points[:, 27] - points[:, 8]
     up /= np.maximum(np.linalg.norm(up, axis=-1, keepdims=True), 1e-6)
-    # Landmarks name pixel centres, boxes pixel edges.
+    # Landmarks refer to pixel centres, boxes to pixel edges.
     centre = mean + 0.5 + _CENTRE_UP * radius[:, None] * up
     half = 0.5 * _SIDE * radius[:, None]
     return np.concatenate([centre - half, centre + half], axis=1)
@@ -111,7 +111,7 @@ def match_boxes(
     Args:
         first: Array with shape (n, 4): x0, y0, x1, y1.
         second: Array with shape (m, 4).
-        min_iou: Pairs that overlap less are not made.
+        min_iou: Minimum overlap of a pair.
 
     Returns:
         Index pairs (into `first`, into `second`), each index at most once.

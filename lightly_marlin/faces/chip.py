@@ -1,4 +1,4 @@
-"""An upright cut-out of one face, of one size whatever the frame."""
+"""Upright chip of one face, with a fixed size for any frame."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ CHIP_SIZE = 192
 CHIP_FACE = 128.0
 """Side in pixels of the face's box within a chip."""
 
-# The detector and the landmarks take a face that is tilted by less as upright.
+# The detector and the landmarks treat a face with less tilt as upright.
 _MIN_ROLL = 0.12
 
 
 def face_roll(landmarks: NDArray[np.floating]) -> float:
-    """Returns the angle in radians, clockwise on the screen, of the line of the eyes.
+    """Returns the angle of the line between the eyes: radians, clockwise on the screen.
 
     Args:
         landmarks: Array with shape (68, 2): x, y in pixels.
@@ -32,13 +32,13 @@ def face_roll(landmarks: NDArray[np.floating]) -> float:
 
 @dataclass(frozen=True)
 class FaceChip:
-    """A square cut around a face, turned upright and resized.
+    """Square crop around a face, rotated upright and resized.
 
-    The detector only knows upright faces of certain sizes, and the landmark predictor
-    answers in whole pixels: on a chip, a tilted face is upright and a small one large.
+    The detector only finds upright faces of certain sizes, and the landmark predictor
+    returns whole pixels: on a chip, a tilted face is upright and a small one is large.
 
     Attributes:
-        image: uint8 luma with shape (192, 192); zero where the frame ends.
+        image: uint8 luma with shape (192, 192); zero outside the frame.
         centre: float64 array with shape (2,): x, y of its middle in plane pixels.
         roll: Angle of its x axis in the plane, in radians.
         scale: Chip pixels per plane pixel.
@@ -84,7 +84,7 @@ class FaceChip:
         return np.asarray(offset @ turn + CHIP_SIZE / 2, dtype=np.float64)
 
     def box_to_plane(self, box: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Moves a box (4,) to plane pixels; it is upright and as large there."""
+        """Moves a box (4,) to plane pixels, where it is upright with a scaled side."""
         centre = self.points_to_plane((box[:2] + box[2:]) / 2)
         half = (box[2:] - box[:2]) / 2 / self.scale
         return np.concatenate([centre - half, centre + half])
@@ -98,7 +98,7 @@ def _cut_upright(
     reach = CHIP_SIZE / 2 / scale
     x0, y0 = (centre - reach).tolist()
     x1, y1 = (centre + reach).tolist()
-    # The filter reads a little beyond the box.
+    # The filter reads slightly beyond the box.
     border = 2 + int(2 / scale)
     left, top = int(x0) - border, int(y0) - border
     right, bottom = int(x1) + border, int(y1) + border

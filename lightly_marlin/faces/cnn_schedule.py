@@ -1,4 +1,4 @@
-"""Schedule of the slow CNN detector: rarely, and where the fast one sees nothing."""
+"""Schedule of the slow CNN detector: rarely, and where the fast one finds nothing."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from numpy.typing import NDArray
 
 __all__ = ["CnnSchedule"]
 
-# Frames without a face before the first look, and again after each look in vain.
+# Frames without a face before the first detection pass, and after each empty one.
 _FIRST_WAIT = 8
 _LONGEST_WAIT = 512
 
-# However often the scene changes, a look costs as much as a hundred frames.
+# However often the scene changes, a detection pass costs as much as a hundred frames.
 _FREE_LOOKS = 3
 _FRAMES_PER_LOOK = 150
 
-# In a picture that is black or of one grey, there is nothing to see.
+# In a picture that is black or uniformly grey, there is nothing to find.
 _MIN_CONTRAST = 10.0
 
 
 class CnnSchedule:
-    """Decides which frames without a face the CNN detector is to see.
+    """Selects the frames without a face that are passed to the CNN detector.
 
-    The wait doubles after each look in vain, and starts anew with each scene and each
-    face, within a budget that grows with the length of the video.
+    The wait doubles after each empty detection pass, and is reset by each scene and
+    each face, within a budget that grows with the length of the video.
     """
 
     def __init__(self) -> None:
@@ -42,10 +42,10 @@ class CnnSchedule:
 
         Args:
             plane: uint8 luma with shape (H, W).
-            has_face: Whether a face is being followed in it.
+            has_face: Whether a face is being tracked in it.
 
         Returns:
-            Whether to look at it.
+            Whether to run the detector on it.
         """
         self._num_frames += 1
         if has_face:
@@ -59,10 +59,10 @@ class CnnSchedule:
         return float(np.std(plane[::8, ::8])) >= _MIN_CONTRAST
 
     def looked(self, *, found: bool) -> None:
-        """Notes a look.
+        """Records a detection pass.
 
         Args:
-            found: Whether there was a face.
+            found: Whether it found a face.
         """
         self._num_looks += 1
         self._without_face = 0

@@ -1,4 +1,4 @@
-"""The square crop of a face: where it is, its pixels, its landmarks."""
+"""Square crop of a face: its box, its pixels, its landmarks."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ __all__ = [
 ]
 
 CROP_PADDING = 1.7
-"""Side of the crop over the side of the detector's box: forehead, chin and hair fit."""
+"""Ratio of the crop's side to the detector box's side: forehead, chin and hair fit."""
 
-# In a clip that was cropped closely before, a wider crop would only add repeated edges.
+# In a clip that was already cropped closely, a wider crop would only add repeated
+# edges.
 _MIN_PADDING = 1.2
 
 # The detector's box ends in the middle of the forehead; hair needs room above it.
@@ -35,7 +36,7 @@ _MAX_SHIFT_INWARDS = 0.12
 _CENTRE_SIGMA = 4.0
 _SIDE_SIGMA = 8.0
 
-# The filter that shrinks reads so many source pixels per crop pixel on each side.
+# Source pixels per crop pixel that the downscaling filter reads on each side.
 _FILTER_REACH = 2
 
 
@@ -55,12 +56,12 @@ def crop_boxes(
         landmarks: Array with shape (n, 68, 2): x, y in source pixels.
         height: Height of the frames.
         width: Width of the frames.
-        align_eyes: Turn the crops so that the eyes lie on a level.
+        align_eyes: Rotate the crops so that the eyes are level.
 
     Returns:
-        The boxes, float32 with shape (n, 4): x0, y0, x1, y1, before they are turned
-        around their middle; they may reach outside the frame. And the angles, float32
-        with shape (n,): radians, clockwise on the screen; 0 without `align_eyes`.
+        The boxes, float32 with shape (n, 4): x0, y0, x1, y1, before rotation around
+        their middle; they may reach outside the frame. And the angles, float32 with
+        shape (n,): radians, clockwise on the screen; 0 without `align_eyes`.
     """
     faces = face_boxes(landmarks)
     sides = faces[:, 2] - faces[:, 0]
@@ -84,7 +85,7 @@ def crop_boxes(
 def _move_inwards(
     centres: NDArray[np.float64], sides: NDArray[np.float64], height: int, width: int
 ) -> NDArray[np.float64]:
-    """Moves boxes that reach outside the frame inwards, by a bounded way.
+    """Moves boxes that reach outside the frame inwards, by a bounded distance.
 
     Args:
         centres: float64 array with shape (n, 2): x, y in pixels.
@@ -108,20 +109,20 @@ def crop_face(
     size: int = 224,
     angle: float = 0.0,
 ) -> NDArray[np.uint8]:
-    """Cuts a box out of a frame and resizes it.
+    """Crops a box of a frame and resizes it.
 
     Args:
         frame: uint8 array with shape (H, W, 3), RGB.
         box:
-            Array with shape (4,): x0, y0, x1, y1 in pixels, finite and not empty. Where
-            it reaches outside the frame, the edge pixels are repeated.
+            Array with shape (4,): x0, y0, x1, y1 in pixels, finite and not empty.
+            Outside the frame, the edge pixels are repeated.
         size: Side of the result in pixels.
-        angle: By how much the box is turned around its middle, in radians, clockwise on
-            the screen.
+        angle: Rotation of the box around its middle in radians, clockwise on the
+            screen.
 
     Returns:
-        uint8 array with shape (size, size, 3). Every source pixel under the box counts
-        when it shrinks (a triangle filter as wide as the reduction asks for).
+        uint8 array with shape (size, size, 3). Downscaling averages over every source
+        pixel under the box (a triangle filter as wide as the reduction requires).
 
     Raises:
         ValueError: If frame, box or size is invalid.
@@ -149,7 +150,7 @@ def crop_face(
 def _patch(
     frame: NDArray[np.uint8], left: int, top: int, right: int, bottom: int
 ) -> NDArray[np.uint8]:
-    """Returns a rectangle of a frame, with repeated edge pixels outside of it."""
+    """Returns a rectangle of a frame, with repeated edge pixels outside it."""
     height, width = frame.shape[:2]
     if left >= 0 and top >= 0 and right <= width and bottom <= height:
         return frame[top:bottom, left:right]
@@ -164,14 +165,14 @@ def _crop_turned(
     size: int,
     angle: float,
 ) -> NDArray[np.uint8]:
-    """Turns the part of the frame around a box first, then cuts the box out of it."""
+    """Rotates the part of the frame around a box, then crops the box from it."""
     x0, y0, x1, y1 = box
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
     width, height = x1 - x0, y1 - y0
     reach = int(np.ceil(np.hypot(width, height) / 2)) + _FILTER_REACH
     left, top = int(np.floor(x)) - reach, int(np.floor(y)) - reach
     patch = _patch(frame, left, top, left + 2 * reach + 1, top + 2 * reach + 1)
-    # At the scale of the source, a turn reads every pixel; shrinking comes after it.
+    # At the scale of the source, rotation reads every pixel; downscaling follows.
     columns, rows = int(np.ceil(width)), int(np.ceil(height))
     cos, sin = float(np.cos(angle)), float(np.sin(angle))
     a, e = width / columns, height / rows
@@ -192,7 +193,7 @@ def _crop_turned(
 
 
 def _check_box(box: NDArray[np.floating]) -> tuple[float, float, float, float]:
-    """Returns the four numbers of a box; raises ValueError if they are no box."""
+    """Returns the four numbers of a box; raises ValueError if they do not form one."""
     values = np.asarray(box, dtype=np.float64)
     if values.shape != (4,) or not np.isfinite(values).all():
         raise ValueError(
@@ -219,8 +220,8 @@ def landmarks_to_crop(
         landmarks: Array with shape (n, 68, 2): x, y in source pixels.
         boxes: Array with shape (n, 4): the crop boxes in source pixels.
         size: Side of the crops in pixels.
-        angles: Array with shape (n,): by how much the boxes are turned, in radians;
-            None for upright ones.
+        angles: Array with shape (n,): rotation of the boxes in radians, clockwise on
+            the screen; None for upright ones.
 
     Returns:
         float32 array with shape (n, 68, 2): x, y in crop pixels; (0, 0) is the middle
@@ -248,8 +249,8 @@ def landmarks_to_source(
         landmarks: Array with shape (n, 68, 2): x, y in crop pixels.
         boxes: Array with shape (n, 4): the crop boxes in source pixels.
         size: Side of the crops in pixels.
-        angles: Array with shape (n,): by how much the boxes are turned, in radians;
-            None for upright ones.
+        angles: Array with shape (n,): rotation of the boxes in radians, clockwise on
+            the screen; None for upright ones.
 
     Returns:
         float32 array with shape (n, 68, 2): x, y in source pixels.
@@ -266,7 +267,7 @@ def landmarks_to_source(
 def _turned(
     offsets: NDArray[np.float64], angles: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Turns offsets (n, k, 2) by angles (n,), clockwise on the screen."""
+    """Rotates offsets (n, k, 2) by angles (n,), clockwise on the screen."""
     cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
     x, y = offsets[..., 0], offsets[..., 1]
     return np.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)

@@ -1,4 +1,4 @@
-"""dlib's face tools behind small classes that speak numpy.
+"""dlib's face tools behind small classes with a NumPy interface.
 
 The model files come with the package `face_recognition_models`. Its landmark predictor
 was trained on iBUG 300-W, whose licence excludes commercial use.
@@ -45,7 +45,7 @@ class Detection(NamedTuple):
 def model_file(name: str) -> Path:
     """Returns the path of a model file of `face_recognition_models`.
 
-    The package itself is not imported: it needs `pkg_resources`, which is gone.
+    The package itself is not imported: it needs `pkg_resources`, which was removed.
 
     Args:
         name: File name, for example "shape_predictor_68_face_landmarks.dat".
@@ -79,7 +79,7 @@ def _frontal_detector() -> Any:
 
 @functools.cache
 def _shape_predictor() -> Any:
-    # 100 MB and half a second: once per process.
+    # It takes 100 MB and half a second, so it is loaded once per process.
     dlib = require("dlib", purpose="Finding facial landmarks")
     return dlib.shape_predictor(
         str(model_file("shape_predictor_68_face_landmarks.dat"))
@@ -109,10 +109,10 @@ class DlibDetector:
         Args:
             image:
                 uint8 luma with shape (H, W). Enlarge it to find faces below 80 pixels.
-            threshold: Lowest score of a face; dlib's own is 0.
+            threshold: Minimum score of a face; dlib's own is 0.
 
         Returns:
-            The faces, the best score first; boxes may reach outside the image.
+            The faces, sorted by decreasing score; boxes may reach outside the image.
         """
         check_plane(image)
         if min(image.shape) < HOG_WINDOW // 2:
@@ -132,7 +132,7 @@ class DlibDetector:
 
 
 class DlibLandmarks:
-    """dlib's 68 facial landmarks [1]. Always answers, also where there is no face."""
+    """dlib's 68 facial landmarks [1]. Always returns a fit, even without a face."""
 
     def __init__(self) -> None:
         self._predictor = _shape_predictor()
@@ -146,8 +146,8 @@ class DlibLandmarks:
         Args:
             image: uint8 luma with shape (H, W).
             boxes:
-                Array with shape (n, 4): x0, y0, x1, y1 in pixels as the detector draws
-                them; may reach outside the image.
+                Array with shape (n, 4): x0, y0, x1, y1 in pixels, as the detector
+                returns them; may reach outside the image.
 
         Returns:
             float32 array with shape (n, 68, 2): x, y in pixels; may lie outside.
@@ -164,10 +164,10 @@ class DlibLandmarks:
 
 
 class DlibTracker:
-    """dlib's correlation tracker [2]: follows whatever lies in a box."""
+    """dlib's correlation tracker [2], which follows any content of a box."""
 
     def __init__(self, image: NDArray[np.uint8], box: NDArray[np.floating]) -> None:
-        """Starts.
+        """Starts tracking.
 
         Args:
             image: uint8 luma with shape (H, W).
@@ -184,11 +184,11 @@ class DlibTracker:
         """Finds the box in the next frame.
 
         Args:
-            image: uint8 luma with the shape of the first.
+            image: uint8 luma with the shape of the first image.
 
         Returns:
-            Ratio of the correlation's peak to its side lobes: above 7 is certain, below
-            5 is a guess.
+            Ratio of the correlation's peak to its side lobes: certain above 7, a guess
+            below 5.
         """
         return float(self._tracker.update(np.ascontiguousarray(image)))
 

@@ -1,7 +1,7 @@
 """dlib's two neural networks: a detector for hard faces, and a face's identity.
 
-Both take a second or a part of it on a CPU core, so they see a handful of pictures.
-They were trained on colour, and answer as well where all three channels are luma.
+Both take up to a second on a CPU core, so they are run on only a few pictures. They
+were trained on colour, and work as well with luma in all three channels.
 
 - [0]: Max-Margin Object Detection, 2015, https://arxiv.org/abs/1502.00046
 - [1]: http://blog.dlib.net/2017/02/high-quality-face-recognition-with-deep.html
@@ -26,7 +26,7 @@ CNN_WINDOW = 80
 PORTRAIT_SIZE = 150
 """Side in pixels of the aligned face that the embedding network takes."""
 
-# True faces score about 1, and a face in the dark 0.2.
+# Real faces score about 1, and a face in the dark 0.2.
 _MIN_CONFIDENCE = 0.5
 
 
@@ -60,7 +60,7 @@ class DlibCnnDetector:
                 pixels; every 100,000 pixels take about 0.8 seconds.
 
         Returns:
-            The faces, the best score first; boxes may reach outside the image.
+            The faces, sorted by decreasing score; boxes may reach outside the image.
         """
         check_plane(image)
         if min(image.shape) < CNN_WINDOW // 2:
@@ -85,7 +85,7 @@ class DlibCnnDetector:
 
 
 class DlibEmbedder:
-    """dlib's face embedding [1]: near for one person, far for two.
+    """dlib's face embedding [1]: close for one person, far apart for two.
 
     The network is loaded when it is first used.
     """
@@ -93,7 +93,7 @@ class DlibEmbedder:
     def portrait(
         self, image: NDArray[np.uint8], landmarks: NDArray[np.floating]
     ) -> NDArray[np.uint8]:
-        """Cuts out a face as the network takes it: upright, of one size.
+        """Crops a face in the form that the network takes: upright, with a fixed size.
 
         Args:
             image: uint8 luma with shape (H, W).
@@ -117,11 +117,11 @@ class DlibEmbedder:
         """Embeds a face.
 
         Args:
-            portrait: From `portrait`.
+            portrait: uint8 luma with shape (150, 150), as `portrait` returns it.
 
         Returns:
             float64 array with shape (128,), of about unit length. Two pictures of one
-            person are mostly nearer than 0.6.
+            person are usually closer than 0.6.
         """
         colour = np.repeat(portrait[..., None], 3, axis=-1)
         return np.array(_embedding_network().compute_face_descriptor(colour))

@@ -1,4 +1,4 @@
-"""Landmark fitting on an upright face of one size, whatever the frame."""
+"""Landmark fitting on an upright face of a fixed size, for any frame."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["FaceFitter"]
 _REFIT_SHIFT = 0.09
 _REFIT_ROLL = 0.1
 
-# A new face is fitted at these tilts, too, if its landmarks do not sit well upright.
+# A new face is fitted at these tilts too if its landmarks fit poorly upright.
 _ROLLS = (0.6, -0.6, 1.1, -1.1)
 _GOOD_SPREAD = 0.015
 
 
 class FaceFitter:
-    """Fits the 68 landmarks to faces, and tells how well they sit."""
+    """Fits the 68 landmarks to faces, and measures the quality of the fit."""
 
     def __init__(self, predictor: DlibLandmarks) -> None:
-        """Takes the landmark predictor."""
+        """Stores the landmark predictor."""
         self._predictor = predictor
 
     def fit(
@@ -39,13 +39,13 @@ class FaceFitter:
         roll: float,
         score: float | None = None,
     ) -> Sighting:
-        """Fits landmarks in a box, twice if they say that the face is elsewhere.
+        """Fits landmarks in a box, and again if they place the face elsewhere.
 
         Args:
             plane: uint8 luma with shape (H, W).
-            box: float64 array with shape (4,): where the face is expected.
+            box: float64 array with shape (4,): expected position of the face.
             roll: Angle of the face in radians.
-            score: Score of the detection, if there was one.
+            score: Score of the detection; None without one.
         """
         landmarks = self.landmarks(FaceChip.cut(plane, box, roll))
         fitted, turned = face_boxes(landmarks[None])[0], face_roll(landmarks)
@@ -86,6 +86,6 @@ class FaceFitter:
     def better(
         self, plane: NDArray[np.uint8], first: Sighting, second: Sighting
     ) -> Sighting:
-        """Returns the one of two sightings whose landmarks sit better."""
+        """Returns the one of two sightings whose landmarks fit better."""
         measured = [self.measured(plane, one) for one in (first, second)]
         return min(measured, key=lambda one: one.spread or 0.0)

@@ -1,4 +1,4 @@
-"""Search of a whole frame for faces, at the scale their size requires."""
+"""Search of a whole frame for faces, at the scale that their size requires."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def search_with_hog(
         detector: The detector.
         plane: uint8 luma with shape (H, W).
         min_face: Smallest side of a face in plane pixels.
-        longest_side: The plane is enlarged up to this side at the most.
+        longest_side: Maximum side to which the plane is enlarged.
 
     Returns:
-        The faces in plane pixels, the best score first.
+        The faces in plane pixels, sorted by decreasing score.
     """
     factor = min(HOG_WINDOW / min_face, longest_side / max(plane.shape))
     return _scaled(detector(resize_plane(plane, factor)), factor)
@@ -48,10 +48,10 @@ def search_with_cnn(
         detector: The detector.
         plane: uint8 luma with shape (H, W).
         min_face: Smallest side of a face in plane pixels; in planes of over 250,000
-            pixels, which are shrunk to that, larger ones are missed, too.
+            pixels, which are shrunk to that, somewhat larger ones are missed too.
 
     Returns:
-        The faces in plane pixels, the best score first, each once.
+        The faces in plane pixels, sorted by decreasing score, without duplicates.
     """
     factor = min(CNN_WINDOW / min_face, (_MAX_PIXELS_CNN / plane.size) ** 0.5)
     found: list[Detection] = []

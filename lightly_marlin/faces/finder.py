@@ -37,22 +37,22 @@ _LONGEST_SIDE = 1440
 _MATCH_IOU = 0.35
 _SAME_FACE_OVERLAP = 0.6
 
-# Faces whose boxes share so much may be confused from here on.
+# From this overlap on, two faces may be confused.
 _TOUCH_OVERLAP = 0.1
 
-# A face that fills half of what the largest fills is hardly the main one.
+# A face with half the area of the largest is hardly the main one.
 _MAIN_SHARE = 0.7
 _CERTAIN_DETECTIONS = 3
 
 
 @dataclass
 class _LiveFace:
-    """A face that is being followed.
+    """A face that is being tracked.
 
     Attributes:
         first_seen: The frame in which the follower started.
-        past: The follower that went backwards from there.
-        follower: Follows the face forwards.
+        past: The follower that tracked it backwards from there.
+        follower: The follower that tracks it forwards.
     """
 
     first_seen: int
@@ -60,7 +60,7 @@ class _LiveFace:
     follower: FaceFollower
 
     def __post_init__(self) -> None:
-        # The first sighting is that of the follower, too.
+        # The first sighting is also that of the follower.
         self.earlier: list[Sighting] = _without_tail(self.past)[:0:-1]
 
     @property
@@ -78,13 +78,12 @@ class _LiveFace:
 
 
 class FaceFinder:
-    """Finds and follows every face of a video that is fed frame by frame.
+    """Finds and tracks every face of a video that is fed frame by frame.
 
-    Whole frames are searched as often as the picture changes; a face that turns up is
-    followed from there, forwards as frames come and backwards through the planes that
-    are kept, so that no frame is lost between two searches. Apart from those planes,
-    only landmarks and a few small portraits are kept: memory does not grow with the
-    pixels of a video.
+    Whole frames are searched as often as the picture changes. A new face is tracked
+    from there, forwards as frames arrive and backwards through the stored planes, so no
+    frame is lost between two searches. Apart from those planes, only landmarks and a
+    few small portraits are stored: memory does not grow with the pixels of a video.
 
     Example:
         >>> finder = FaceFinder()
@@ -111,27 +110,29 @@ class FaceFinder:
 
         Args:
             detector:
-                "hog" is dlib's fast frontal detector; "cnn" finds turned and covered
-                faces as well, a hundred times slower; "auto" asks the CNN only about
-                faces that the HOG detector has lost, and a few times about stretches
-                without a face.
+                "hog" is dlib's fast frontal detector; "cnn" also finds turned and
+                covered faces, a hundred times slower; "auto" runs the CNN only on faces
+                that the HOG detector has lost, and a few times in stretches without a
+                face.
             min_frames: Shorter tracks are left out.
             min_face:
-                About the smallest side in source pixels of a face to search for, as the
-                detector draws its box. Frames are enlarged for it up to 1440 pixels, so
-                in large frames the limit is an eighteenth of the longest side.
+                Approximate smallest side, in source pixels, of a face to search for,
+                measured as the detector's box. To find it, frames are enlarged up to
+                1440 pixels, so in large frames the limit is an eighteenth of the
+                longest side.
             main_only:
-                Do not search for faces of less than half the area of one that is being
-                followed: they are hardly the main one, and large ones are found faster.
-            align_eyes: Turn the crops so that the eyes lie on a level.
-            detect_every: A frame that changes is searched again after so many frames.
-            check_every: Every so many frames the detector looks again at a known face.
+                Do not search for faces with less than half the area of one that is
+                being tracked: they are hardly the main one, and large ones are found
+                faster.
+            align_eyes: Rotate the crops so that the eyes are level.
+            detect_every: Frames between searches of a changing picture.
+            check_every: Frames between detection passes on a known face.
             look_back:
-                So many frames are kept to follow a new face backwards; a frame that
-                does not change is searched again after as many, with `main_only` after
-                twice as many.
-            max_unseen: A face is followed without a detection for so many frames.
-            max_gap: Longest hole in a track, in frames, that is filled.
+                Number of frames stored to track a new face backwards; also the frames
+                between searches of an unchanging picture, twice as many with
+                `main_only`.
+            max_unseen: Maximum number of frames to track a face without a detection.
+            max_gap: Longest gap in a track, in frames, that is filled.
 
         Raises:
             ValueError:
@@ -167,7 +168,7 @@ class FaceFinder:
         self._check_every = check_every
         self._max_unseen = max_unseen
         self._cuts = SceneCuts()
-        # A second face that is met late is no loss where one is kept.
+        # If only one face is kept, finding a second one late is no loss.
         calm_gap = 2 * look_back if main_only else look_back
         self._schedule = SearchSchedule(detect_every, calm_gap)
         self._cnn_schedule = CnnSchedule()
@@ -198,11 +199,11 @@ class FaceFinder:
 
         Args:
             frame:
-                uint8 array: RGB with shape (H, W, 3), or its luma with shape (H, W),
-                which is all that is looked at. A change of size starts a scene.
+                uint8 array: RGB with shape (H, W, 3), or its luma with shape (H, W);
+                only luma is used. A change of size starts a scene.
 
         Raises:
-            ValueError: If it is no such array.
+            ValueError: If the frame is not such an array.
         """
         plane, scale = luma_plane(frame, _LONGEST_SIDE)
         cut = self._cuts.update(plane)
@@ -218,7 +219,7 @@ class FaceFinder:
 
         Returns:
             The tracks of at least `min_frames` frames, sorted by start, then by size,
-            large faces first. `frames_seen` and `longest` tell why there is none.
+            large faces first. `frames_seen` and `longest` explain why there is none.
         """
         self._close(self._live)
         faces = self._assembly.faces(self._closed)
@@ -226,7 +227,7 @@ class FaceFinder:
         return self._assembly.tracks(faces)
 
     def _start_scene(self, frame: NDArray[np.uint8], scale: float) -> None:
-        """Forgets the planes and ends the faces of the scene before."""
+        """Discards the planes and ends the faces of the previous scene."""
         self._close(self._live)
         self._planes.clear()
         self._scene += 1
@@ -236,11 +237,11 @@ class FaceFinder:
         self._scale = scale
 
     def _follow(self, plane: NDArray[np.uint8]) -> None:
-        """Follows the live faces into a frame and ends those that are lost."""
+        """Tracks the live faces into a frame and ends those that are lost."""
         self._close([face for face in self._live if not face.follower.step(plane)])
         if len(self._live) < 2:
             return
-        # The follower with more evidence keeps a face that two have run into.
+        # If two followers reach the same face, the one with more evidence keeps it.
         faces = sorted(self._live, key=lambda face: -face.follower.num_detected)
         boxes = np.stack([face.follower.box for face in faces])
         overlaps = box_overlap(boxes, boxes)
@@ -253,7 +254,7 @@ class FaceFinder:
                 self._close([face])
 
     def _search(self, plane: NDArray[np.uint8]) -> None:
-        """Searches the whole frame if it is time: confirms and starts faces."""
+        """Searches the whole frame if one is due: confirms and starts faces."""
         cells = self._cuts.cells
         size = np.array(plane.shape[::-1] * 2, dtype=np.float64)
         known = [face.follower.box / size for face in self._live]
@@ -302,7 +303,7 @@ class FaceFinder:
                 self._start_face(plane, detection)
 
     def _start_face(self, plane: NDArray[np.uint8], detection: Detection) -> None:
-        """Starts to follow a new face, first backwards, then forwards."""
+        """Starts tracking a new face, first backwards, then forwards."""
         backwards = self._new_follower(plane, detection)
         for age, earlier in enumerate(reversed(self._planes), start=1):
             if not backwards.step(earlier):
@@ -369,14 +370,14 @@ def _check_options(detector: str, options: dict[str, tuple[int, int]]) -> None:
 
 
 def find_faces(frames: Iterable[NDArray[np.uint8]], **options: Any) -> list[FaceTrack]:
-    """Finds and follows every face in a sequence of frames.
+    """Finds and tracks every face in a sequence of frames.
 
     Args:
         frames: uint8 arrays: RGB (H, W, 3) or luma (H, W); read once.
-        **options: As for `FaceFinder`.
+        **options: Options of `FaceFinder`.
 
     Returns:
-        The tracks, as from `FaceFinder.finish`.
+        The tracks, as `FaceFinder.finish` returns them.
     """
     finder = FaceFinder(**options)
     for frame in frames:
@@ -385,7 +386,7 @@ def find_faces(frames: Iterable[NDArray[np.uint8]], **options: Any) -> list[Face
 
 
 def _without_tail(follower: FaceFollower) -> list[Sighting]:
-    """Drops what a tracker followed, unseen by any detector, at the end."""
+    """Drops the final frames that were tracked without any detection."""
     sightings = follower.sightings
     if follower.is_certain:
         return sightings

@@ -1,4 +1,4 @@
-"""Follower of one face from frame to frame, in either direction of time."""
+"""Follower that tracks one face from frame to frame, in either direction of time."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from lightly_marlin.faces.sighting import Portrait, Sighting
 
 __all__ = ["FaceFollower", "FaceTools"]
 
-# The detector looks at the chip of the expected face, resized so that the face is this
-# large: its window is 80 pixels, and there is room for a face that is nearer.
+# The detector runs on the chip of the expected face, resized to give the face this
+# size: its window is 80 pixels, which leaves room for a face that is nearer.
 _CHECK_SIDE = 88.0
 
-# A face that was seen before is expected, so a weaker answer of the detector is enough.
+# A face that was seen before is expected, so a lower detection score is enough.
 _CHECK_THRESHOLD = -0.3
 _CHECK_MIN_IOU = 0.35
 
-# A face that moved by this share of its side since the last look is looked at again.
+# A face that moved by this share of its side since the last check is checked again.
 _CHECK_SHIFT = 0.3
 
-# A new face is looked at often, so that a false one soon has little to show.
+# A new face is checked often, to expose a false detection early.
 _CERTAIN_AFTER = 4
 _FIRST_CHECKS_EVERY = 3
 
 # A face that moves less than this share of its side in two frames is calm.
 _CALM_STEP = 0.05
 
-# A face that the HOG detector does not see is shown to the CNN every so many frames.
+# Frames between CNN checks of a face that the HOG detector does not find.
 _CNN_EVERY = 12
 
 # Below this ratio of peak to side lobes the correlation tracker has lost its target.
@@ -48,31 +48,32 @@ _MIN_TRACKER_SCORE = 6.0
 _MIN_INSIDE = 0.6
 _MIN_SIDE = 16.0
 
-# Landmarks that lie elsewhere than the detection, or did not sit well at the last look,
-# are fitted to the detection as well, and the better ones stay. The detector's steps
-# are a tenth of a face in place, a fifth in size.
+# Landmarks that are away from the detection, or fitted poorly at the last check, are
+# also fitted to the detection, and the better fit is kept. The detector's steps are a
+# tenth of a face in place, a fifth in size.
 _AGREEING_SHIFT = 0.15
 _AGREEING_SCALE = 1.35
 _DOUBTFUL_SPREAD = 0.02
 
-# Every so many looks of the detector, the landmarks are fitted from other starts, too.
+# Detector checks between fits of the landmarks from other starts.
 _SPREAD_EVERY = 3
 
-# A portrait is taken every so many frames at first, ever more rarely in long tracks.
+# Frames between the first portraits, which become rarer in long tracks.
 _PORTRAIT_EVERY = 24
 _PORTRAIT_RATE = 16
 
 
 @dataclass(frozen=True)
 class FaceTools:
-    """Models for following faces, loaded once and shared by all faces.
+    """Models for tracking faces, loaded once and shared by all faces.
 
     Attributes:
-        detector: The HOG detector, which looks at each face every few frames.
-        landmarks: Fits the 68 landmarks.
-        embedder: Takes the portraits by which people are identified.
-        cnn: Looks at faces that the HOG detector does not see; None does without.
-        cnn_only: The CNN looks in the place of the HOG detector.
+        detector: The HOG detector, which checks each face every few frames.
+        landmarks: The predictor of the 68 landmarks.
+        embedder: The network that takes the portraits which identify people.
+        cnn: The CNN detector for faces that the HOG detector does not find; None for
+            none.
+        cnn_only: Use the CNN instead of the HOG detector.
     """
 
     detector: DlibDetector
@@ -83,20 +84,20 @@ class FaceTools:
 
 
 class FaceFollower:
-    """Follows a face by its own landmarks, checked by the detector every few frames.
+    """Tracks a face by its own landmarks, checked by the detector every few frames.
 
-    The landmarks of one frame say where to look for those of the next, at a third of
+    The landmarks of one frame predict the position of those in the next, at a third of
     the cost of a correlation tracker, but they drift when the face turns away or is
-    covered. So when a check fails, a correlation tracker goes back to the last frame
-    that passed and follows from there, until the detector sees the face again or the
-    tracker gives up. While the face is calm, every second frame is interpolated.
+    covered. When a check fails, a correlation tracker therefore restarts at the last
+    frame that passed and tracks from there, until the detector finds the face again or
+    the tracker gives up. While the face is calm, every second frame is interpolated.
 
     Attributes:
         sightings: The face in each frame so far.
         portraits: Pictures of the face, oldest first.
-        touches: Indices of the sightings in which another face was near.
+        touches: Indices of the sightings with another face nearby.
         num_detected: Number of sightings in which a detector saw the face.
-        num_unseen: Number of frames since it last did.
+        num_unseen: Number of frames since a detector last saw it.
     """
 
     def __init__(
@@ -111,11 +112,11 @@ class FaceFollower:
         """Starts with a detected face.
 
         Args:
-            tools: Detector and landmarks.
+            tools: Detector and landmark models.
             plane: uint8 luma with shape (H, W) of the first frame.
             detection: The face, in plane pixels.
-            check_every: The detector looks at least at every n-th frame of a face.
-            max_unseen: Give up after so many frames without a detection.
+            check_every: Maximum number of frames between detector checks of a face.
+            max_unseen: Number of frames without a detection after which to give up.
         """
         self._tools = tools
         self._fitter = FaceFitter(tools.landmarks)
@@ -141,14 +142,14 @@ class FaceFollower:
 
     @property
     def is_certain(self) -> bool:
-        """True if the landmarks themselves were followed to the last frame."""
+        """True if the landmarks themselves were tracked to the last frame."""
         return self._tracker is None
 
     def step(self, plane: NDArray[np.uint8]) -> bool:
-        """Follows the face into the next frame.
+        """Tracks the face into the next frame.
 
         Args:
-            plane: uint8 luma with shape (H, W), as the first.
+            plane: uint8 luma with shape (H, W), the shape of the first frame.
 
         Returns:
             False if the face is lost; the frame then has no sighting.
@@ -184,7 +185,7 @@ class FaceFollower:
         last = self.sightings[-1]
         agrees = _agree(last.box, detection.box)
         if self._tracker is None and agrees and not self._is_doubtful:
-            # The landmarks sit well; the detector's box is coarser than theirs.
+            # The landmarks fit well; the detector's box is coarser than theirs.
             self.sightings[-1] = replace(last, score=detection.score)
         else:
             self._fit_again(plane, detection)
@@ -198,7 +199,7 @@ class FaceFollower:
             self._examine(plane)
 
     def forget_last(self) -> None:
-        """Takes back the last sighting."""
+        """Removes the last sighting."""
         self._is_resting = False
         self.num_detected -= self.sightings.pop().score is not None
         count = len(self.sightings)
@@ -214,7 +215,7 @@ class FaceFollower:
         ]
 
     def touch(self) -> None:
-        """Notes that another face is near in the last frame."""
+        """Records that another face is nearby in the last frame."""
         self.touches.append(len(self.sightings) - 1)
 
     @property
@@ -223,7 +224,7 @@ class FaceFollower:
         return self._last_spread > _DOUBTFUL_SPREAD
 
     def _fit_again(self, plane: NDArray[np.uint8], detection: Detection) -> None:
-        """Fits the last landmarks to a detection, and those since the one before."""
+        """Refits the landmarks since the previous detection, given a new one."""
         roll = self.sightings[-1].roll
         fitted = self._fitter.fit(plane, detection.box, roll, detection.score)
         if self._tracker is not None:
@@ -233,7 +234,7 @@ class FaceFollower:
             plane, replace(self.sightings[-1], score=detection.score), fitted
         )
         self._last_spread = self.sightings[-1].spread or 0.0
-        # On the way here, the face may have been lost without being missed.
+        # Since then, the face may have been lost without being noticed.
         count = len(self._planes) - 1
         first, last = self.sightings[-1 - count].box, self.box
         for step in range(1, count):
@@ -245,9 +246,10 @@ class FaceFollower:
             self.sightings[index] = self._fitter.better(plane, sighting, fitted)
 
     def _may_rest(self) -> bool:
-        """Returns whether the face is so calm that every second frame need be fitted.
+        """Returns whether the face is so calm that only every second frame needs a fit.
 
-        Twelve fits a second follow lips and lids; the frames between are interpolated.
+        Twelve fits per second follow lips and lids; the frames between are
+        interpolated.
         """
         known = self.num_detected >= _CERTAIN_AFTER and not self._is_doubtful
         if self._is_resting or not known or len(self.sightings) < 3:
@@ -268,7 +270,7 @@ class FaceFollower:
         self._is_resting = False
 
     def _is_check_due(self, box: NDArray[np.float64]) -> bool:
-        """Returns whether the detector is to look: after a time, or a movement."""
+        """Returns whether a detector check is due, after some time or a movement."""
         shift = np.abs(box - self._checked_box).max() / box_side(box)
         patience = self._check_every
         if self.num_detected < _CERTAIN_AFTER or self._is_doubtful:
@@ -284,7 +286,7 @@ class FaceFollower:
         return index - last >= max(_PORTRAIT_EVERY, index // _PORTRAIT_RATE)
 
     def _examine(self, plane: NDArray[np.uint8]) -> None:
-        """Measures how well the landmarks sit, and takes a portrait if one is due."""
+        """Measures the fit of the landmarks, and takes a portrait if one is due."""
         last = self.sightings[-1]
         if last.spread is None:
             self.sightings[-1] = last = self._fitter.measured(plane, last)
@@ -296,7 +298,7 @@ class FaceFollower:
             self.portraits.append(Portrait(len(self.sightings) - 1, image))
 
     def _plausible(self, box: NDArray[np.float64], plane: NDArray[np.uint8]) -> bool:
-        """Returns whether a face in `box` can be seen in the plane at all."""
+        """Returns whether a face in `box` can be visible in the plane at all."""
         height, width = plane.shape
         return box_side(box) > _MIN_SIDE and (
             box_inside(box, height, width) > _MIN_INSIDE
@@ -325,18 +327,18 @@ class FaceFollower:
         return best
 
     def _fall_back(self) -> bool:
-        """Follows again from the last detection, with the correlation tracker."""
+        """Tracks again from the last detection, with the correlation tracker."""
         first, *rest = self._planes
         for _ in rest:
             self.forget_last()
         self._tracker = DlibTracker(first, self.box)
         self._planes = [first]
         self.num_unseen = 0
-        # A detection on the way ends the tracker, and following by landmarks resumes.
+        # A detection on the way ends the tracker, and tracking by landmarks resumes.
         return all(self.step(plane) for plane in rest)
 
     def _step_tracker(self, tracker: DlibTracker, plane: NDArray[np.uint8]) -> bool:
-        """Follows into one frame with the correlation tracker."""
+        """Tracks into one frame with the correlation tracker."""
         certainty = tracker.update(plane)
         box = tracker.box
         lost = certainty < _MIN_TRACKER_SCORE or not self._plausible(box, plane)
@@ -352,7 +354,7 @@ class FaceFollower:
 
 
 def _agree(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
-    """Returns whether two boxes (4,) are the same but for the detector's steps."""
+    """Returns whether two boxes (4,) are equal up to the detector's steps."""
     side, other = box_side(first), box_side(second)
     shift = np.abs(first[:2] + first[2:] - second[:2] - second[2:]).max() / 2
     scale = max(side, other) / max(min(side, other), 1e-6)

@@ -1,16 +1,16 @@
 """Head pose from 68 landmarks.
 
 A rigid set of 3-D points is fitted to the landmarks under scaled orthographic
-projection: the best affine map comes from one matrix product, the rotation is the
-nearest one to it. All frames are solved together; there is no iteration.
+projection: one matrix product gives the best affine map, and the nearest rotation to it
+is the result. All frames are solved together, without iteration.
 
-The points are those of nose and corners of the eyes. Brows, mouth and chin move with
+The points are the nose and the corners of the eyes. Brows, mouth and chin move with
 expression, and a smile would read as a nod; the jaw's landmarks slide along the outline
 of the face as it turns.
 
-The points are our own: widths and heights follow published means of adult faces [0],
-moved to where the landmarks are annotated; depths are estimates from the same
-proportions. No 3-D face model went into them.
+The coordinates are our own: widths and heights follow published means of adult faces
+[0], adjusted to the annotated positions of the landmarks; depths are estimates from the
+same proportions. They are not derived from any 3-D face model.
 
 - [0]: Farkas, Anthropometry of the Head and Face, 1994 (means of adults)
 - [1]: DeMenthon and Davis, Model-based object pose in 25 lines of code, 1995 (the fit
@@ -27,7 +27,7 @@ from lightly_marlin.faces.track import NUM_LANDMARKS
 __all__ = ["head_poses"]
 
 # Millimetres from the base of the nose: x to the right of the image, y down, z away
-# from the camera, for a face that looks straight into it.
+# from the camera, for a face that looks straight at it.
 _HALF_FACE: dict[int, tuple[float, float, float]] = {
     27: (0.0, -44.0, 3.0),  # root of the nose
     28: (0.0, -33.0, -3.0),
@@ -59,17 +59,17 @@ _INVERSE = np.linalg.pinv(_POINTS).T  # (k, 3): landmarks times this is the affi
 def head_poses(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:
     """Estimates the pose of a head in each frame.
 
-    Yaw and pitch say where the face looks: the direction of the nose is
-    (sin yaw · cos pitch, −sin pitch, −cos yaw · cos pitch) with x to the right of the
-    image, y down and z away from the camera. Roll is the turn about that direction.
+    Yaw and pitch describe where the face looks: the direction of the nose is (sin yaw ·
+    cos pitch, −sin pitch, −cos yaw · cos pitch) with x to the right of the image, y
+    down and z away from the camera. Roll is the rotation about that direction.
 
     - yaw > 0: towards the right of the image (the viewer's right);
     - pitch > 0: up;
     - roll > 0: clockwise in the image (the top of the head towards its right).
 
-    The landmarks are biased towards frontal views, so that large angles come out too
-    small: a head half turned to profile measures 30 to 40 degrees, one close to it some
-    45. Zero pitch is that of a generic face; persons differ by some 10 degrees.
+    The landmarks are biased towards frontal views, so large angles are underestimated:
+    a head half turned to profile measures 30 to 40 degrees, one close to profile about
+    45. Zero pitch is that of a generic face; people differ by about 10 degrees.
 
     Args:
         landmarks:
@@ -81,7 +81,7 @@ def head_poses(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:
         in [-180, 180], in degrees; zeros for landmarks that all coincide.
 
     Raises:
-        ValueError: If the shape is another, or a coordinate is not finite.
+        ValueError: If the shape differs, or a coordinate is not finite.
     """
     points = np.asarray(landmarks, dtype=np.float64)
     if points.ndim != 3 or points.shape[1:] != (NUM_LANDMARKS, 2):
@@ -96,7 +96,7 @@ def head_poses(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:
     rows = _nearest_rotation(np.einsum("nkc,kd->ncd", used, _INVERSE))
     right, down = rows[:, 0], rows[:, 1]
     away = np.cross(right, down)
-    # The nose points along the model's -z; what follows are elements of the rotation.
+    # The nose points along the model's -z; these are elements of the rotation.
     yaw = np.arctan2(-right[:, 2], away[:, 2])
     pitch = np.arcsin(np.clip(down[:, 2], -1.0, 1.0))
     roll = np.arctan2(down[:, 0], down[:, 1])

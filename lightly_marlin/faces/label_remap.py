@@ -1,8 +1,8 @@
 """Tables that map the classes of other data sets to the 11 LaPa labels.
 
-CelebAMask-HQ has 19 classes, and they are numbered in two ways: in the order in which
-the data set's own code merges its masks [0], and in that of face-parsing.PyTorch [1],
-which most networks in use have (BiSeNet and those trained after it).
+CelebAMask-HQ has 19 classes, which are numbered in two ways: in the order in which the
+data set's own code merges its masks [0], and in the order of face-parsing.PyTorch [1],
+which most networks in use follow (BiSeNet and its successors).
 
 | class | `CELEBAMASK_HQ` [1] | `CELEBAMASK_HQ_DATASET` [0] | label |
 |---|---|---|---|
@@ -22,10 +22,10 @@ which most networks in use have (BiSeNet and those trained after it).
 | hair | 17 | 13 | hair |
 | hat | 18 | 14 | background |
 
-LaPa counts ears as skin and draws through glasses; where a network sees nothing but
-glasses, skin is the nearest to that. Left and right are taken as those of the image,
-as in LaPa; the data set does not say which it means. For a network that names the sides
-of the person, use `mirrored`.
+LaPa counts ears as skin and labels the face behind glasses; where a network only sees
+glasses, skin is the closest label. Left and right are those of the image, as in LaPa;
+the data set does not specify them. For a network that uses the sides of the person, use
+`mirrored`.
 
 - [0]: https://github.com/switchablenorms/CelebAMask-HQ/tree/master/face_parsing
 - [1]: https://github.com/zllrunning/face-parsing.PyTorch
@@ -83,7 +83,7 @@ _SIDES = {
 
 
 def mirrored(remap: Sequence[int]) -> tuple[Label, ...]:
-    """Returns a table with left and right exchanged.
+    """Returns a table with left and right swapped.
 
     Args:
         remap: LaPa label of each class.

@@ -13,11 +13,11 @@ __all__ = ["MAX_SPREAD", "fit_confidence", "fit_spread"]
 MAX_SPREAD = 0.05
 """Spread at and above which landmarks have no confidence.
 
-In 12 clips, faces that the detector saw had 0.003 to 0.018, in profile 0.015; covered
-faces and things that are none 0.025 to 0.075.
+In 12 clips, detected faces had 0.003 to 0.018, in profile 0.015; covered faces and
+false detections had 0.025 to 0.075.
 """
 
-# The other starts: shift in x and y, and size, in units of the face's box.
+# Displaced starts: shift in x and y, and size, in units of the face's box.
 _STARTS = ((0.08, -0.05, 1.08), (-0.08, 0.05, 0.93))
 
 
@@ -28,11 +28,11 @@ def fit_spread(
 ) -> float:
     """Fits landmarks from displaced boxes and compares the results.
 
-    The predictor is a cascade of corrections: on a face they lead to the same points
-    from anywhere near, elsewhere they lead anywhere.
+    The predictor is a cascade of corrections: on a face, nearby starts converge to the
+    same points; elsewhere they diverge.
 
     Args:
-        predictor: Fits landmarks.
+        predictor: The landmark predictor.
         image: uint8 luma with shape (H, W).
         landmarks: Array with shape (68, 2): the face, x, y in pixels.
 

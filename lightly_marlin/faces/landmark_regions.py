@@ -1,8 +1,8 @@
 """Maps of the 11 LaPa regions, drawn from 68 landmarks.
 
-Landmarks say where brows, eyes, nose, mouth and jaw are. They say nothing of what lies
-above the brows, so forehead and hair are an estimate from the proportions of a face; a
-segmentation network (`TorchScriptParser`) sees them.
+Landmarks locate brows, eyes, nose, mouth and jaw, but nothing above the brows, so
+forehead and hair are estimated from the proportions of a face; a segmentation network
+(`TorchScriptParser`) sees them.
 
 - [0]: LaPa, 2020, https://arxiv.org/abs/2001.08140 (the labels)
 - [1]: 300 Faces In-The-Wild Challenge, 2016 (the order of the landmarks)
@@ -31,14 +31,14 @@ _HAIR_ABOVE = 0.30
 _HAIR_BESIDE = 0.13
 
 # The hairline lies behind the brows and the crown far behind them, as shares of that
-# distance: where a head turns, both move towards the side that is seen. On that side
-# the back of the head comes into view; on the other the hair is gone at this angle.
+# distance: when a head turns, both move towards the visible side. On that side the back
+# of the head comes into view; on the other the hair disappears at this angle.
 _FOREHEAD_BEHIND = 0.12
 _CROWN_BEHIND = 0.35
 _HEAD_BEHIND = 0.45
 _HAIR_HIDDEN = np.deg2rad(30.0)
 
-# How far the hair goes on below the line of the ears, as an angle of its arc.
+# Extent of the hair below the line of the ears, as an angle of its arc.
 _HAIR_DROP = np.deg2rad(12.0)
 
 # The landmarks of a brow follow its upper edge [1]; shares of the brow's length.
@@ -85,7 +85,7 @@ def regions_from_landmarks(
 
 
 def _draw_face(face: _Points, yaw: float, height: int, width: int) -> NDArray[np.uint8]:
-    """Draws one face (68, 2), the parts that lie in front last."""
+    """Draws one face (68, 2), the parts in front last."""
     image = Image.new("L", (width, height), int(Label.BACKGROUND))
     draw = ImageDraw.Draw(image)
     far = _FAR * max(height, width)
@@ -128,7 +128,7 @@ def _arc(
     Args:
         face: The landmarks.
         above: Rise above the forehead, as a share of the distance chin to brows.
-        beside: Reach beyond the left and right end of the jaw, as such a share.
+        beside: Extent beyond the left and right end of the jaw, as such a share.
         lean: Shift of its top to the right, as such a share.
         drop: Continuation below the ends of the jaw, in radians.
     """

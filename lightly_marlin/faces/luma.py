@@ -33,18 +33,18 @@ def luma_plane(
 ) -> tuple[NDArray[np.uint8], float]:
     """Returns the luma of a picture, shrunk if it is large.
 
-    dlib's tools use one channel only, and three cost them three times as much to read.
+    dlib's tools use only one channel, and reading three takes three times as long.
 
     Args:
         picture: uint8 array: an RGB frame (H, W, 3), or its luma (H, W).
-        longest_side: Larger planes are shrunk to this longest side, in pixels.
+        longest_side: Longest side, in pixels, to which larger planes are shrunk.
 
     Returns:
         The plane, a contiguous uint8 array with shape (h, w), and plane pixels per
         source pixel, in (0, 1].
 
     Raises:
-        ValueError: If it is no such array.
+        ValueError: If the picture is not such an array.
     """
     if not _is_plane(picture):
         check_frame(picture)

@@ -21,10 +21,10 @@ _NUM_REFITS = 2
 
 @runtime_checkable
 class FaceParser(Protocol):
-    """Says for every pixel which part of a face it shows.
+    """Parser that labels every pixel with the part of the face it shows.
 
-    A parser may have a string attribute `fingerprint`. Where it changes, the parser's
-    answers may, and `prepare_videos` does videos again that it had finished.
+    A parser may have a string attribute `fingerprint`. If it changes, the parser's
+    results may change, and `prepare_videos` repeats videos that it had finished.
     """
 
     def __call__(
@@ -60,7 +60,7 @@ def check_parser_input(frames: NDArray[np.uint8], boxes: NDArray[np.floating]) -
 
 
 class LandmarkParser:
-    """Parses faces by dlib's 68 landmarks, with hair and forehead estimated."""
+    """Parses faces with dlib's 68 landmarks; hair and forehead are estimated."""
 
     def __init__(self) -> None:
         self._landmarks = DlibLandmarks()

@@ -1,7 +1,7 @@
-"""Identities: trajectories are split and numbered by person, by face embeddings.
+"""Identities: trajectories are split and numbered by person, using face embeddings.
 
-Two faces that meet can exchange their followers, and a face that comes back after a
-while is followed anew. dlib's embedding of a few portraits decides both.
+Two faces that meet can swap their followers, and a face that returns after a while gets
+a new trajectory. dlib's embedding of a few portraits decides both cases.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Embed = Callable[[NDArray[np.uint8]], NDArray[np.float64]]
 # dlib's own limit for two pictures of one person is 0.6.
 _SAME_PERSON = 0.6
 
-# Means of several pictures are nearer to each other than single ones.
+# Means of several pictures are closer to each other than single ones.
 _SAME_PERSON_MEAN = 0.55
 _MAX_PORTRAITS = 5
 
-# In a complete linkage, two that must not meet are further apart than any limit.
+# In complete linkage, two that must not be joined are further apart than any limit.
 _APART = 1e3
 
 
@@ -35,15 +35,16 @@ class PeopleTeller:
     """Identifies people by the portraits of their trajectories."""
 
     def __init__(self, embed: Embed) -> None:
-        """Takes the function that turns a portrait (150, 150) into a vector (128,)."""
+        """Stores the function that turns a portrait (150, 150) into a vector (128,)."""
         self._embed = embed
         self._known: dict[int, tuple[Portrait, NDArray[np.float64]]] = {}
 
     def part(self, trajectory: Trajectory) -> list[Trajectory]:
-        """Parts a trajectory where it passed from one person to another.
+        """Splits a trajectory where it passed from one person to another.
 
         Args:
-            trajectory: It is looked at around its touches only.
+            trajectory: The trajectory, of which only the surroundings of touches are
+                examined.
 
         Returns:
             The pieces; each portrait and the next across a touch are of one person.
@@ -77,12 +78,12 @@ class PeopleTeller:
         """Numbers the people of a video.
 
         Args:
-            trajectories: All of the video.
+            trajectories: All trajectories of the video.
 
         Returns:
             One number per trajectory, from 0 in order of appearance. Trajectories that
-            share a frame are of different people, those without a portrait are of
-            people of their own.
+            share a frame belong to different people; each one without a portrait counts
+            as a separate person.
         """
         count = len(trajectories)
         if count < 2:

@@ -1,4 +1,4 @@
-"""Detection of hard cuts, so that no face is followed across scenes."""
+"""Detection of hard cuts, so that no face is tracked across scenes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _MAX_CORRELATION = 0.5
 class SceneCuts:
     """Compares each frame with the one before by a thumbnail.
 
-    Both tests must fail: the grey values differ (which a flash and a fade do, too), and
-    their pattern is another one (which noise in a black picture is, too).
+    A cut must pass both tests: the grey values differ (as in a flash or a fade), and
+    their pattern differs (as does noise in a black picture).
 
     Attributes:
         cells: Thumbnail of the last frame, float32 (24, 32); None before the first.

@@ -11,29 +11,29 @@ from lightly_marlin.faces.thumbnail import THUMBNAIL_SIZE
 
 __all__ = ["SearchSchedule"]
 
-# A cell counts as changed from this difference of grey levels on; camera noise stays
-# below, averaged over a cell. The smallest faces that are searched for cover 4 cells.
+# A cell counts as changed from this difference in grey levels; camera noise, averaged
+# over a cell, stays below. The smallest faces to search for cover 4 cells.
 _CHANGED = 10.0
 _MIN_CHANGED_CELLS = 4
 
-# A face moves and its background with it, so this much around it counts as known.
+# A face moves together with its background, so this much around it counts as known.
 _MARGIN = 0.6
 
 
 class SearchSchedule:
-    """Decides in which frames to search for faces that are not followed yet.
+    """Selects the frames to search for faces that are not tracked yet.
 
     A new face can only be where something changed since the last search, outside the
-    faces that are followed already. So a calm picture is searched every `longest_gap`
-    frames, a picture that changes every `shortest_gap`; a face that is met late is
-    followed backwards to where it came from.
+    faces that are already tracked. A calm picture is therefore searched every
+    `longest_gap` frames, a changing one every `shortest_gap`; a face that is found late
+    is tracked backwards to its origin.
     """
 
     def __init__(self, shortest_gap: int, longest_gap: int) -> None:
-        """Starts; the first frame is searched.
+        """Starts the schedule; the first frame is searched.
 
         Args:
-            shortest_gap: Frames between two searches of a picture that changes.
+            shortest_gap: Frames between two searches of a changing picture.
             longest_gap: Frames between two searches of any picture.
         """
         self._shortest = shortest_gap
@@ -42,7 +42,7 @@ class SearchSchedule:
         self._age = 0
 
     def restart(self) -> None:
-        """Has the next frame searched, as the first of a scene."""
+        """Requests a search of the next frame, the first of a scene."""
         self._searched = None
 
     def due(
@@ -52,8 +52,8 @@ class SearchSchedule:
 
         Args:
             cells: Thumbnail of the frame, float32 (24, 32).
-            faces: Boxes (4,) of the faces that are followed, as shares of width and
-                height: x0, y0, x1, y1 in [0, 1].
+            faces: Boxes (4,) of the tracked faces, as shares of width and height: x0,
+                y0, x1, y1 in [0, 1].
 
         Returns:
             Whether to search this frame.
@@ -73,7 +73,7 @@ class SearchSchedule:
 
 
 def _cells_of(face: NDArray[np.float64]) -> tuple[slice, slice]:
-    """Returns the cells of a face and what is around it."""
+    """Returns the cells of a face and its surroundings."""
     size = np.array(THUMBNAIL_SIZE)
     margin = _MARGIN * (face[2:] - face[:2])
     low = np.clip(np.floor((face[:2] - margin) * size), 0, size).astype(int)

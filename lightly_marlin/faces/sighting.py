@@ -20,8 +20,8 @@ class Sighting:
         box: float64 array with shape (4,): the detector's box in plane pixels.
         landmarks: float32 array with shape (68, 2): x, y in plane pixels.
         score: Detection score, or None if no detector saw the face in this frame.
-        spread: How far fits of the landmarks from other starts differ, as a share of
-            the face's side; None where it was not measured.
+        spread: Deviation of landmark fits from other starts, as a share of the face's
+            side; None if it was not measured.
     """
 
     box: NDArray[np.float64]
@@ -37,7 +37,7 @@ class Sighting:
 
 @dataclass(frozen=True)
 class Portrait:
-    """A face that was clearly seen.
+    """A clear picture of a face.
 
     Attributes:
         index: Frames since the first one of the follower.

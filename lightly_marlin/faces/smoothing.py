@@ -13,8 +13,8 @@ __all__ = ["smooth_gaussian", "smooth_polynomial"]
 def smooth_gaussian(values: NDArray[np.floating], sigma: float) -> NDArray[np.float64]:
     """Smooths with a Gaussian: strong, symmetric in time, exact on straight motion.
 
-    The sequence is continued beyond its ends by reflection through its end points, so
-    that steady motion stays steady there.
+    The sequence is extended beyond its ends by reflection through its end points, which
+    keeps steady motion steady there.
 
     Args:
         values: Array with shape (n, ...), n >= 1, smoothed along the first axis.
@@ -33,11 +33,11 @@ def smooth_gaussian(values: NDArray[np.floating], sigma: float) -> NDArray[np.fl
 
 
 def smooth_polynomial(values: NDArray[np.floating], window: int) -> NDArray[np.float64]:
-    """Smooths with a Savitzky-Golay filter of order 2: takes noise, keeps motion.
+    """Smooths with a Savitzky-Golay filter of order 2: removes noise, keeps motion.
 
     Args:
         values: Array with shape (n, ...), n >= 1, smoothed along the first axis.
-        window: Odd number of frames per fit; shorter sequences stay as they are.
+        window: Odd number of frames per fit; shorter sequences remain unchanged.
 
     Returns:
         float64 array with the shape of `values`.

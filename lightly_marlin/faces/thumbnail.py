@@ -1,4 +1,4 @@
-"""Thumbnail of a frame in 32x24 cells, to detect that something changed, and where."""
+"""Thumbnail of a frame in 32x24 cells, to detect and locate changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["THUMBNAIL_SIZE", "thumbnail"]
 THUMBNAIL_SIZE = (32, 24)
 """Width and height of a thumbnail in cells."""
 
-# So many pixels per cell and axis are averaged; a cell of a large frame has more.
+# Pixels per cell and axis that are averaged; a cell of a large frame has more.
 _SAMPLES = 8
 
 

@@ -25,9 +25,9 @@ class TorchScriptParser:
 
     The network takes float32 RGB in [0, 1] with shape (T, 3, size, size) and returns
     logits (T, 11, h, w) or integer labels (T, h, w), in the order of LaPa's labels, at
-    any resolution; `remap` takes networks with other classes. Loading runs no code but
-    TorchScript: nothing is unpickled. A parser can be pickled; the copy loads the file
-    again.
+    any resolution; `remap` supports networks with other classes. Loading runs only
+    TorchScript code: nothing is unpickled. A parser can be pickled; the copy loads the
+    file again.
 
     Example:
         >>> parser = TorchScriptParser("lapa.torchscript", size=448)
@@ -58,8 +58,8 @@ class TorchScriptParser:
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError:
-                If it holds no TorchScript network, an option is below 1, or `remap`
-                names anything but LaPa labels.
+                If the file is not a TorchScript network, an option is below 1, or
+                `remap` names anything but LaPa labels.
         """
         for name, value in (("size", size), ("batch_size", batch_size)):
             if value < 1:
@@ -89,7 +89,7 @@ class TorchScriptParser:
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the file's size and time, the size of the input, and `remap`."""
+        """Fingerprint of the file's size and time, the input's size, and `remap`."""
         return self._fingerprint
 
     def __reduce__(
@@ -110,7 +110,7 @@ class TorchScriptParser:
         """Parses one face per frame; see `FaceParser`.
 
         Raises:
-            ValueError: If frames or boxes are invalid, or the network's answer is.
+            ValueError: If frames, boxes or the network's output are invalid.
         """
         check_parser_input(frames, boxes)
         regions = np.zeros(frames.shape[:3], dtype=np.uint8)
@@ -137,7 +137,7 @@ class TorchScriptParser:
         return np.take(table, classes.to(torch.uint8).cpu().numpy())
 
     def _to_classes(self, output: Tensor, count: int) -> Tensor:
-        """Returns the network's classes (n, size, size) of its logits or classes."""
+        """Returns the network's classes (n, size, size) from its logits or classes."""
         num_classes = len(self._remap)
         size = (self._size, self._size)
         if not isinstance(output, Tensor) or len(output) != count:

@@ -1,4 +1,4 @@
-"""A face followed through a video."""
+"""Track of a face through a video."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 __all__ = ["NUM_LANDMARKS", "FaceTrack", "main_track"]
 
 NUM_LANDMARKS = 68
-"""Landmarks per face, in the order of iBUG 300-W: jaw, brows, nose, eyes, mouth."""
+"""Number of landmarks, in the order of iBUG 300-W: jaw, brows, nose, eyes, mouth."""
 
 
 def _empty() -> NDArray[np.float32]:
@@ -32,27 +32,27 @@ class FaceTrack:
             float32 array with shape (n, 4): x0, y0, x1, y1 of the square crop box in
             source pixels, smooth in time; may reach outside the frame.
         landmarks:
-            float32 array with shape (n, 68, 2): x, y in source pixels, smoothed in
+            float32 array with shape (n, 68, 2): x, y in source pixels, smoothed over
             time; in calm stretches, every second frame is interpolated.
         detected:
             bool array with shape (n,): a detector saw the face in this frame. The other
-            frames were followed or interpolated; most of them were not looked at by the
-            detector at all.
+            frames were tracked or interpolated; the detector was not run on most of
+            them at all.
         score:
             Mean detection score over the detected frames. dlib's detector accepts faces
-            from 0 upwards; clear frontal faces score 1 to 3, its CNN's are about 1.
+            from 0 upwards; clear frontal faces score 1 to 3, and about 1 with its CNN.
         angles:
-            float32 array with shape (n,): by how much the crop is turned, in radians,
-            clockwise on the screen; smooth in time. By default 0: crops are upright.
+            float32 array with shape (n,): rotation of the crop in radians, clockwise on
+            the screen; smooth in time. 0 by default: crops are upright.
         seen:
-            bool array with shape (n,): a detector saw the face in this frame or a few
-            frames from it. By default as `detected`.
+            bool array with shape (n,): a detector saw the face in this frame or within
+            a few frames. Equal to `detected` by default.
         confidence:
-            float32 array with shape (n,): how well the landmarks sit, in [0, 1]; NaN in
-            frames in which it was not measured. By default in all.
+            float32 array with shape (n,): confidence of the landmarks, in [0, 1]; NaN
+            in frames in which it was not measured, by default in all.
         person: Number of the person within the video, from 0 in order of appearance.
-        frame_size: Height and width in pixels of the frames that the track is in, which
-            may change within a video; None where that is not known.
+        frame_size: Height and width in pixels of the track's frames, which may change
+            within a video; None if unknown.
     """
 
     start_frame: int
@@ -70,7 +70,7 @@ class FaceTrack:
         """Completes the defaults and checks the shapes.
 
         Raises:
-            ValueError: If the arrays differ in their number of frames, or have none.
+            ValueError: If the arrays differ in their number of frames, or are empty.
         """
         count = len(self.boxes)
         defaults = {
@@ -114,17 +114,17 @@ class FaceTrack:
 
 
 def main_track(tracks: Sequence[FaceTrack]) -> FaceTrack:
-    """Returns the face that fills the most of the video: area times length.
+    """Returns the main face of the video: the one with the largest area times length.
 
     Args:
         tracks: The tracks of one video, in any order.
 
     Returns:
-        The main one; the first of equals.
+        The main track; the first one of equals.
 
     Raises:
         ValueError: If `tracks` is empty.
     """
     if not tracks:
-        raise ValueError("Invalid tracks []: the main one of no tracks is asked for.")
+        raise ValueError("Invalid tracks []: there must be at least one.")
     return max(tracks, key=lambda track: track.size**2 * track.num_frames)

@@ -17,8 +17,9 @@ from lightly_marlin.faces.trajectory import Trajectory, join_trajectories
 
 __all__ = ["TrackAssembly"]
 
-# False detections come and go, and landmarks do not fit them: a face is seen several
-# times, goes on being seen, and its landmarks are found again from other starts.
+# False detections come and go, and landmarks do not fit them: a real face is seen
+# several times and keeps being seen, and its landmarks are reproduced from other
+# starts.
 _MIN_DETECTIONS = 3
 _MIN_SEEN_SHARE = 0.25
 _MAX_SPREAD = 0.03
@@ -27,7 +28,7 @@ _LANDMARK_WINDOW = 5
 
 
 class TrackAssembly:
-    """Makes tracks: parts and joins trajectories, drops false ones, names people."""
+    """Makes tracks: splits and joins trajectories, drops false ones, numbers people."""
 
     def __init__(
         self,
@@ -38,7 +39,7 @@ class TrackAssembly:
         check_every: int,
         align_eyes: bool,
     ) -> None:
-        """Takes what decides about tracks; see `FaceFinder`."""
+        """Stores the options of tracks; see `FaceFinder`."""
         self._people = PeopleTeller(embedder)
         self._min_frames = min_frames
         self._max_gap = max_gap
@@ -46,10 +47,10 @@ class TrackAssembly:
         self._align_eyes = align_eyes
 
     def faces(self, trajectories: Sequence[Trajectory]) -> list[Trajectory]:
-        """Returns the trajectories that are faces, each of one person, without holes.
+        """Returns the trajectories that are faces, each of one person, without gaps.
 
         Args:
-            trajectories: All of a video, in any order.
+            trajectories: All trajectories of a video, in any order.
         """
         pieces = [
             piece
@@ -63,7 +64,7 @@ class TrackAssembly:
         """Smooths faces into tracks.
 
         Args:
-            faces: From `faces`.
+            faces: Trajectories, as `faces` returns them.
 
         Returns:
             The tracks of at least `min_frames` frames, sorted by start, then by size,
@@ -80,7 +81,7 @@ class TrackAssembly:
 
     def _is_face(self, face: Trajectory) -> bool:
         """Returns whether a trajectory was seen often and clearly enough."""
-        # A face in the last frames of a video had no time for more.
+        # A face in the last frames of a video had no time for more detections.
         enough = min(_MIN_DETECTIONS, 1 + face.num_frames // 3)
         if face.num_detected < enough:
             return False

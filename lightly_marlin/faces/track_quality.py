@@ -1,6 +1,6 @@
 """Quality measures of a face track: light, sharpness, pose, steadiness.
 
-Measured while a track is written, so that users can choose tracks by it afterwards
+They are measured while a track is written, so users can select tracks by them later
 without reading a single frame again.
 
 - [0]: Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy: a comparative
@@ -30,9 +30,10 @@ __all__ = [
 ]
 
 _MEASURE_EVERY = 4
-"""Light and focus change slowly; to measure each frame would cost as much as a crop."""
+"""Interval of measured frames. Light and focus change slowly, and measuring each frame
+would cost as much as a crop."""
 
-# One grey level is the step of the pixels themselves: less contrast is none.
+# One grey level is the step of the pixels themselves: less contrast counts as none.
 _LEAST_CONTRAST = 1.0
 
 _MIN_FACE = 8
@@ -46,9 +47,9 @@ class Appearance:
     Attributes:
         sharpness:
             Standard deviation of the 4-neighbour Laplacian of the luma under the face's
-            box, over the contrast there [0], [1]; in [0, 8]. It is taken in the pixels
-            of the 224x224 crop, so that a small face, enlarged, has a low one: below
-            about 0.1 the face is blurred, above 0.2 it is crisp. Noise and hard JPEG
+            box, over the contrast there [0], [1]; in [0, 8]. It is measured in pixels
+            of the 224x224 crop, so a small face, enlarged, has low sharpness: below
+            about 0.1 the face is blurred, above 0.2 it is crisp. Noise and strong JPEG
             blocks count as detail.
         brightness: Mean luma under the face's box, in [0, 255].
         contrast: Standard deviation of that luma, in grey levels.
@@ -60,10 +61,9 @@ class Appearance:
 
 
 class AppearanceMeter:
-    """Measures the crops of one track as they come by, chunk after chunk.
+    """Measures the crops of one track as they arrive in batches.
 
-    Every fourth frame is measured; nothing but three numbers per measured frame is
-    kept.
+    Every fourth frame is measured; only three numbers per measured frame are kept.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class AppearanceMeter:
         self._values: list[tuple[float, float, float]] = []
 
     def update(self, crops: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> None:
-        """Takes the next crops.
+        """Adds the next crops.
 
         Args:
             crops: uint8 array with shape (n, H, W, 3), RGB.
@@ -99,7 +99,7 @@ class AppearanceMeter:
 def _measure(face: NDArray[np.uint8]) -> tuple[float, float, float]:
     """Returns sharpness, brightness and contrast of a face (h, w, 3)."""
     plane = Image.fromarray(np.ascontiguousarray(face)).convert("L")
-    # Sums of up to four grey levels with either sign fit into 16 bits.
+    # Sums of up to four grey levels of either sign fit into 16 bits.
     luma = np.asarray(plane).astype(np.int16)
     laplacian = luma[1:-1, :-2] + luma[1:-1, 2:] + luma[:-2, 1:-1] + luma[2:, 1:-1]
     laplacian -= 4 * luma[1:-1, 1:-1]
@@ -118,7 +118,7 @@ class TrackGeometry:
         pitch: Median pitch in degrees, positive upwards.
         roll: Median roll in degrees, positive clockwise.
         max_abs_yaw: Largest absolute yaw in degrees.
-        box_jitter: See `box_jitter`.
+        box_jitter: Jitter of the crop box, as the function `box_jitter` defines it.
     """
 
     face_width: float
@@ -156,10 +156,10 @@ def measure_geometry(
 
 
 def box_jitter(boxes: NDArray[np.floating], face_width: float) -> float:
-    """Returns how restless a box is.
+    """Returns the jitter of a box.
 
-    Steady motion in a line has none; a box that jumps to and fro by a hundredth of the
-    face from frame to frame has 0.04.
+    Steady motion in a line has none; a box that jumps back and forth by a hundredth of
+    the face from frame to frame has 0.04.
 
     Args:
         boxes: Array with shape (n, 4): x0, y0, x1, y1 in pixels.
@@ -167,7 +167,7 @@ def box_jitter(boxes: NDArray[np.floating], face_width: float) -> float:
 
     Returns:
         Mean length of the second difference of the centre, frame to frame, in units of
-        the face's width; 0 for less than three frames.
+        the face's width; 0 for fewer than three frames.
     """
     corners = np.asarray(boxes, dtype=np.float64)
     centres = (corners[:, :2] + corners[:, 2:]) / 2

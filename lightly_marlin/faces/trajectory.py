@@ -1,4 +1,4 @@
-"""The raw path of a face through one scene, before it is smoothed into a track."""
+"""Raw path of a face through one scene, before smoothing into a track."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Trajectory:
             float32 array with shape (n,): detection scores, NaN in frames in which no
             detector saw the face.
         spreads:
-            float32 array with shape (n,): how far the landmarks' fits differ, NaN where
-            it was not measured. By default, nowhere.
+            float32 array with shape (n,): deviation of the landmark fits, NaN in frames
+            in which it was not measured, by default in all.
         portraits: Pictures of the face; their indices count from `start`.
-        touches: Frames, counted from `start`, in which another face was near.
+        touches: Frames, counted from `start`, with another face nearby.
         frame_size: Height and width of the scene's frames in pixels.
     """
 
@@ -66,19 +66,19 @@ class Trajectory:
         touches: Sequence[int] = (),
         frame_size: tuple[int, int] = (0, 0),
     ) -> Trajectory:
-        """Gathers sightings.
+        """Makes a trajectory from sightings.
 
         Args:
             sightings: One per frame, at least one.
             scene: Index of the scene.
             start: Frame of the first sighting.
             scale: Plane pixels per source pixel.
-            portraits: As in the class.
-            touches: As in the class.
-            frame_size: As in the class.
+            portraits: Pictures of the face; their indices count from `start`.
+            touches: Frames, counted from `start`, with another face nearby.
+            frame_size: Height and width of the scene's frames in pixels.
         """
         points = np.stack([sighting.landmarks for sighting in sightings])
-        # Pixel centres lie half a pixel inside their edges, at every scale.
+        # Pixel centres are half a pixel inside their edges, at every scale.
         landmarks = ((points + 0.5) / scale - 0.5).astype(np.float32)
         return cls(
             scene,
@@ -155,8 +155,8 @@ def join_trajectories(
 
     Args:
         trajectories: Pieces in any order.
-        max_gap: Longest hole, in frames, that is filled by interpolation.
-        may_be_same: Says whether two pieces, the earlier first, may be one person.
+        max_gap: Longest gap, in frames, that is filled by interpolation.
+        may_be_same: Predicate whether two pieces, the earlier first, may be one person.
 
     Returns:
         The trajectories, sorted by start.

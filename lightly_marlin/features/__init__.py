@@ -1,6 +1,7 @@
 """Features of videos: windows over their whole length, encoded in batches.
 
-`extract_video` gives the features of one video, `extract_folder` writes those of many.
+`extract_video` returns the features of one video, `extract_folder` writes those of
+many.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Encoding windows in batches, across the videos that they come from."""
+"""Batched encoding of windows across the videos that they come from."""
 
 from __future__ import annotations
 
@@ -37,18 +37,19 @@ class WindowEncoder(Generic[_Key]):
         keep_seq: bool = False,
         batch_size: int | None = None,
     ) -> None:
-        """Takes the encoder; in bf16, a copy of it unless it is in bf16 already.
+        """Prepares the encoder; for bf16, a copy of it unless it already is in bf16.
 
         Args:
             model: An encoder, or a whole model for its encoder, on any device.
             precision: "32" or "bf16". In bf16 the weights are converted once; sums in
                 matrix products, norms and means stay float32.
-            keep_seq: Features of every token of a window, not their mean.
-            batch_size: Windows of a batch; None for 1 on a CPU, whose cache larger
+            keep_seq: Return the features of every token of a window instead of their
+                mean.
+            batch_size: Windows per batch; None for 1 on a CPU, whose cache larger
                 batches overflow, and 8 elsewhere.
 
         Raises:
-            UsageError: If an option is not as above.
+            UsageError: If an option is not supported.
         """
         if precision not in PRECISIONS:
             raise UsageError(
@@ -74,25 +75,25 @@ class WindowEncoder(Generic[_Key]):
         """Takes a window.
 
         Args:
-            key: Comes back with the features.
+            key: Key to return with the features.
             clip: uint8 array with shape (T, H, W, 3), RGB.
 
         Yields:
-            If a batch is full: keys with their features, float32 (D,) or (N, D) on the
-            CPU, in the order in which they came.
+            Once a batch is full, keys with their features, float32 (D,) or (N, D) on
+            the CPU, in the order of arrival.
         """
         self._waiting.append((key, clip))
         if len(self._waiting) == self._batch_size:
             yield from self.flush()
 
     def flush(self) -> Iterator[tuple[_Key, Tensor]]:
-        """Encodes what waits for a full batch; yields as `add` does."""
+        """Encodes the remaining windows; yields like `add`."""
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
         clips = torch.from_numpy(np.stack([clip for _, clip in waiting]))
         with torch.inference_mode():
-            # Permuted, not copied: tubelets are gathered from any strides.
+            # Permuted without a copy: tubelets are gathered from any strides.
             videos = clips.to(self._device).permute(0, 4, 1, 2, 3)
             features = self._encode(videos).float().cpu()
         for (key, _), vector in zip(waiting, features, strict=True):
@@ -100,8 +101,8 @@ class WindowEncoder(Generic[_Key]):
 
 
 def encoder_of(model: Marlin | MarlinEncoder) -> MarlinEncoder:
-    """Returns the encoder of a whole model, or an encoder as it is."""
-    # Takes seconds, which processes that only read videos need not spend.
+    """Returns the encoder of a whole model, or an encoder itself."""
+    # The import takes seconds, which processes that only read videos need not spend.
     from lightly_marlin.models import Marlin
 
     return model.encoder if isinstance(model, Marlin) else model

@@ -1,4 +1,4 @@
-"""Features of many videos, as files."""
+"""Features of many videos as files."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ __all__ = ["FolderSummary", "extract_folder"]
 FolderSummary = JobSummary[FeatureRecord]
 """Outcome of a call of `extract_folder`."""
 
-# To be raised when the same video and options give other windows than before, so that
-# folders of the earlier ones are made anew; for other crops, see `PIPELINE_VERSION`.
+# Increased when the same video and options give other windows than before; earlier
+# folders are then recomputed. For other crops, see `PIPELINE_VERSION`.
 _WINDOWS_VERSION = 2
 
 _Key = tuple[int, int, int, int]  # Video, track, first frame, number of frames.
@@ -47,7 +47,7 @@ _Key = tuple[int, int, int, int]  # Video, track, first frame, number of frames.
 
 @dataclass
 class _Job:
-    """A video whose windows are under way."""
+    """Video whose windows are being encoded."""
 
     video: VideoFile
     file: FeatureFile
@@ -59,11 +59,11 @@ class _Job:
 
     @property
     def finished(self) -> bool:
-        """Whether all windows came and were encoded."""
+        """True once all windows have arrived and been encoded."""
         return self.end is not None and self.num_waiting == 0
 
     def add(self, track: int, row: Row, reduction: str) -> None:
-        """Takes the features of a window."""
+        """Adds the features of a window."""
         self.num_waiting -= 1
         if track not in self.reductions:
             self.reductions[track] = make_reduction(reduction)
@@ -120,36 +120,37 @@ def extract_folder(
 ) -> FolderSummary:
     """Writes the features of every video.
 
-    For a video there is `OUT/<relative path without suffix>.npy`, float32 (windows, D),
-    or (windows, N, D) with `keep_seq`; the tracks one after the other, each in the
-    order of time; after a reduction one row per track. `OUT/index.parquet` has a row
+    Every video has a file `OUT/<relative path without suffix>.npy`, float32 (windows,
+    D), or (windows, N, D) with `keep_seq`; the tracks one after the other, each in
+    temporal order; after a reduction, one row per track. `OUT/index.parquet` has a row
     per row of these files, `OUT/report.json` an entry per video. A video without a face
-    has a file of no rows and an entry that says so. (Where two videos differ in their
-    suffix only, the second keeps it in the name.)
+    has a file with no rows and the status "no_face". (If two videos differ only in
+    their suffix, the second keeps it in the name.)
 
-    May be killed at any moment: run again, it does only what is missing or has changed,
-    be it the video, an option, the weights or the way in which this package reads
-    videos. Videos that failed are tried again. The index is of the videos of the last
-    run.
+    It may be killed at any moment: run again, it processes only videos that are missing
+    or affected by a change of the video, an option, the weights or this package's
+    reading of videos. Videos that failed are tried again. The index covers the videos
+    of the last run.
 
     A batch of one window, the default on a CPU, gives the same bytes in every run. In
-    larger ones, what shares a batch depends on which video comes first, and rounding
-    may depend on that.
+    larger ones, the windows that share a batch depend on which video arrives first, and
+    rounding may depend on that.
 
     Args:
         model: An encoder, or a whole model for its encoder, on any device.
         videos: A folder (searched recursively), one file, or a glob pattern.
         out: The folder to write to; created if missing.
-        options: How windows are cut; the defaults of `ExtractionOptions` if left out.
+        options: Options of windows and features; the defaults if left out.
         precision: "32" or "bf16".
-        batch_size: As for `WindowEncoder`: windows that are encoded together, of
-            whichever videos.
+        batch_size: Windows that are encoded together, from any videos; see
+            `WindowEncoder`.
         file_format: "npy", or "safetensors" for files with one tensor `features`.
         num_workers: Processes that read, find faces and crop; None for one per
-            available core, 0 to do so in this one (a crash of a decoder then ends it).
+            available core, 0 to do so in this process (a crash of a decoder then ends
+            it).
 
     Returns:
-        What was done.
+        The outcome of every video.
 
     Raises:
         MissingExtraError: If the extra `faces` is not installed.
@@ -236,7 +237,7 @@ def _run(
             size=encoder.config.img_size,
             num_workers=num_workers,
         )
-        # Closed also after an error, so that no worker outlives it.
+        # Closed even after an error, so that no worker outlives it.
         with closing(events):
             for index, event in events:
                 if isinstance(event, VideoEnd):
@@ -250,7 +251,7 @@ def _run(
 
 
 def _file_names(files: list[VideoFile], file_format: str) -> list[str]:
-    """Returns the name of every video's file of features."""
+    """Returns the name of every video's feature file."""
     names: dict[str, None] = {}  # A set in the order of insertion.
     for file in files:
         name = Path(file.source).with_suffix(f".{file_format}").as_posix()

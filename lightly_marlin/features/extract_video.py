@@ -1,4 +1,4 @@
-"""Features of one video, as tensors."""
+"""Features of one video as tensors."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ __all__ = ["VideoFeatures", "extract_features", "extract_video"]
 
 @dataclass(frozen=True)
 class VideoFeatures:
-    """Features of a video with their places in it, by track, then by time.
+    """Features of a video with their positions in it, by track, then by time.
 
     Attributes:
         features: float32 tensor (rows, D) or, with `keep_seq`, (rows, N, D).
         tracks: Index of the track of every row; 0 for whole frames.
         start_frames: First frame of every row's window (after a reduction: of the
             first window of the track).
-        num_frames: Frames of the window that are of the video and not padding (after a
-            reduction: of all windows).
+        num_frames: Frames of the window without padding (after a reduction: of all
+            windows).
         fps: Average frame rate of the video in frames per second.
-        start_seconds: When these first frames are shown, after that of the video.
+        start_seconds: Display time of these first frames, in seconds after the video's
+            first frame.
     """
 
     features: Tensor
@@ -54,13 +55,13 @@ def extract_features(
     batch_size: int | None = None,
     **options: Any,
 ) -> VideoFeatures:
-    """Encodes the windows of a video and says where they are.
+    """Encodes the windows of a video and returns their positions too.
 
     Args:
         model: An encoder, or a whole model for its encoder, on any device.
         path: A video file.
         precision: "32" or "bf16".
-        batch_size: As for `WindowEncoder`: windows that are encoded together.
+        batch_size: Windows that are encoded together; see `WindowEncoder`.
         **options: Fields of `ExtractionOptions`.
 
     Returns:
@@ -115,8 +116,8 @@ def extract_video(
 ) -> Tensor:
     """Encodes the windows of a video.
 
-    Takes the place of `marlin_pytorch.Marlin.extract_video`. By default no tail is
-    lost; `reference_windows=True` cuts the windows as it does.
+    Replaces `marlin_pytorch.Marlin.extract_video`. By default no tail is lost;
+    `reference_windows=True` cuts windows as the original does.
 
     Example:
         >>> features = extract_video(encoder, "talk.mp4", crop_face=True)
@@ -124,12 +125,12 @@ def extract_video(
     Args:
         model: An encoder, or a whole model for its encoder, on any device.
         path: A video file.
-        **options: `precision` and `batch_size` as for `extract_features`, and fields
-            of `ExtractionOptions`.
+        **options: Options `precision` and `batch_size` of `extract_features`, and
+            fields of `ExtractionOptions`.
 
     Returns:
         float32 tensor on the CPU: (windows, D); (windows, N, D) with `keep_seq`. After
-        a reduction without the first dimension, or with `all_faces` one row per track.
+        a reduction, without the first dimension, or one row per track with `all_faces`.
 
     Raises:
         UsageError: A ValueError, if an option is invalid.

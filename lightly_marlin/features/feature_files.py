@@ -1,4 +1,4 @@
-"""Files of features that are written row by row."""
+"""Feature files that are written row by row."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ FORMATS = ("npy", "safetensors")
 class FeatureFile:
     """Collects the rows of a video, track by track, and writes them as one array.
 
-    Rows wait in temporary files beside the target, so memory does not grow with their
-    number: a sequence of tokens is 5 MB a window in the base model. The target appears
-    when all is written.
+    Rows are kept in temporary files beside the target, so memory does not grow with
+    their number: a sequence of tokens takes 5 MB per window in the base model. The
+    target appears once everything is written.
 
     Args:
         path: The file to write; its suffix, ".npy" or ".safetensors", is its format.
@@ -68,13 +68,13 @@ class FeatureFile:
         self.abandon()
 
     def remove_remains(self) -> None:
-        """Removes what a run that was killed while it wrote this file left behind."""
+        """Removes remnants of a run that was killed while writing this file."""
         for path in self.path.parent.glob(f".{glob.escape(self.path.stem)}-*"):
             if path.suffix == self.path.suffix:
                 path.unlink(missing_ok=True)
 
     def abandon(self) -> None:
-        """Forgets the rows; does nothing after `close`."""
+        """Discards the rows; does nothing after `close`."""
         self._files.close()
         self._tracks.clear()
 
@@ -93,6 +93,6 @@ def _write_safetensors_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
     size = 4 * int(np.prod(shape))
     entry = {"dtype": "F32", "shape": shape, "data_offsets": [0, size]}
     text = json.dumps({"features": entry}).encode()
-    # The data begin at a multiple of eight bytes, as the format asks for.
+    # The format requires the data to begin at a multiple of eight bytes.
     text += b" " * (-len(text) % 8)
     file.write(struct.pack("<Q", len(text)) + text)

@@ -19,7 +19,7 @@ __all__ = ["FeatureLedger", "FeatureRecord", "FeatureRow", "index_schema"]
 
 _JOURNAL_NAME = "progress.jsonl"
 
-# Settings of before they could be chosen, which journals of then do not have.
+# Values of settings that earlier journals lack, because they were fixed.
 _EARLIER_SETTINGS = {"detector": "auto", "align_eyes": False, "windows": 2}
 
 
@@ -28,12 +28,12 @@ class FeatureRow:
     """One row of features.
 
     Attributes:
-        track_id: The track that it is of; unique in the folder.
-        row: Its index in the file of its video.
-        start_frame: First frame of its window in the video.
-        start_seconds: When that frame is shown, in seconds after the video's first.
-        num_frames: Frames of the window that are of the video and not padding; after
-            a reduction, of all windows.
+        track_id: Track of the row; unique in the folder.
+        row: Index in the file of the video.
+        start_frame: First frame of the window in the video.
+        start_seconds: Display time of that frame, in seconds after the video's first.
+        num_frames: Frames of the window without padding; after a reduction, of all
+            windows.
     """
 
     track_id: str
@@ -48,7 +48,7 @@ class FeatureRecord(JobRecord[FeatureRow]):
     """Outcome of one video.
 
     Attributes:
-        file: Its features, relative to the folder of the features; None if it failed.
+        file: Path of its features in the feature folder; None if it failed.
     """
 
     file: str | None = None
@@ -84,7 +84,7 @@ class FeatureLedger(Ledger[FeatureRecord]):
             for line in self._journal.read_text(encoding="utf-8").splitlines():
                 if record := _from_line(line):
                     records[record.source] = record
-        # Rewritten whole: a line that was cut off must not begin the next one.
+        # Rewritten entirely: a truncated line must not run into the next one.
         with atomic_write(self._journal) as temporary:
             lines = [_to_line(record) for record in records.values()]
             temporary.write_text("".join(lines), encoding="utf-8")
@@ -137,12 +137,12 @@ def _to_line(record: FeatureRecord) -> str:
 
 
 def _from_line(line: str) -> FeatureRecord | None:
-    """Returns the record of a line; None if it was cut off by a kill."""
+    """Returns the record of a line; None if a kill truncated it."""
     try:
         values = json.loads(line)
         rows = tuple(FeatureRow(**row) for row in values.pop("rows"))
         values["fingerprint"] = {**_EARLIER_SETTINGS, **values["fingerprint"]}
-        # Journals of earlier releases do not say so; every failure is tried again.
+        # Journals of earlier releases lack this field; every failure is tried again.
         values["retry"] = values["status"] == "failed"
         return FeatureRecord(**values, rows=rows)
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -1,4 +1,4 @@
-"""All features of a folder as one table, with their places in the videos."""
+"""All features of a folder as one table, with their positions in the videos."""
 
 from __future__ import annotations
 

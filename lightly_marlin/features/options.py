@@ -17,19 +17,19 @@ PRECISIONS = ("32", "bf16")
 class ExtractionOptions(CropOptions):
     """Options of the windows of a video and of their features.
 
-    Those of `CropOptions` come on top; they count with `crop_face`. To crop as for
-    training: `ExtractionOptions(crop_face=True, **vars(FaceStore(path).crop_options))`.
+    They extend `CropOptions`, which apply with `crop_face`. To crop as in training:
+    `ExtractionOptions(crop_face=True, **vars(FaceStore(path).crop_options))`.
 
     Attributes:
-        crop_face: Find the main face and encode its crops; otherwise the frames are
-            taken as crops: their middle square, resized.
-        all_faces: With `crop_face`: every face, not only the main one.
-        sample_rate: Every so many frames of the video, one goes into a window.
-        stride: From the start of a window to that of the next, in sampled frames.
-        reference_windows: The windows of marlin-pytorch 0.3.4 instead of those over
+        crop_face: Find the main face and encode its crops; otherwise the middle square
+            of each frame, resized, serves as the crop.
+        all_faces: With `crop_face`, encode every face instead of only the main one.
+        sample_rate: Interval between sampled frames, in frames of the video.
+        stride: Distance between the starts of consecutive windows, in sampled frames.
+        reference_windows: Cut the windows of marlin-pytorch 0.3.4 instead of covering
             the whole video; see `WindowCutter`.
         reduction: "none" for every window, "mean" or "max" over the windows of a track.
-        keep_seq: Features of every token of a window, not their mean.
+        keep_seq: Keep the features of every token of a window instead of their mean.
     """
 
     crop_face: bool = False
@@ -41,7 +41,7 @@ class ExtractionOptions(CropOptions):
     keep_seq: bool = False
 
     def __post_init__(self) -> None:
-        """Refuses values that mean nothing.
+        """Rejects invalid values.
 
         Raises:
             UsageError: A ValueError, naming the option, its value and what is allowed.

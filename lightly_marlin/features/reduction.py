@@ -1,4 +1,4 @@
-"""From the features of a track's windows to the rows that are kept."""
+"""Reduction of the features of a track's windows to the rows that are kept."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Row = tuple[int, int, Tensor]
 
 
 class Reduction(Protocol):
-    """Takes windows one by one, in the order of time."""
+    """Reduction that takes windows one by one, in temporal order."""
 
     def add(self, row: Row) -> list[Row]:
-        """Takes the next window; returns the rows that are complete now."""
+        """Adds the next window; returns the rows that it completes."""
 
     def finish(self) -> list[Row]:
-        """Returns the rows that only the end completes."""
+        """Returns the rows that are only complete at the end."""
 
 
 class _Keep:
@@ -45,7 +45,7 @@ class _Reduce:
         start, num_frames, features = row
         if self._value is None:
             self._first_start = start
-            # Thousands of windows are summed, so rounding would show in float32.
+            # With thousands of windows, rounding would be visible in a float32 sum.
             self._value = features.double()
         elif self._name == "mean":
             self._value = self._value + features
@@ -63,7 +63,7 @@ class _Reduce:
 
 
 def make_reduction(name: str) -> Reduction:
-    """Makes what keeps, averages or maximises the windows of one track.
+    """Makes a reduction that keeps, averages or maximises the windows of one track.
 
     Args:
         name: "none", "mean" or "max".

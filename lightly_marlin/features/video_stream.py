@@ -1,7 +1,7 @@
 """Windows of many videos as one stream, read by worker processes if wanted.
 
-A decoder that crashes takes its process with it: a worker costs only the video that it
-is at, while without workers it ends the program.
+A crash of a decoder ends its process: in a worker it costs only the current video,
+without workers it ends the program.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ __all__ = ["StreamEvent", "VideoEnd", "stream_windows"]
 
 @dataclass(frozen=True)
 class VideoEnd:
-    """Says that no more windows of a video come.
+    """End of a video's windows.
 
     Attributes:
         status: "ok", "no_face" or "failed".
-        reason: Why there are none, or what the user should know.
-        info: What became known of the video.
+        reason: Why there are none, or a note for the user.
+        info: Facts that became known about the video.
     """
 
     status: Status
@@ -38,7 +38,7 @@ class VideoEnd:
 
 
 StreamEvent = tuple[int, Window | VideoEnd]
-"""Index of a video, and a window of it or its end."""
+"""Index of a video, with one of its windows or its end."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,16 @@ def stream_windows(
 
     Args:
         paths: Video files.
-        options: How windows are cut.
+        options: Options of the windows.
         num_frames: Frames of a window.
         size: Height and width of a window in pixels.
         num_workers: Processes that read, find faces and crop, with one thread each; 0
-            for this one, which a crash of a decoder then ends.
+            for this process, which a crash of a decoder then ends.
 
     Yields:
         Index of a video with a window of it, and after its last one with its end. The
-        events of one video come in order; with workers, those of several mix. Whatever
-        goes wrong with a video, the death of its worker included, makes it "failed".
+        events of one video arrive in order; with workers, those of several interleave.
+        Any error of a video, including the death of its worker, makes it "failed".
 
     Raises:
         RuntimeError: If not a single worker process can start.

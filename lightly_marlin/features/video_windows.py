@@ -1,4 +1,4 @@
-"""Windows of a video file: of its frames, or of the faces in it."""
+"""Windows of a video file, cut from its frames or from its faces."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class VideoInfo:
     Attributes:
         fps: Average frame rate in frames per second.
         num_frames: Frames that were decoded.
-        seconds: When they are shown, float64 (num_frames,); known at the end.
+        seconds: Display times of these frames, float64 (num_frames,); known at the end.
         num_tracks: Face tracks that windows are cut from; 1 for whole frames.
-        note: What the user should know, though the video is used.
+        note: Note for the user about a video that is used nevertheless.
     """
 
     fps: float = 25.0
@@ -46,13 +46,13 @@ def video_windows(
     size: int = 224,
     info: VideoInfo | None = None,
 ) -> Iterator[Window]:
-    """Yields the windows of a video, in the order in which they are complete.
+    """Yields the windows of a video as they are completed.
 
-    The windows of one track come in the order of time; those of several tracks mix.
+    The windows of one track come in temporal order; those of several tracks interleave.
 
     Args:
         path: A video file of any kind that FFmpeg reads.
-        options: How windows are cut.
+        options: Options of the windows.
         num_frames: Frames of a window.
         size: Height and width of a window in pixels.
         info: Filled in while the video is read.
@@ -85,9 +85,9 @@ def _of_frames(
             height, width = frame.shape[:2]
             if index == 0 and height != width:
                 info.note = (
-                    f"of its frames of {width}x{height} pixels the middle square was "
-                    "taken for the crop of a face; crop_face (on the command line "
-                    "--crop-face) finds the face instead"
+                    f"the middle square of its {width}x{height} frames was used as the "
+                    "face crop; crop_face (--crop-face on the command line) finds the "
+                    "face instead"
                 )
             yield from cutter.add(_to_square(frame, size))
     info.fps = reader.fps
@@ -97,7 +97,7 @@ def _of_frames(
 
 
 def _to_square(frame: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
-    """Returns the middle square of a frame (H, W, 3) at another size."""
+    """Returns the middle square of a frame (H, W, 3), resized."""
     height, width = frame.shape[:2]
     if height == width == size:
         return frame
@@ -112,7 +112,7 @@ def _of_faces(
     path: Path, options: ExtractionOptions, num_frames: int, size: int, info: VideoInfo
 ) -> Iterator[Window]:
     """Yields windows of the crops of faces."""
-    # Short tracks are padded: better a face seen for a moment than none.
+    # Short tracks are padded: a face seen for a moment is better than none.
     found = find_video_faces(path, options, all_faces=options.all_faces)
     info.fps, info.num_frames, info.note = found.fps, found.num_frames, found.note
     info.seconds = found.seconds

@@ -1,4 +1,4 @@
-"""Cutting a stream of frames into the windows that an encoder takes."""
+"""Cutter of a stream of frames into the windows that an encoder takes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Window:
     """A clip for the encoder.
 
     Attributes:
-        start_frame: Index of its first frame in the video.
-        num_frames: How many of its frames are of the video; the others repeat the last.
+        start_frame: Index of the first frame in the video.
+        num_frames: Number of frames from the video; the others repeat the last one.
         clip: uint8 array with shape (T, H, W, 3), RGB.
         track: Index of the face track in the video; 0 for whole frames.
     """
@@ -32,21 +32,21 @@ class Window:
 
 
 class WindowCutter:
-    """Cuts windows of T frames out of frames that come one by one.
+    """Cuts windows of T frames from frames that arrive one by one.
 
     The video is sampled at every `sample_rate`-th frame, and a window starts at every
     `stride`-th of the sampled frames as long as it is full. No tail is lost: if the
-    last one ends before the last sampled frame, one more window is laid so that it ends
-    there, over frames that the one before has in part. Only a video with fewer than T
-    sampled frames is padded: its last frame is repeated. So n frames give
-    1 + ceil(max(0, ceil(n / sample_rate) - T) / stride) windows.
+    last one ends before the last sampled frame, one more window ends there and overlaps
+    the one before. Only a video with fewer than T sampled frames is padded: its last
+    frame is repeated. So n frames give 1 + ceil(max(0, ceil(n / sample_rate) - T) /
+    stride) windows.
 
     With `reference`, the windows are those of marlin-pytorch 0.3.4: they start at every
     (stride * sample_rate)-th frame below n - T * sample_rate, and the rest is dropped.
-    Of a video of at most T * sample_rate frames, the first T frames are taken at full
-    rate, repeating the last one of fewer.
+    For a video of at most T * sample_rate frames, the first T frames are taken at full
+    rate; if there are fewer, the last one is repeated.
 
-    Memory: the last T sampled frames, and the first T ones of `reference`.
+    Memory: the last T sampled frames, and with `reference` also the first T frames.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class WindowCutter:
 
         Args:
             num_frames: Frames of a window, T.
-            sample_rate: See `ExtractionOptions`.
-            stride: See `ExtractionOptions`.
-            reference: Whether to cut as marlin-pytorch 0.3.4 does.
-            first_frame: Index in the video of the first frame that will come.
-            track: For `Window.track`.
+            sample_rate: Interval between sampled frames, in frames of the video.
+            stride: Distance between the starts of windows, in sampled frames.
+            reference: Cut as marlin-pytorch 0.3.4 does.
+            first_frame: Index in the video of the first frame that will arrive.
+            track: Index of the face track, for `Window.track`.
         """
         self._size = num_frames
         self._rate = sample_rate
@@ -84,20 +84,20 @@ class WindowCutter:
 
     @property
     def needs_next(self) -> bool:
-        """Whether the next frame may go into a window; the others are only counted."""
+        """True if the next frame may go into a window; others are only counted."""
         return self.needs(self._seen)
 
     def needs(self, index: int) -> bool:
         """Returns whether a frame may go into a window.
 
         Args:
-            index: Index of the frame; 0 is the first one that comes.
+            index: Index of the frame; 0 is the first one that arrives.
         """
         at_start = self._reference and index < self._size
         return at_start or index % self._rate == 0
 
     def add(self, frame: _Frame | None) -> Iterator[Window]:
-        """Takes the next frame; yields what is complete now.
+        """Adds the next frame; yields the windows that it completes.
 
         Args:
             frame: uint8 array with shape (H, W, 3); may be None if `needs_next` is
@@ -113,7 +113,7 @@ class WindowCutter:
             if index < self._size:
                 assert frame is not None
                 self._beginning.append(frame)
-            # A full window counts only if the video goes on after it.
+            # A full window counts only if the video continues after it.
             if self._waiting and self._waiting[0].start_frame - self._first <= (
                 index - span
             ):
@@ -134,7 +134,7 @@ class WindowCutter:
             yield window
 
     def finish(self) -> Iterator[Window]:
-        """Ends the video; yields the windows that only its end completes."""
+        """Ends the video; yields the windows that are only complete at its end."""
         if self._reference:
             if 0 < self._seen <= self._size * self._rate:
                 yield self._window(0, self._beginning)

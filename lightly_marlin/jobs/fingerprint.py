@@ -10,15 +10,15 @@ __all__ = ["same_file_state", "take_fingerprint"]
 
 
 def take_fingerprint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what the result of a job depends on.
+    """Returns the inputs that determine the result of a job.
 
     Args:
-        path: The file that is worked on.
-        settings: Everything else that decides about the result, as JSON values.
+        path: The file to process.
+        settings: All other inputs that determine the result, as JSON values.
 
     Returns:
         The settings, `size` in bytes and `mtime_ns`, the time of modification; these
-        are None for a file out of reach, which gives its reason when it is opened.
+        are None for an unreachable file, whose error is reported on opening it.
     """
     try:
         status = path.stat()
@@ -28,5 +28,5 @@ def take_fingerprint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def same_file_state(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Returns whether two fingerprints are of the same state of a file."""
+    """Returns whether two fingerprints describe the same state of a file."""
     return all(one.get(name) == other.get(name) for name in ("size", "mtime_ns"))

@@ -1,7 +1,7 @@
-"""Ledger of finished videos: a folder of results that a run fills and the next reads.
+"""Ledger of finished videos: a folder of results that a run fills and later runs read.
 
-One process writes at a time. A kill at any moment loses only what was not finished;
-index and report are rebuilt from the records, whose form is that of the subclass.
+One process writes at a time. If killed at any moment, it loses only unfinished videos;
+index and report are rebuilt from the records, whose form the subclass defines.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Ledger(ABC, Generic[_RecordT]):
     Attributes:
         path: The folder.
         records: Record of each video that is finished, by source.
-        kind: The folder's kind for messages.
-        sums: Numbers of a report's entry that are summed in its totals.
+        kind: Kind of the folder for messages, such as "store".
+        sums: Numbers in the report's entries that its totals sum.
     """
 
     kind = "folder"
@@ -51,11 +51,11 @@ class Ledger(ABC, Generic[_RecordT]):
     def __init__(
         self, path: Path | str, sources: Collection[str] | None = None
     ) -> None:
-        """Creates or opens the folder and takes it for this process.
+        """Creates or opens the folder and locks it for this process.
 
         Args:
             path: The folder.
-            sources: Videos that index and report are of; None for all.
+            sources: Videos that index and report cover; None for all.
 
         Raises:
             UsageError: If the folder cannot be written or read, or another process
@@ -83,11 +83,11 @@ class Ledger(ABC, Generic[_RecordT]):
 
     @abstractmethod
     def _load(self) -> Iterable[_RecordT]:
-        """Yields what earlier runs finished, and removes what they left unfinished."""
+        """Yields records of earlier runs, and removes their unfinished work."""
 
     @abstractmethod
     def _commit(self, record: _RecordT) -> _RecordT:
-        """Makes a record outlive a kill; returns it as it is kept."""
+        """Makes a record persistent; returns it in its stored form."""
 
     @abstractmethod
     def _schema(self) -> Any:
@@ -114,14 +114,14 @@ class Ledger(ABC, Generic[_RecordT]):
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
-        """Turns operating system errors into a `UsageError` that names the folder."""
+        """Converts operating system errors to a `UsageError` that names the folder."""
         try:
             yield
         except OSError as error:
             raise self.error(error.strerror or str(error)) from error
 
     def error(self, reason: str) -> UsageError:
-        """Returns the error that says why the folder cannot be written."""
+        """Returns the error with the reason why the folder cannot be written."""
         return UsageError(
             f"The {self.kind} {self.path} cannot be written: {reason}. Choose a folder "
             "that you may write to, on a disk with free space; the same command then "
@@ -129,13 +129,13 @@ class Ledger(ABC, Generic[_RecordT]):
         )
 
     def unfinished(self, fingerprints: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        """Returns the sources of the videos that are to be done.
+        """Returns the sources of the videos to process.
 
         Args:
-            fingerprints: Fingerprint of each video by source, as it is now.
+            fingerprints: Current fingerprint of each video by source.
 
         Returns:
-            The videos that are new, have changed, or failed in a way that may pass.
+            The videos that are new, have changed, or failed for a transient reason.
         """
         todo = []
         for source, wanted in fingerprints.items():
@@ -145,7 +145,7 @@ class Ledger(ABC, Generic[_RecordT]):
         return todo
 
     def add(self, record: _RecordT) -> None:
-        """Takes the record of a video, in place of its earlier one."""
+        """Adds the record of a video, replacing its earlier one."""
         with self.explained():
             self.records[record.source] = self._commit(record)
         self._num_frames += record.num_frames
@@ -162,7 +162,7 @@ class Ledger(ABC, Generic[_RecordT]):
             self._write_index(records, notes)
             write_json(self.path / REPORT_NAME, {**self._report(records), **notes})
         self._last_flush = time.monotonic()
-        # With a million videos this takes long; it must stay a small share.
+        # This takes long with a million videos; it must stay a small share of the run.
         took = self._last_flush - started
         self._flush_interval = max(_FLUSH_SECONDS, took / _FLUSH_SHARE)
 
@@ -171,7 +171,7 @@ class Ledger(ABC, Generic[_RecordT]):
 
         Args:
             sources: The videos that were named.
-            num_done: Number of those that this run was to do.
+            num_done: Number of those that this run had to process.
         """
         return JobSummary(
             records=tuple(self.records[source] for source in sources),

@@ -1,7 +1,7 @@
 """Exclusive lock on a folder: one process writes to it at a time.
 
-The operating system gives the lock back when its process ends, however it ends: no file
-is left that a later run would have to judge.
+The operating system releases the lock when its process ends, however it ends: there are
+no stale lock files.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ LOCK_NAME = ".lock"
 
 
 class Lock(Protocol):
-    """A lock that is held until it is closed or the process ends."""
+    """Lock that is held until it is closed or the process ends."""
 
     def close(self) -> None:
-        """Gives the lock back."""
+        """Releases the lock."""
 
 
 def take_lock(folder: Path, kind: str) -> Lock:
-    """Takes a folder for this process.
+    """Locks a folder for this process.
 
     Args:
         folder: An existing folder.
@@ -53,11 +53,11 @@ def take_lock(folder: Path, kind: str) -> Lock:
 
 
 class _NoLockError(Exception):
-    """There are no locks on a file system, for a reason."""
+    """Error for a file system without locks, with the reason."""
 
 
 def _lock(path: Path) -> Lock:
-    """Locks a file, which is made if missing; raises BlockingIOError if it is held."""
+    """Locks a file, creating it if missing; raises BlockingIOError if it is held."""
     file = path.open("ab")
     try:
         import fcntl
@@ -77,14 +77,14 @@ def _lock(path: Path) -> Lock:
 
 
 def _lock_with_sqlite(path: Path) -> Lock:
-    """Locks a file as the transaction of an empty database.
+    """Locks a file with the transaction of an empty database.
 
-    SQLite knows the locks of every system, and writes nothing for a transaction that
-    changes nothing.
+    SQLite supports the locks of every system, and writes nothing in a transaction
+    without changes.
     """
     import sqlite3
 
-    # Closed by another thread than this one, perhaps.
+    # Another thread may close it.
     database = sqlite3.connect(
         path, timeout=0, isolation_level=None, check_same_thread=False
     )

@@ -1,4 +1,4 @@
-"""Record of a video that a job is done with."""
+"""Record of a finished video."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 class _Row(Protocol):
-    """A row of an index; a dataclass."""
+    """Row of an index; a dataclass."""
 
     @property
     def track_id(self) -> str: ...
@@ -28,11 +28,11 @@ class JobRecord(Generic[_RowT]):
     Attributes:
         source: POSIX path of the video relative to the folder that was named.
         status: "ok", "no_face" (no face anywhere) or "failed".
-        reason: Why there is no result, or what is odd about the video; None if nothing.
+        reason: Why there is no result, or an oddity of the video; None if neither.
         num_frames: Number of frames that were decoded.
-        rows: Rows of the index that the video gave.
-        retry: The attempt failed in a way that may pass, and is to be repeated.
-        fingerprint: File state and settings; equal means nothing changed.
+        rows: Rows of the index from the video.
+        retry: Repeat the attempt, which failed for a transient reason.
+        fingerprint: State of file and settings; equal if nothing changed.
     """
 
     source: str
@@ -45,7 +45,7 @@ class JobRecord(Generic[_RowT]):
 
     @property
     def num_tracks(self) -> int:
-        """Number of face tracks that the rows are of."""
+        """Number of face tracks in the rows."""
         return len({row.track_id for row in self.rows})
 
     def index_rows(self) -> list[dict[str, Any]]:

@@ -17,10 +17,10 @@ _RecordT = TypeVar("_RecordT", bound=JobRecord[Any])
 
 @dataclass(frozen=True)
 class JobSummary(Generic[_RecordT]):
-    """Outcome of a run over the videos that were named.
+    """Outcome of a run over the named videos.
 
     Attributes:
-        records: Record of each video, in order of its source.
+        records: Record of each video, sorted by source.
         num_finished_before: Number of videos that an earlier run had finished.
         num_frames: Number of frames that this run decoded.
         seconds: Duration of the run.
@@ -38,7 +38,7 @@ class JobSummary(Generic[_RecordT]):
 
     @property
     def num_rows(self) -> int:
-        """Number of rows of the index that the videos gave."""
+        """Number of rows of the index from the videos."""
         return sum(len(record.rows) for record in self.records)
 
     def with_status(self, status: Status) -> list[_RecordT]:
@@ -50,7 +50,7 @@ class JobSummary(Generic[_RecordT]):
 
         Args:
             title: Title of the table.
-            more: Labels and values of further lines, before the duration.
+            more: Labels and values of additional lines, before the duration.
         """
         counts = [
             ("videos", len(self.records)),

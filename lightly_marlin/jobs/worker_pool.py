@@ -1,10 +1,10 @@
 """Jobs in worker processes, where the death of a worker costs only its own job.
 
-Decoders and detectors are C code fed with files from anywhere: one of a million will
-crash it. The executors of the standard library then give up every job they hold.
+Decoders and detectors are C code fed with files from anywhere: one in a million will
+crash it. The standard library's executors then abandon all their jobs.
 
-A job has one result (`run_jobs`), or gives items one by one (`stream_jobs`): then a
-worker waits until its item is taken, so no more than two per worker are in memory.
+A job has one result (`run_jobs`), or yields items one by one (`stream_jobs`): then a
+worker waits until its item is taken, so at most two per worker are in memory.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ _STALL_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class JobEnd:
-    """Says that no more items of a job come.
+    """End of a job's items.
 
     Attributes:
-        failure: Why the job ended before its end; None if it did not.
+        failure: Why the job ended early; None if it completed.
     """
 
     failure: JobFailure | None = None
@@ -68,7 +68,7 @@ def run_jobs(
     *,
     stall_seconds: float = _STALL_SECONDS,
 ) -> Iterator[tuple[_Job, _Result | JobFailure]]:
-    """Runs a function on every job, several at a time.
+    """Runs a function on every job, in parallel.
 
     Jobs are taken from the iterable one by one, so it may be long. Closing the iterator
     ends the workers.
@@ -78,13 +78,12 @@ def run_jobs(
         jobs: Picklable arguments.
         num_workers: Number of processes with one thread each; 0 works in this process.
         stall_seconds:
-            A worker is ended if its function neither returns nor calls
-            `report_progress` for so long.
+            A worker is terminated if its function neither returns nor calls
+            `report_progress` for this long.
 
     Yields:
-        Each job with its result, in the order in which they finish. A `JobFailure`
-        takes the place of the result if the function raised, or its process died or
-        was ended.
+        Each job with its result, in the order in which they finish. The result is a
+        `JobFailure` if the function raised, or its process died or was terminated.
 
     Raises:
         RuntimeError: If not a single worker process can start.
@@ -105,7 +104,7 @@ def stream_jobs(
     *,
     stall_seconds: float = _STALL_SECONDS,
 ) -> Generator[tuple[_Job, _Item | JobEnd], None, None]:
-    """Runs a function that gives items on every job, several at a time.
+    """Runs a function that yields items on every job, in parallel.
 
     Jobs are taken from the iterable one by one, so it may be long. Closing the iterator
     ends the workers.
@@ -114,13 +113,13 @@ def stream_jobs(
         function: Picklable; what `function(job)` returns is iterated in a worker.
         jobs: Picklable arguments.
         num_workers: Number of processes with one thread each; 0 works in this process.
-        stall_seconds: As for `run_jobs`; an item is progress, too, and time in which
-            nobody asks for the next one does not count.
+        stall_seconds: Limit without progress, as for `run_jobs`; an item is progress
+            too, and time spent waiting for the consumer does not count.
 
     Yields:
         Each job with its items, in their order, then with its `JobEnd`, which holds the
-        failure if the function raised, or its process died or was ended. The items of
-        several jobs mix.
+        failure if the function raised, or its process died or was terminated. The items
+        of several jobs interleave.
 
     Raises:
         RuntimeError: If not a single worker process can start.
@@ -156,10 +155,10 @@ def _run_in_workers(
     num_workers: int,
     stall_seconds: float,
 ) -> Iterator[tuple[_Job, _Result | JobFailure | Part]]:
-    """Yields as `run_jobs`, and each `Part` that a worker sends before its result."""
+    """Yields like `run_jobs`, and each `Part` that a worker sends before its result."""
     remaining = iter(jobs)
     workers: list[Worker[_Job, _Result]] = []
-    # Answers of workers that died before any was ready: a sign that none can start.
+    # Workers that died before any was ready: a sign that none can start.
     early: list[tuple[_Job, _Result | JobFailure | Part]] = []
     can_start = False
     try:
@@ -193,9 +192,9 @@ def _await(
 ) -> list[
     tuple[Worker[_Job, _Result], tuple[_Job, _Result | JobFailure | Part] | None]
 ]:
-    """Waits a while; returns the workers that spoke or stalled with their answers."""
-    # Waits are short and counted one by one: a program that was suspended for an hour
-    # must not take its workers for stalled.
+    """Waits briefly; returns the workers that answered or stalled, with answers."""
+    # Waits are short and counted individually: a program that was suspended for an hour
+    # must not treat its workers as stalled.
     patience = stall_seconds / 10
     started = time.monotonic()
     ready = wait([worker.connection for worker in busy], patience)
@@ -206,7 +205,7 @@ def _await(
             heard.append((worker, worker.receive()))
             continue
         worker.silent_seconds += waited
-        # What a worker imports takes its time, however short the limit is.
+        # A worker's imports take time, however short the limit is.
         limit = stall_seconds if worker.is_ready else max(stall_seconds, _STALL_SECONDS)
         if worker.silent_seconds >= limit:
             reason = f"no progress for {limit / 60:g} minutes"
@@ -220,7 +219,7 @@ def _assign(
     workers: list[Worker[_Job, _Result]],
     num_workers: int,
 ) -> list[Worker[_Job, _Result]]:
-    """Gives jobs to idle workers and starts new ones for what they do not take."""
+    """Gives jobs to idle workers and starts new workers for the remaining jobs."""
     idle = [worker for worker in workers if not worker.has_job]
     started: list[Worker[_Job, _Result]] = []
     while idle or len(workers) + len(started) < num_workers:

@@ -1,8 +1,8 @@
-"""A worker process: it answers jobs, and its death costs only the one it is at.
+"""Worker process that runs jobs, and whose death costs only its current one.
 
-Workers are forked from a server that has imported, with one thread, what preparation
-needs. A worker of its own would spend 2.5 s of a core on it, and so would every one
-that takes the place of a dead one; a fork of the program itself would copy its locks.
+Workers are forked from a single-threaded server that has imported the modules of
+preparation. Otherwise every worker, and every replacement of a dead one, would spend
+2.5 s of a core on these imports; a fork of the program itself would copy its locks.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ _Result = TypeVar("_Result")
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 _PRELOADED = ("lightly_marlin.preparation.prepare_video", "lightly_marlin.faces")
-"""What the server of the workers imports; names, so that this module stays light."""
+"""Modules that the workers' server imports; by name, to keep this module light."""
 
 _BEAT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class JobFailure:
-    """A job that gave no result.
+    """Failure of a job without a result.
 
     Attributes:
-        reason: What happened, for people; one line.
+        reason: Readable reason in one line.
     """
 
     reason: str
@@ -55,7 +55,7 @@ class JobFailure:
 
 @dataclass(frozen=True)
 class Part:
-    """What a worker sends of a job that goes on.
+    """Item that a worker sends while its job continues.
 
     Attributes:
         value: The item.
@@ -66,7 +66,7 @@ class Part:
 
 @dataclass(frozen=True)
 class _Alive:
-    """What a worker sends when it is ready, and while it gets on with a job."""
+    """Message of a worker that it is ready or that its job makes progress."""
 
 
 _connection: Connection | None = None
@@ -74,9 +74,9 @@ _last_beat = 0.0
 
 
 def report_progress() -> None:
-    """Says that the job goes on, so that it is not taken for stalled.
+    """Reports progress of the current job, which would otherwise count as stalled.
 
-    To be called often by functions that run in workers; cheap, and without effect in
+    Call it often in functions that run in workers; it is cheap, and does nothing in
     other processes.
     """
     global _last_beat
@@ -87,26 +87,26 @@ def report_progress() -> None:
 
 
 def send_items(function: Callable[[_Job], Iterable[_Item]], job: _Job) -> None:
-    """Sends the items of a job as they come; runs in a worker.
+    """Sends the items of a job as they arrive; runs in a worker.
 
     Args:
-        function: `function(job)` gives the items, picklable.
+        function: Function whose `function(job)` yields the items, which are picklable.
         job: Its argument.
     """
     assert _connection is not None
     for item in function(job):
-        # Returns when the other side has taken what does not fit into the pipe.
+        # Blocks until the other side has taken what does not fit into the pipe.
         _connection.send(Part(item))
 
 
 class Worker(Generic[_Job, _Result]):
-    """One process and what it is working on.
+    """One process and its current job.
 
     Attributes:
-        connection: Has something to read when the process has spoken or died.
+        connection: Pipe that is readable when the process has sent something or died.
         is_ready: Whether it has started and can take jobs.
-        is_alive: Whether it has not been found dead.
-        silent_seconds: For how long somebody waited for it in vain.
+        is_alive: False once it has been found dead.
+        silent_seconds: Time spent waiting for it without an answer.
     """
 
     def __init__(self, function: Callable[[_Job], _Result]) -> None:
@@ -122,7 +122,7 @@ class Worker(Generic[_Job, _Result]):
         )
         with _one_thread_each():
             self._process.start()
-        # The only other end must be the worker's, so that its death closes the pipe.
+        # The worker must hold the only other end, so that its death closes the pipe.
         remote.close()
         self._jobs: list[_Job] = []
         self.is_ready = False
@@ -131,21 +131,21 @@ class Worker(Generic[_Job, _Result]):
 
     @property
     def has_job(self) -> bool:
-        """Whether it is at work."""
+        """True if it has a job."""
         return bool(self._jobs)
 
     def send(self, job: _Job) -> None:
         """Gives it a job."""
         self._jobs.append(job)
         self.silent_seconds = 0.0
-        # A worker that is dead already is noticed when its answer is read.
+        # A worker that is already dead is noticed when its answer is read.
         with contextlib.suppress(OSError):
             self.connection.send(job)
 
     def receive(self) -> tuple[_Job, _Result | JobFailure | Part] | None:
-        """Returns its job and what it sent of it; None if that is a sign of life.
+        """Returns its job with the message about it; None for a sign of life.
 
-        With anything but a `Part` the job has ended.
+        Any message but a `Part` ends the job.
         """
         self.silent_seconds = 0.0
         try:
@@ -179,11 +179,11 @@ class Worker(Generic[_Job, _Result]):
 
 
 def _context() -> SpawnContext | ForkServerContext:
-    """Returns how processes start."""
+    """Returns the context that starts processes."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    # Has no effect where the program has started the server for other work.
+    # Has no effect if the program has already started the server for other work.
     context.set_forkserver_preload(list(_PRELOADED))
     return context
 
@@ -209,7 +209,7 @@ def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     global _connection
     _connection = connection
-    # Tells a process that dies at its job from one that cannot even start.
+    # Distinguishes a process that dies during its job from one that cannot start.
     connection.send(_Alive())
     while True:
         try:
@@ -220,7 +220,8 @@ def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
         try:
             connection.send(answer)
         except OSError:
-            # The program was killed, or wants no more: nobody is left to tell.
+            # The program was killed or has stopped reading: nobody is left to report
+            # to.
             return
 
 
@@ -241,7 +242,7 @@ def call_job(function: Callable[[_Job], _Result], job: _Job) -> _Result | JobFai
 
 
 def to_failure(error: Exception) -> JobFailure:
-    """Says in one line what a function raised."""
+    """Describes in one line an exception that a function raised."""
     name, text = type(error).__name__, str(error).strip()
     first_line = f": {text.splitlines()[0]}" if text else ""
     return JobFailure(f"unexpected {name}{first_line}")

@@ -14,10 +14,11 @@ class MarlinAdversarialLoss(nn.Module):
     """Wasserstein losses of discriminator and generator, and the gradient penalty.
 
     The discriminator learns to score real patches above predicted ones, the generator
-    to raise the scores of its predictions [0]. Nothing is weighted here: MARLIN adds
-    0.01 times the generator's loss to the reconstruction loss and, when switched on,
-    10 times the penalty to the discriminator's [1]. As released the penalty is off,
-    and the critic has no Lipschitz constraint: add it, or clip weights, in long runs.
+    to raise the scores of its predictions [0]. No weights are applied here: MARLIN adds
+    0.01 times the generator's loss to the reconstruction loss and, if enabled, 10 times
+    the penalty to the discriminator's [1]. In the released configuration the penalty is
+    off, and the critic has no Lipschitz constraint: add the penalty, or clip weights,
+    in long runs.
 
     - [0]: WGAN, 2017, https://arxiv.org/abs/1701.07875
     - [1]: MARLIN, 2023, https://arxiv.org/abs/2211.06627
@@ -71,15 +72,15 @@ class MarlinAdversarialLoss(nn.Module):
         """Returns mean((|d score / d patch| - 1)^2) between real and fake patches [2].
 
         The gradient is taken at a random point on the line from each fake patch to its
-        real one. Each patch has a point of its own, as WGAN-GP has it for each sample;
+        real one. Each patch has its own point, like each sample in WGAN-GP; the
         released MARLIN draws one number for the whole batch, which checks the
-        discriminator at one mixture only. Computed in float32 under autocast too,
-        because gradient norms of low-precision scores are noise; so the parameters of
-        the discriminator must be float32.
+        discriminator at only one mixture. The penalty is computed in float32 even under
+        autocast, because gradient norms of low-precision scores are noise; the
+        discriminator's parameters must therefore be float32.
 
         Args:
-            discriminator: Maps patches (..., P) to scores (..., 1), each patch by
-                itself.
+            discriminator: Function from patches (..., P) to scores (..., 1), each patch
+                scored independently.
             real_patches: (..., P) floating point.
             fake_patches: (..., P), the same shape. Both are detached.
             generator: Source of the random points, on the device of the patches; None

@@ -15,11 +15,10 @@ class MarlinReconstructionLoss(nn.Module):
     """Mean difference between predicted and true pixels of the masked tokens.
 
     MARLIN compares raw pixels by their squared difference [0], which is the default;
-    MAE and VideoMAE normalise the pixels of each token first (`norm_pix`) [1].
-    The clip itself is the target: no target tensor is built or handed over, and uint8
-    clips are scaled by 1/255 on the way. Works for any masked autoencoder that
-    predicts pixels of tokens in (channel, time, row, column) order; images are clips
-    of one frame.
+    MAE and VideoMAE normalise the pixels of each token first (`norm_pix`) [1]. The clip
+    itself is the target: no target tensor is built or passed, and uint8 clips are
+    scaled by 1/255 on the fly. Works for any masked autoencoder that predicts pixels of
+    tokens in (channel, time, row, column) order; images are clips of one frame.
 
     - [0]: MARLIN, 2023, https://arxiv.org/abs/2211.06627
     - [1]: MAE, 2021, https://arxiv.org/abs/2111.06377
@@ -32,7 +31,7 @@ class MarlinReconstructionLoss(nn.Module):
         patch_size: Side of a token in pixels.
 
     Raises:
-        ValueError: If `loss` is another word.
+        ValueError: If `loss` is not supported.
 
     Examples:
         >>> videos = torch.randint(256, (2, 3, 16, 224, 224), dtype=torch.uint8)
@@ -63,13 +62,13 @@ class MarlinReconstructionLoss(nn.Module):
         idx_mask: Tensor,
         weights: Tensor | None = None,
     ) -> Tensor:
-        """Returns the loss of one batch, computed in float32 under autocast too.
+        """Returns the loss of one batch, computed in float32 even under autocast.
 
         Args:
             pred: (B, n, P) floating point, P = C * tubelet_size * patch_size**2 pixels
                 in (channel, time, row, column) order.
             videos: (B, C, T, H, W), uint8 in [0, 255] or floating point in [0, 1].
-            idx_mask: (B, n) int64 in [0, N), the tokens that `pred` is about.
+            idx_mask: (B, n) int64 in [0, N), the tokens of `pred`.
             weights: (B, n) floating point >= 0, one per token, for a weighted mean;
                 None for equal weights.
 
@@ -77,7 +76,7 @@ class MarlinReconstructionLoss(nn.Module):
             Scalar, float32 (float64 if `pred` or `videos` are).
 
         Raises:
-            ValueError: If a shape, dtype, device or index is not as above.
+            ValueError: If a shape, dtype, device or index is invalid.
         """
         return masked_reconstruction_loss(
             pred,

@@ -44,7 +44,7 @@ class QVBiasAttention(Attention):  # type: ignore[misc]
         Args:
             x: Tokens (B, N, D).
             attn_mask: Passed on to `scaled_dot_product_attention`; newer versions of
-                timm's blocks hand it down.
+                timm's blocks pass it in.
             is_causal: Passed on to `scaled_dot_product_attention`.
 
         Returns:
@@ -92,7 +92,7 @@ class TransformerBlocks(nn.Sequential):
         """Applies one block.
 
         Args:
-            index: Which block, in [0, depth).
+            index: Index of the block, in [0, depth).
             tokens: Tokens (B, N, D).
 
         Returns:
@@ -125,7 +125,7 @@ def init_linear_and_norm(module: nn.Module) -> None:
     Xavier-uniform weights and zero biases in linear layers; LayerNorm as identity.
 
     Args:
-        module: Any module; others than these two are left alone.
+        module: Any module; other types than these two are left unchanged.
     """
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
@@ -137,12 +137,12 @@ def init_linear_and_norm(module: nn.Module) -> None:
 
 
 def _block(dim: int, num_heads: int, mlp_ratio: float) -> nn.Module:
-    # The choice of an attention layer is an argument of newer timm versions only.
+    # Only newer versions of timm take the attention layer as an argument.
     block = Block(
         dim, num_heads, mlp_ratio=mlp_ratio, act_layer=nn.GELU, norm_layer=nn.LayerNorm
     )
     block.attn = QVBiasAttention(dim, num_heads)
-    # Drawn again, as in every release: a seed gives the initial weights it always gave.
+    # Drawn again, as in every release: a seed keeps giving the same initial weights.
     block.attn.proj = nn.Linear(dim, dim)
     block.mlp = Mlp(dim, int(dim * mlp_ratio))
     module: nn.Module = block

@@ -4,8 +4,8 @@
 
     Net(blocks=nn.ModuleList([create_marlin_encoder(), nn.Linear(768, num_classes)]))
 
-`Net` initialises all linear layers of its blocks anew, so weights are loaded after it
-is built: `load_weights(net.blocks[0], path)`.
+`Net` reinitialises all linear layers of its blocks, so load weights after building it:
+`load_weights(net.blocks[0], path)`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sizes of a MARLIN model, and the named ones."""
+"""Sizes of a MARLIN model, and the named models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["MarlinConfig", "list_models", "name_of_config", "named_config"]
 
-# The released configurations on the Hub say the same under other names.
+# The released configurations on the Hub use other names for the same fields.
 _RELEASED_NAMES = {
     "n_frames": "num_frames",
     "encoder_embed_dim": "encoder_dim",
@@ -55,7 +55,7 @@ class MarlinConfig:
     mlp_ratio: float = 4.0
 
     def __post_init__(self) -> None:
-        """Refuses sizes from which no model can be built.
+        """Rejects sizes from which no model can be built.
 
         Raises:
             UsageError: A ValueError, naming the field, its value and what is allowed.
@@ -112,9 +112,9 @@ class MarlinConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> MarlinConfig:
-        """Makes a configuration from what `to_dict` returned.
+        """Makes a configuration from the result of `to_dict`.
 
-        The `config.json` of the models released on the Hub is understood too.
+        Also reads the `config.json` of the models released on the Hub.
 
         Args:
             values: Fields by name; fields left out keep their default.
@@ -123,7 +123,7 @@ class MarlinConfig:
             The configuration.
 
         Raises:
-            UsageError: If a name is no field or a value is invalid.
+            UsageError: If a name is not a field or a value is invalid.
         """
         names = [field.name for field in dataclasses.fields(cls)]
         if "encoder_embed_dim" in values:
@@ -192,5 +192,5 @@ def named_config(name: str, **overrides: Any) -> MarlinConfig:
 
 
 def name_of_config(config: MarlinConfig) -> str:
-    """Returns the name of the model of these sizes, or nothing if none has them."""
+    """Returns the name of the model of these sizes; None if none has them."""
     return next((name for name, sizes in _CONFIGS.items() if sizes == config), "")

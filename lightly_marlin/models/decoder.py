@@ -20,7 +20,7 @@ class MarlinDecoder(nn.Module):
       https://arxiv.org/abs/2211.06627
 
     Attributes:
-        mask_token: Learned token (1, 1, D) that stands for every masked one.
+        mask_token: Learned token (1, 1, D) that replaces every masked token.
         pos_embed: Fixed positional embedding (1, N, D), a parameter without gradient.
         head: Linear layer from a token to the pixels of its tubelet.
     """

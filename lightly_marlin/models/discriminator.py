@@ -12,7 +12,7 @@ __all__ = ["MarlinDiscriminator"]
 class MarlinDiscriminator(nn.Module):
     """Scores every tubelet by itself, from its pixels [0].
 
-    An MLP with one hidden layer. Its output is an unbounded Wasserstein score, no
+    An MLP with one hidden layer. Its output is an unbounded Wasserstein score, not a
     probability.
 
     - [0]: MARLIN: Masked Autoencoder for facial video Representation LearnINg, 2023,
@@ -20,8 +20,8 @@ class MarlinDiscriminator(nn.Module):
 
     Args:
         patch_dim: Pixel values P of a tubelet (`MarlinConfig.patch_dim`).
-        hidden_dim: Width of the hidden layer; as released, four times the width of the
-            decoder.
+        hidden_dim: Width of the hidden layer; in the released model, four times the
+            width of the decoder.
     """
 
     state_prefix = "discriminator."
@@ -44,7 +44,7 @@ class MarlinDiscriminator(nn.Module):
                 floating point, about [0, 1].
 
         Returns:
-            Scores (..., 1), higher for what looks real.
+            Scores (..., 1), higher for tubelets that look real.
 
         Raises:
             ValueError: If the last dimension is not P.

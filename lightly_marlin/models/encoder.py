@@ -24,12 +24,13 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
 
     Implements the interface of Lightly's `MaskedVisionTransformer`, where `images` are
     videos. There are no prefix tokens. With `idx_keep` and without masking, only the
-    pixels of the kept tokens are read: the embedding is linear, so gathering before it
-    gives what gathering after it gives, for a fraction of the work.
+    pixels of the kept tokens are read: the embedding acts on each tubelet alone, so
+    gathering before it gives the same result as gathering after it, for a fraction of
+    the work.
 
-    `mask_token` is a buffer of zeros outside of the state dict, because MARLIN masks by
-    leaving tokens out and the released encoders have no such parameter. Whoever trains
-    one assigns an `nn.Parameter` of shape (1, 1, D) to it.
+    `mask_token` is a buffer of zeros outside the state dict, because MARLIN masks by
+    leaving tokens out and the released encoders have no such parameter. To train one,
+    assign an `nn.Parameter` of shape (1, 1, D) to it.
 
     - [0]: MARLIN: Masked Autoencoder for facial video Representation LearnINg, 2023,
       https://arxiv.org/abs/2211.06627
@@ -83,19 +84,19 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
         idx_keep: Tensor | None = None,
         mask: Tensor | None = None,
     ) -> Tensor:
-        """Encodes every clip as one vector: the mean over tokens, then normalised.
+        """Encodes every clip as one vector: the mean over tokens, then LayerNorm.
 
         Args:
             images: Videos (B, C, T, H, W), uint8 in [0, 255] or float in [0, 1].
-            idx_mask: See `preprocess`.
-            idx_keep: See `preprocess`.
-            mask: See `preprocess`.
+            idx_mask: Tokens to replace by the mask token; see `preprocess`.
+            idx_keep: Tokens to return; see `preprocess`.
+            mask: Boolean alternative to `idx_mask`; see `preprocess`.
 
         Returns:
             Features (B, D).
 
         Raises:
-            ValueError: See `preprocess`.
+            ValueError: If an argument is invalid; see `preprocess`.
         """
         tokens = self.preprocess(images, idx_mask, idx_keep, mask)
         features: Tensor = self.norm(self.blocks(tokens).mean(dim=1))
@@ -112,15 +113,15 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
 
         Args:
             images: Videos (B, C, T, H, W), uint8 in [0, 255] or float in [0, 1].
-            idx_mask: See `preprocess`.
-            idx_keep: See `preprocess`.
-            mask: See `preprocess`.
+            idx_mask: Tokens to replace by the mask token; see `preprocess`.
+            idx_keep: Tokens to return; see `preprocess`.
+            mask: Boolean alternative to `idx_mask`; see `preprocess`.
 
         Returns:
             Tokens (B, N, D), or (B, n_keep, D) in the order of `idx_keep`.
 
         Raises:
-            ValueError: See `preprocess`.
+            ValueError: If an argument is invalid; see `preprocess`.
         """
         tokens = self.preprocess(images, idx_mask, idx_keep, mask)
         encoded: Tensor = self.norm(self.blocks(tokens))
@@ -138,16 +139,16 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
 
         Args:
             images: Videos (B, C, T, H, W), uint8 in [0, 255] or float in [0, 1].
-            idx_mask: See `preprocess`.
-            idx_keep: See `preprocess`.
+            idx_mask: Tokens to replace by the mask token; see `preprocess`.
+            idx_keep: Tokens to return; see `preprocess`.
             norm: Whether to apply the final LayerNorm to the intermediate tokens too.
-            mask: See `preprocess`.
+            mask: Boolean alternative to `idx_mask`; see `preprocess`.
 
         Returns:
-            What `encode` returns, and one tensor of the same shape per block.
+            The result of `encode`, and one tensor of the same shape per block.
 
         Raises:
-            ValueError: See `preprocess`.
+            ValueError: If an argument is invalid; see `preprocess`.
         """
         tokens = self.preprocess(images, idx_mask, idx_keep, mask)
         intermediates = []
@@ -170,7 +171,7 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
             idx_mask: Int64 tensor (B, n_mask) in [0, N): tokens to replace by the
                 mask token. Not together with `mask`.
             idx_keep: Int64 tensor (B, n_keep) in [0, N): tokens to return, after any
-                masking. All by default.
+                masking; all by default.
             mask: Boolean tensor (B, N), True for tokens to replace by the mask token.
                 Not together with `idx_mask`.
 
@@ -248,7 +249,7 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
         return tokens
 
     def _embed_portably(self, videos: Tensor) -> Tensor:
-        """Embeds all tubelets by operations that runtimes without our kernels have."""
+        """Embeds all tubelets without our kernels, for runtimes that lack them."""
         config = self.config
         pixels = patchify(videos, config.tubelet_size, config.patch_size)
         scale = 255 if videos.dtype == torch.uint8 else 1

@@ -1,9 +1,9 @@
 """Encoders as programs of ExecuTorch, for phones and other small devices.
 
-ExecuTorch [0] runs them without Python; XNNPACK, which it brings, computes the matrix
-products on CPUs of ARM and x86. Its Python package is only needed to write a program
-and to try it: pip install "lightly-marlin[executorch]", of the release that was made
-for the installed PyTorch (1.5 for 2.14).
+ExecuTorch [0] runs them without Python; its XNNPACK backend computes the matrix
+products on ARM and x86 CPUs. Its Python package is only needed to write and try a
+program: pip install "lightly-marlin[executorch]", in the release that matches the
+installed PyTorch (1.5 for 2.14).
 
 - [0]: ExecuTorch, https://docs.pytorch.org/executorch
 """
@@ -32,25 +32,25 @@ _PURPOSE = "Exporting to ExecuTorch"
 def executorch_program(
     plain: MarlinEncoder, clips: Tensor, *, int8: bool = False
 ) -> bytes:
-    """Lowers an encoder to a program of ExecuTorch, for XNNPACK where it can.
+    """Lowers an encoder to an ExecuTorch program, delegated to XNNPACK where possible.
 
     Takes a minute or more for the larger models.
 
     Args:
-        plain: The encoder, as `exportable` returns it; left as it is.
+        plain: The encoder, as `exportable` returns it; not modified.
         clips: Example of its input, uint8 tensor (B, C, T, H, W) in [0, 255] with B of
             at least 2. The program takes 1 to B clips at once and needs the memory for
-            B, because ExecuTorch plans it beforehand.
-        int8: Linear layers in int8, the weights per output channel once, activations
-            per call by their range in it.
+            B, because ExecuTorch plans memory ahead of time.
+        int8: Quantise linear layers to int8: weights statically per output channel,
+        activations dynamically by their range in each call.
 
     Returns:
         The content of a `.pte` file.
 
     Raises:
         ModuleNotFoundError: If ExecuTorch is not installed.
-        ValueError: If the example is a single clip, which exporters take for a
-            constant.
+        ValueError: If the example is a single clip, because exporters would make its
+            batch size constant.
     """
     if len(clips) < 2:
         raise ValueError(
@@ -69,20 +69,21 @@ def executorch_program(
                 config_precisions=settings.ConfigPrecisionType.DYNAMIC_QUANT,
                 per_op_mode=True,
             )
-            # First: what it takes, the one for float32 must not take apart.
+            # First, so that the float32 partitioner does not split the layers it takes.
             partitioners.insert(0, dynamic)
         edge = exir.to_edge_transform_and_lower(program, partitioner=partitioners)
         return bytes(edge.to_executorch().buffer)
 
 
 def read_executorch(path: str | Path) -> Callable[[Tensor], Tensor]:
-    """Reads a program for the runtime of ExecuTorch.
+    """Loads a program into ExecuTorch's runtime.
 
     Args:
         path: A `.pte` file.
 
     Returns:
-        What encodes uint8 clips (B, C, T, H, W), as many as the program was made for.
+        Function that encodes uint8 clips (B, C, T, H, W), with B up to the program's
+        limit.
 
     Raises:
         ModuleNotFoundError: If ExecuTorch is not installed.
@@ -91,7 +92,7 @@ def read_executorch(path: str | Path) -> Callable[[Tensor], Tensor]:
     method = runtime.load_program(Path(path)).load_method("forward")
 
     def encode(clips: Tensor) -> Tensor:
-        # The result lies in memory of the program, which the next call writes to.
+        # The result is in the program's memory, which the next call overwrites.
         features: Tensor = method.execute([clips.contiguous()])[0].clone()
         return features
 
@@ -99,10 +100,10 @@ def read_executorch(path: str | Path) -> Callable[[Tensor], Tensor]:
 
 
 def _with_unfused_attention(plain: MarlinEncoder) -> MarlinEncoder:
-    """Returns a copy whose attention is two products and a softmax.
+    """Returns a copy whose attention is two matrix products and a softmax.
 
-    PyTorch's fused attention also looks for rows that are masked as a whole, by
-    operations that XNNPACK does not have.
+    PyTorch's fused attention also looks for fully masked rows, with operations that
+    XNNPACK does not support.
     """
     unfused = copy.deepcopy(plain)
     for module in unfused.modules():
@@ -125,6 +126,6 @@ def _quantised(program: torch.export.ExportedProgram, clips: Tensor) -> torch.nn
     )
     quantiser = xnnpack.XNNPACKQuantizer().set_global(layers)
     prepared = pt2e.prepare_pt2e(program.module(), quantiser)
-    prepared(clips)  # Observers see the weights when they are used.
+    prepared(clips)  # Observers record the weights when they are used.
     converted: torch.nn.Module = pt2e.convert_pt2e(prepared)
     return converted

@@ -1,4 +1,4 @@
-"""Encoder prepared for exporters and quantisers: plain layers, one bias each."""
+"""Encoder in the form for exporters and quantisers: plain layers, one bias each."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class _TokenEncoder(MarlinEncoder):
 
 
 def exportable(encoder: MarlinEncoder, *, keep_seq: bool = False) -> MarlinEncoder:
-    """Copies an encoder into the form that exporters and quantisers know best.
+    """Copies an encoder into the form that exporters and quantisers handle best.
 
-    The same function of the same weights, in the layers of PyTorch and timm. Biases of
-    queries and values stand in one bias of the fused layer, with zeros for the keys,
-    because a layer that is put together at every call is neither quantised nor handed
-    to a mobile processor's library.
+    It computes the same function with the same weights, in the layers of PyTorch and
+    timm. The biases of queries and values form one bias of the fused layer, with zeros
+    for the keys, because a bias that is assembled at every call prevents quantisation
+    and delegation to a mobile processor's library.
 
     Args:
-        encoder: The encoder to copy; left as it is.
-        keep_seq: Features of every token when it is called, not their mean.
+        encoder: The encoder to copy; not modified.
+        keep_seq: Return the features of every token instead of their mean.
 
     Returns:
         The copy, in evaluation mode and without gradients: videos (B, C, T, H, W) in,

@@ -1,4 +1,4 @@
-"""Checks of what users hand to the models."""
+"""Checks of the models' inputs."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["check_videos"]
 
 
 def check_videos(videos: Tensor, config: MarlinConfig) -> None:
-    """Refuses clips that the model cannot have been meant for.
+    """Rejects clips of a shape or dtype that the model does not take.
 
-    The range of values is checked by the gather of their tubelets.
+    Gathering the tubelets checks the range of values.
 
     Args:
         videos: Should be (B, C, T, H, W), uint8 in [0, 255] or float in [0, 1].
         config: The model's sizes.
 
     Raises:
-        ValueError: If shape or dtype is another.
+        ValueError: If shape or dtype differ from these.
     """
     size = config.img_size
     clip_shape = (config.in_channels, config.num_frames, size, size)

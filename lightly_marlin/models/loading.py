@@ -1,4 +1,4 @@
-"""Models built from a checkpoint alone, whose architecture it says or shows."""
+"""Models built from a checkpoint alone, with the architecture read or inferred."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ __all__ = ["load_encoder", "load_model"]
 
 
 def load_encoder(weights: str | Path, name: str | None = None) -> MarlinEncoder:
-    """Builds the encoder that weights are for and loads them.
+    """Builds the encoder that a checkpoint belongs to and loads its weights.
 
     Example:
         >>> encoder = load_encoder("run/model")
 
     Args:
-        weights: As for `load_weights`. Of a whole model, the encoder's part is used.
+        weights: Checkpoint, as for `load_weights`; of a whole model, only the encoder
+            is used.
         name: Name of the model, as for `create_marlin_encoder`; None to infer the
             architecture from the checkpoint.
 
@@ -39,10 +40,10 @@ def load_encoder(weights: str | Path, name: str | None = None) -> MarlinEncoder:
 
 
 def load_model(weights: str | Path, name: str | None = None) -> Marlin:
-    """Builds the masked autoencoder that weights are for and loads them.
+    """Builds the masked autoencoder that a checkpoint belongs to and loads its weights.
 
     Args:
-        weights: As for `load_weights`, of a whole model.
+        weights: Checkpoint of a whole model, as for `load_weights`.
         name: Name of the model, as for `create_marlin`; None to infer the architecture
             from the checkpoint.
 
@@ -50,7 +51,7 @@ def load_model(weights: str | Path, name: str | None = None) -> Marlin:
         The model, on the CPU, accelerated there, and in evaluation mode.
 
     Raises:
-        UsageError: As for `load_encoder`.
+        UsageError: A ValueError, in the same cases as for `load_encoder`.
     """
     checkpoint = Checkpoint.open(weights)
     model = Marlin(_config(checkpoint, name))

@@ -25,9 +25,10 @@ class Marlin(PretrainedMixin, nn.Module):
 
     Attributes:
         config: The sizes of the model.
-        encoder: From visible tubelets to tokens.
-        enc_dec_proj: From the encoder's to the decoder's width, without bias.
-        decoder: From visible tokens to the pixels of masked tubelets.
+        encoder: Encoder of visible tubelets to tokens.
+        enc_dec_proj: Linear layer from the encoder's to the decoder's width, without
+            bias.
+        decoder: Decoder of visible tokens to the pixels of masked tubelets.
     """
 
     state_prefix = ""
@@ -71,7 +72,7 @@ class Marlin(PretrainedMixin, nn.Module):
         self.decoder.blocks.grad_checkpointing = enable
 
     def reconstruct(self, videos: Tensor, idx_mask: Tensor, pred: Tensor) -> Tensor:
-        """Pastes predicted tubelets into their clips, to be looked at.
+        """Pastes predicted tubelets into their clips, for visual inspection.
 
         Args:
             videos: Clips (B, C, T, H, W), uint8 in [0, 255] or float in [0, 1].

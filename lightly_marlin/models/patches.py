@@ -32,7 +32,7 @@ def unpatchify(
     tubelet_size: int = 2,
     patch_size: int = 16,
 ) -> Tensor:
-    """Puts tubelets together to clips, the inverse of `patchify`.
+    """Assembles tubelets into clips, the inverse of `patchify`.
 
     Args:
         patches: Tubelets (B, N, P) of any dtype, P in (channel, time, row, column)
@@ -72,7 +72,7 @@ def paste_tubelets(
 
     Args:
         videos: Clips (B, C, T, H, W), uint8 in [0, 255] or float in [0, 1].
-        idx: Int64 tensor (B, n) in [0, N): which tubelets to replace.
+        idx: Int64 tensor (B, n) in [0, N): tubelets to replace.
         patches: Their new pixels (B, n, P), floating point, in (channel, time, row,
             column) order; clamped to [0, 1].
         tubelet_size: Frames in a tubelet.
@@ -82,7 +82,7 @@ def paste_tubelets(
         Float32 clips (B, C, T, H, W) in [0, 1].
 
     Raises:
-        ValueError: If the shapes do not fit each other.
+        ValueError: If the shapes do not match.
     """
     everything = patchify(videos, tubelet_size, patch_size)
     if patches.shape != (*idx.shape, everything.shape[2]):

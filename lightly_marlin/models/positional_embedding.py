@@ -24,8 +24,8 @@ def sincos_positional_embedding(num_tokens: int, dim: int) -> Tensor:
         Float32 tensor (1, N, D) with values in [-1, 1].
     """
     column = torch.arange(dim)
-    # Angles are rounded to float32 on purpose: the released models were trained with
-    # them, and exact ones differ by up to 1.4e-4 after the sine.
+    # Angles are deliberately rounded to float32, as in the training of the released
+    # models: exact angles differ by up to 1.4e-4 after the sine.
     wavelength = torch.tensor(10000.0).pow(2 * (column // 2) / dim)
     angle_ND = torch.arange(num_tokens)[:, None] * wavelength.reciprocal()
     embedding_ND = torch.where(column % 2 == 0, angle_ND.sin(), angle_ND.cos())

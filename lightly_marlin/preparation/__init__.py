@@ -1,4 +1,4 @@
-"""Preparation: raw videos become a face store."""
+"""Preparation of a face store from raw videos."""
 
 from __future__ import annotations
 

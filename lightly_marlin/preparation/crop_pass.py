@@ -1,9 +1,9 @@
-"""Second reading of a video, in which the tracks that the first one found are cropped.
+"""Second pass over a video, which crops the tracks found in the first.
 
-A video is read twice, because the smooth path of a crop box needs frames that come
-later; keeping the frames instead would make memory grow with the length of the video.
-Preparation, features and pictures all crop here, so that a model meets the crops that
-it was trained on.
+A video is read twice because the smooth path of a crop box depends on later frames;
+keeping the frames instead would make memory grow with the length of the video.
+Preparation, features and pictures all crop here, so a model sees the same kind of crops
+as in training.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class TrackCrop:
     Attributes:
         track: Index of the track.
         row: Index of the frame in the track.
-        crop: uint8 array with shape (size, size, 3), RGB; None if it is not needed.
+        crop: uint8 array with shape (size, size, 3), RGB; None if not needed.
         is_last: Whether the track ends here.
     """
 
@@ -58,7 +58,7 @@ def crop_tracks(
         path: The video file in which the tracks were found.
         tracks: At least one track.
         size: Height and width of the crops in pixels.
-        needed: Whether the crop of a row is needed; None for all.
+        needed: Predicate of the rows whose crop is needed; None for all.
 
     Yields:
         Every row of every track, in the order of the frames.
@@ -85,7 +85,7 @@ def crop_tracks(
                     angle = float(track.angles[row])
                     crop = crop_face(frame, track.boxes[row], size, angle)
                 yield TrackCrop(number, row, crop, index + 1 == track.end_frame)
-                # What is done with a crop may take its time.
+                # Processing a crop may take long.
                 report_progress()
             active = [item for item in active if item[1].end_frame > index + 1]
     if waiting or active:

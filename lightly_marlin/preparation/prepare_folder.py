@@ -1,4 +1,4 @@
-"""Many videos become a face store: in parallel, and one failure costs one video."""
+"""Parallel preparation of many videos, where one failure costs one video."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _PROBE_BYTES = 2**18
 
 @dataclass(frozen=True)
 class _StoreFailure:
-    """Result of a worker when it is the store that failed, and not the video."""
+    """Result of a worker if the store failed rather than the video."""
 
     reason: str
 
@@ -61,10 +61,10 @@ def prepare_videos(
     """Finds the faces in videos and writes their tracks to a face store.
 
     Running it again with the same arguments does only what is missing: videos that
-    finished (with tracks, without a face, or unusable) and did not change are left
-    alone; those that failed in a way that may pass (a file that cannot be reached, a
-    crash) are tried again. It may be killed at any moment. A video that cannot be used
-    is reported in `report.json` and in the summary, and the others go on.
+    finished (with tracks, without a face, or unusable) and did not change are skipped;
+    those that failed for a transient reason (an unreachable file, a crash) are tried
+    again. It may be killed at any moment. An unusable video is reported in
+    `report.json` and in the summary, and the others continue.
 
     Args:
         videos: A folder (searched recursively), one file, or a glob pattern.
@@ -72,23 +72,23 @@ def prepare_videos(
         num_workers:
             Number of worker processes; None for one per available core, 0 to work in
             this process (a crash of a decoder then ends it).
-        all_faces: Keep every face track of a video; otherwise the main one.
-        min_face: About the smallest face to look for: its side in source pixels.
+        all_faces: Keep every face track of a video instead of only the main one.
+        min_face: Approximate side, in source pixels, of the smallest face to look for.
         parser:
-            Parses the crops into regions; None derives them from the landmarks. Each
+            Parser of crops into regions; None derives them from the landmarks. Each
             worker gets a copy; one that cannot be pickled needs `num_workers=0`.
         detector:
             "hog" (fast, frontal faces), "cnn" (also turned and covered ones, a hundred
-            times slower) or "auto" (the CNN only where the first sees nothing).
-        align_eyes: Turn the crops so that the eyes lie on a level.
+            times slower) or "auto" (the CNN only where HOG finds nothing).
+        align_eyes: Rotate the crops so that the eyes are level.
 
     Returns:
-        What was done.
+        The outcome of every video.
 
     Raises:
         MissingExtraError: If the extra `faces` is not installed.
         UsageError:
-            If there are no videos, or the store cannot be written or is of another
+            If there are no videos, or the store cannot be written or has another
             version.
         ValueError: If an option is out of range, or the parser cannot be pickled.
     """
@@ -118,7 +118,8 @@ def prepare_videos(
         with progress() as bar:
             task = bar.add_task("videos", total=len(files), unit="videos")
             bar.advance(task, len(files) - len(todo))
-            # Part of the function and not of the jobs: a parser is loaded only once.
+            # Part of the function rather than of the jobs, so a parser is loaded only
+            # once.
             run = functools.partial(_run, options)
             jobs = (_Job(files[name], writer.unfinished_folder(name)) for name in todo)
             for job, result in run_jobs(run, jobs, min(num_workers, len(todo))):
@@ -144,14 +145,14 @@ def _run(options: PreparationOptions, job: _Job) -> VideoRecord | _StoreFailure:
     try:
         return prepare_video(job.video, job.folder, options)
     except Exception:
-        # A full disk shows in many ways; all later videos would fail on it, too.
+        # A full disk causes many kinds of errors; all later videos would fail too.
         if reason := _why_not_writable(job.folder):
             return _StoreFailure(reason)
         raise
 
 
 def _why_not_writable(folder: Path) -> str | None:
-    """Returns the reason if not even a small file can be written; None if it can."""
+    """Returns the reason if even a small file cannot be written; None if it can."""
     try:
         with open(folder / "probe", "wb") as file:
             file.write(bytes(_PROBE_BYTES))
@@ -180,7 +181,7 @@ def _record(
 
 
 def _settings(options: PreparationOptions) -> dict[str, Any]:
-    """Returns what, besides the file, decides about the result."""
+    """Returns the settings that, besides the file, determine the result."""
     return {
         **options.crops(),
         "all_faces": options.all_faces,
@@ -198,12 +199,12 @@ def _describe(parser: FaceParser) -> str:
 def _check_same_video(
     file: VideoFile, fingerprint: dict[str, Any], writer: StoreWriter
 ) -> None:
-    """Raises UsageError if a store is about to mix up videos of two folders."""
+    """Raises UsageError if a store would mix up videos of two folders."""
     record = writer.records.get(file.source)
     if record is None or same_file_state(record.fingerprint, fingerprint):
         return
     earlier = record.path
-    # These say False, too, where a folder on the way cannot be read.
+    # These also return False if a parent folder cannot be read.
     both_exist = os.path.exists(earlier) and os.path.exists(file.path)
     if not both_exist or os.path.samefile(earlier, file.path):
         return

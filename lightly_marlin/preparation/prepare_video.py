@@ -1,4 +1,4 @@
-"""One video becomes tracks: find the faces, then cut them out."""
+"""Preparation of one video: its faces are found, then cropped."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 __all__ = ["MIN_FRAMES", "PreparationOptions", "prepare_video"]
 
 MIN_FRAMES = 16
-"""Frames of a clip, and so of the shortest track that is kept."""
+"""Frames of a clip, and thus of the shortest track that is kept."""
 
 
 @dataclass(frozen=True)
 class PreparationOptions(CropOptions):
-    """Options of what is kept of a video, besides those of `CropOptions`.
+    """Options of the content that is kept of a video, besides `CropOptions`.
 
     Attributes:
-        all_faces: Keep every face track; otherwise the one that fills the most.
-        parser: Parses the crops into regions; None derives them from the landmarks.
+        all_faces: Keep every face track instead of only the largest and longest.
+        parser: Parser of crops into regions; None derives them from the landmarks.
     """
 
     all_faces: bool = False
@@ -61,11 +61,11 @@ def prepare_video(
     Args:
         video: The video.
         folder: An existing empty folder for the files of the tracks.
-        options: What is kept.
+        options: Options of search, crops and content.
 
     Returns:
-        The record of the video, without path and fingerprint. A video that cannot be
-        used is reported in it, too; what lies in `folder` is then of no use.
+        The record of the video, without path and fingerprint. It also reports an
+        unusable video; the content of `folder` is then useless.
     """
     num_frames = 0
     try:
@@ -79,7 +79,7 @@ def prepare_video(
         return _without_tracks(video, "no_face", error.reason, num_frames)
     except VideoError as error:
         record = _without_tracks(video, "failed", error.reason, num_frames)
-        # A video that cannot be reached now may be there the next time.
+        # A video that cannot be reached now may be available next time.
         return replace(record, retry=isinstance(error.__cause__, OSError))
     return VideoRecord(
         source=video.source,
@@ -100,7 +100,7 @@ def _write_tracks(
     found: VideoFaces,
     options: PreparationOptions,
 ) -> dict[int, Appearance]:
-    """Reads the video again and writes the crops of all tracks as they come by.
+    """Reads the video again and writes the crops of all tracks as they arrive.
 
     Returns:
         Appearance of each track, by its number.

@@ -1,4 +1,4 @@
-"""Writing the files of one track while its frames come by."""
+"""Writer of one track's files while its frames arrive."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ crop pixels; returns LaPa labels (n, 224, 224), -1 all over a frame without a fa
 
 
 class TrackWriter:
-    """Takes the crops of a track one by one, measures them, writes them and regions.
+    """Measures the crops of a track one by one, and writes them and their regions.
 
-    Nothing but one chunk of frames is held in memory, however long the track is.
+    Only one batch of frames is held in memory, however long the track is.
     """
 
     def __init__(
@@ -51,9 +51,10 @@ class TrackWriter:
             video: The crop video to write; the arrays go beside it.
             landmarks: float32 array with shape (n, 68, 2): x, y in crop pixels.
             boxes: float32 array with shape (n, 4) in source pixels.
-            angles: float32 array with shape (n,): the boxes are turned by, in radians.
+            angles: float32 array with shape (n,): clockwise rotation of the boxes in
+                radians.
             fps: Frame rate in frames per second.
-            parser: Parses the crops into regions.
+            parser: Parser of crops into regions.
         """
         from lightly_marlin.faces.track_quality import AppearanceMeter
 
@@ -81,10 +82,11 @@ class TrackWriter:
         """Finishes the files.
 
         Returns:
-            What the crops looked like.
+            The appearance of the crops.
 
         Raises:
-            RuntimeError: If fewer or more crops were written than the track has frames.
+            RuntimeError: If the number of crops written differs from that of the
+                frames.
         """
         self._parse()
         self._cells.close()
@@ -97,12 +99,12 @@ class TrackWriter:
         return self._meter.finish()
 
     def abandon(self) -> None:
-        """Closes the files as they are; does nothing after `close`."""
+        """Closes the unfinished files; does nothing after `close`."""
         self._cells.close()
         self._video.abandon()
 
     def _parse(self) -> None:
-        """Parses the crops at hand and appends their cells."""
+        """Parses the pending crops and appends their cells."""
         if not self._crops:
             return
         crops = np.stack(self._crops)
@@ -121,7 +123,7 @@ class TrackWriter:
         self._crops.clear()
 
     def _open_cells(self) -> IO[bytes]:
-        """Writes the header of the cells; the rest follows chunk by chunk."""
+        """Writes the header of the cells; the rest follows batch by batch."""
         dtype, shape = self._arrays["cells"]
         file = open(self._array_path("cells"), "wb")  # noqa: SIM115
         header = {

@@ -1,7 +1,6 @@
-"""Faces of a video file, found alike for preparation, features and pictures.
+"""Faces of a video file, found in one way for preparation, features and pictures.
 
-One way for all, so that the crops that a model was trained on, and those that it is
-shown later, are the same.
+A shared search ensures that a model sees the same crops in training and in use.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ __all__ = ["NoFaceError", "VideoFaces", "find_video_faces"]
 
 
 class NoFaceError(VideoError):
-    """There is no face anywhere in a video that is otherwise fine."""
+    """Error for a readable video without any face."""
 
 
 @dataclass(frozen=True)
 class VideoFaces:
-    """Faces of a video, and what a pass over it tells besides.
+    """Faces of a video, with other findings of the pass over it.
 
     Attributes:
         path: The video file.
@@ -37,10 +36,10 @@ class VideoFaces:
         tracks: The face tracks, sorted by start, then by size, large faces first.
         longest: Longest run of frames with one face, also if too short for a track.
         num_frames: Frames that were decoded.
-        notes: What was odd about the file, for people; see `VideoReader.notes`.
+        notes: Readable notes on oddities of the file; see `VideoReader.notes`.
         size: Width and height of the last frame in pixels.
         fps: Average frame rate in frames per second.
-        seconds: When the frames are shown, float64 (num_frames,), after the first one.
+        seconds: Display time of each frame after the first one, float64 (num_frames,).
     """
 
     path: Path | str
@@ -55,11 +54,11 @@ class VideoFaces:
 
     @property
     def note(self) -> str | None:
-        """The notes as one sentence without a stop; None if there are none."""
+        """Notes as one sentence without a full stop; None if there are none."""
         return "; ".join(self.notes) or None
 
     def frame_size(self, track: FaceTrack) -> tuple[int, int]:
-        """Returns width and height in pixels of the frames that a track is in."""
+        """Returns width and height in pixels of the frames of a track."""
         if track.frame_size is None:
             return self.size
         height, width = track.frame_size
@@ -69,7 +68,7 @@ class VideoFaces:
         """Returns the tracks to crop.
 
         Args:
-            all_faces: Take every track; otherwise the one that fills the most.
+            all_faces: Take every track instead of only the largest and longest.
 
         Returns:
             At least one track.
@@ -102,23 +101,23 @@ def find_video_faces(
 ) -> VideoFaces:
     """Reads a video once and follows the faces in it.
 
-    Only luma is read, which most files hold as it is: conversion to RGB and back would
+    Only luma is read, which most files store directly: conversion to RGB and back would
     cost more than decoding.
 
     Args:
         path: A video file.
         crops: Options of search and crops; the defaults of `CropOptions` if left out.
         min_frames: Shorter tracks are left out.
-        all_faces: Look for every face; otherwise smaller ones may be left out while one
-            that can be the main one is followed (`FaceFinder` with `main_only`).
+        all_faces: Look for every face; otherwise smaller ones may be left out while a
+            possible main face is being tracked (`FaceFinder` with `main_only`).
 
     Returns:
-        The faces; without `all_faces` there may be several, too.
+        The faces; there may be several even without `all_faces`.
 
     Raises:
         VideoError: If the file cannot be used, with the reason.
     """
-    # Loads detectors, which the other users of `lightly_marlin.data` do not need.
+    # Importing it loads detectors, which the other users of this module do not need.
     from lightly_marlin.faces import FaceFinder
 
     crops = crops or CropOptions()

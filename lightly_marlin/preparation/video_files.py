@@ -1,4 +1,4 @@
-"""Video files that a user means by VIDEOS: a folder, a file or a glob."""
+"""Video files that VIDEOS names: a folder, a file or a glob."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SUFFIXES = """
 """
 
 VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
-"""Suffixes of the files that are taken from a folder; others are not looked at."""
+"""Suffixes of the files that are taken from a folder; others are ignored."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class VideoFile:
     """A video to prepare.
 
     Attributes:
-        path: Where it lies.
-        source: Its POSIX path relative to the folder that was named, as valid Unicode.
+        path: Path of the file.
+        source: POSIX path relative to the named folder, as valid Unicode.
     """
 
     path: Path
@@ -41,8 +41,8 @@ def find_videos(
 ) -> list[VideoFile]:
     """Lists videos, sorted by their relative path.
 
-    The crops of face stores are never taken for videos. A folder that cannot be
-    searched is left out with a warning.
+    The crops of face stores never count as videos. A folder that cannot be searched is
+    skipped with a warning.
 
     Args:
         videos:
@@ -50,16 +50,16 @@ def find_videos(
             and face stores are left out), one file, or a glob pattern (`**` searches
             recursively).
         exclude:
-            The store that the videos are meant for. It is not searched; where it is
-            the folder of the videos itself, only its own tracks are left out.
+            Store that the videos are prepared for. It is not searched; if it is the
+            folder of the videos itself, only its own tracks are left out.
 
     Returns:
         At least one video.
 
     Raises:
         UsageError:
-            If there is no such path, no video in it, it cannot be read, or it is part
-            of a face store.
+            If the path does not exist, holds no video, cannot be read, or is part of a
+            face store.
     """
     if not str(videos):
         raise UsageError(
@@ -76,7 +76,7 @@ def find_videos(
     for path in sorted(paths):
         file = VideoFile(path, _source(path, root))
         if files.setdefault(file.source, file) is not file:
-            # Bytes that are no Unicode, and a name that spells their escapes.
+            # Bytes that are not Unicode, and a name that spells their escapes.
             warnings.warn(
                 f"{one_line(str(path))} is left out: a store would mix it up with "
                 f"{one_line(str(files[file.source].path))}. Rename one of them.",
@@ -86,7 +86,7 @@ def find_videos(
 
 
 def _list(videos: Path | str, exclude: Path | None) -> tuple[Path, list[Path]]:
-    """Returns the folder that was meant and the videos below it."""
+    """Returns the folder that was named and the videos below it."""
     root = Path(videos)
     if root.is_dir():
         stores = _Stores(root, exclude)
@@ -126,14 +126,14 @@ def _list(videos: Path | str, exclude: Path | None) -> tuple[Path, list[Path]]:
 
 
 class _Stores:
-    """Knows which folders belong to face stores."""
+    """Index of the folders that belong to face stores."""
 
     def __init__(self, root: Path, exclude: Path | None) -> None:
         """Takes the folder to search and the store to write, if there is one."""
         self._own = exclude and exclude.resolve()
         self._blocked = self._own
         if self._own is not None and root.resolve().is_relative_to(self._own):
-            # The store lies among its own videos: only its crops are none.
+            # The store lies among its own videos: only its crops do not count.
             self._blocked = self._own / TRACKS_NAME
         self._known: dict[Path, Path | None] = {}
 
@@ -178,13 +178,13 @@ def _walk(root: Path, stores: _Stores) -> list[Path]:
 
 
 def _is_store(folder: Path) -> bool:
-    """Returns whether a folder is a face store; False where that cannot be seen."""
+    """Returns whether a folder is a face store; False if that cannot be determined."""
     index, tracks = folder / INDEX_NAME, folder / TRACKS_NAME
     return os.path.isfile(index) and os.path.isdir(tracks)
 
 
 def _fixed_part(pattern: Path) -> Path:
-    """Returns the folders of a pattern before its first wildcard."""
+    """Returns the folders of a pattern up to its first wildcard."""
     fixed = Path()
     for part in pattern.parts[:-1]:
         if glob.has_magic(part):
@@ -194,6 +194,6 @@ def _fixed_part(pattern: Path) -> Path:
 
 
 def _source(path: Path, root: Path) -> str:
-    """Returns the relative path; bytes that are no Unicode become escapes."""
+    """Returns the relative path; bytes that are not Unicode become escapes."""
     relative = os.fsencode(path.relative_to(root).as_posix())
     return relative.decode("utf-8", "backslashreplace")

@@ -1,8 +1,9 @@
-"""Checks of what a store holds about a video, before it is taken as finished.
+"""Checks of a store's record and files before a video counts as finished.
 
 Disks fail, and machines lose power between a rename and the data it refers to: a record
-with strange values would break every later run, and files that are cut off every
-training. Bytes that changed in place are not noticed; that would need every file read.
+with invalid values would break every later run, and truncated files would break
+training. Bytes that changed in place go unnoticed; detecting them would mean reading
+every file.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def read_record(folder: Path) -> VideoRecord | None:
     try:
         text = (folder / VIDEO_NAME).read_text(encoding="utf-8")
         record = VideoRecord.from_json(json.loads(text))
-        # What is no Unicode could be written neither to the index nor to the report.
+        # Invalid Unicode could be written neither to the index nor to the report.
         json.dumps(record.to_json(), ensure_ascii=False).encode()
         belongs = folder.name == video_id(record.source)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -62,7 +63,7 @@ def read_record(folder: Path) -> VideoRecord | None:
 
 
 def is_whole(record: VideoRecord, store: Path) -> bool:
-    """Returns whether the files of a record's tracks are there, at their full length.
+    """Returns whether the files of a record's tracks exist at their full length.
 
     Args:
         record: A record with values of the right types.
@@ -86,7 +87,7 @@ def _track_is_whole(row: TrackRow, store: Path) -> bool:
 
 
 def _has_its_types(value: Any) -> bool:
-    """Returns whether the plain fields of a data class hold what they are for."""
+    """Returns whether the plain fields of a dataclass have the declared types."""
     for column in dataclasses.fields(value):
         kinds = [_KINDS.get(name) for name in str(column.type).split(" | ")]
         item = getattr(value, column.name)

@@ -17,7 +17,7 @@ def add_crop_arguments(parser: ArgumentParser) -> None:
     """Adds `--min-face`, `--detector`, `--align-eyes` and `--crops-like`.
 
     Args:
-        parser: Its results go to `crop_options`.
+        parser: Parser whose results are passed to `crop_options`.
     """
     from lightly_marlin.faces import DETECTORS
 
@@ -26,25 +26,25 @@ def add_crop_arguments(parser: ArgumentParser) -> None:
         "--min-face",
         type=positive_integer,
         metavar="PIXELS",
-        help="about the smallest face to look for, in source pixels (default: 40)",
+        help="approximate side of the smallest face, in source pixels (default: 40)",
     )
     add(
         "--detector",
         choices=DETECTORS,
         help="hog: dlib's fast detector of frontal faces; cnn: finds turned and "
-        "covered faces, too, a hundred times slower; auto: the first, and the second "
-        "for a few frames where the first sees nothing (default: auto)",
+        "covered faces too, a hundred times slower; auto: hog, with cnn for a few "
+        "frames where hog finds nothing (default: auto)",
     )
     add(
         "--align-eyes",
         action="store_true",
         default=None,
-        help="turn the crops so that the eyes lie on a level",
+        help="rotate the crops so that the eyes are level",
     )
     add(
         "--crops-like",
         metavar="STORE",
-        help="crop as a face store was cropped, such as that of the training",
+        help="use the crop options of a face store, such as the training store",
     )
 
 
@@ -55,7 +55,7 @@ def crop_options(options: Namespace) -> CropOptions:
         options: Result of a parser with `add_crop_arguments`.
 
     Raises:
-        UsageError: If options of a store are wanted and others, too, or if the store
+        UsageError: If `--crops-like` is combined with other options, or if its store
             cannot be read or records none.
     """
     names = [field.name for field in fields(CropOptions)]
@@ -72,11 +72,11 @@ def crop_options(options: Namespace) -> CropOptions:
 
 
 def crops_faces(options: Namespace) -> bool:
-    """Returns whether a command line asks for faces, and not for whole frames.
+    """Returns whether a command line asks for faces instead of whole frames.
 
     Args:
         options: Result of a parser with `add_crop_arguments`, `--crop-face` and
-            `--all-faces`; most of the others make no sense without faces.
+            `--all-faces`; most of the others only apply to faces.
     """
     names = ("crop_face", "all_faces", "detector", "align_eyes", "crops_like")
     return any(getattr(options, name) for name in names)

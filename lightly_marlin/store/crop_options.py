@@ -1,7 +1,7 @@
-"""Options that decide about the crops of a face, as stores and features record them.
+"""Options of face crops, as recorded in stores and features.
 
-A model should be shown the crops that it was trained on: what is recorded in a store
-can be used again for features and pictures.
+A model should see the same kind of crops as in training: the options recorded in a
+store can be reused for features and pictures.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["PIPELINE_VERSION", "CropOptions", "common_crops"]
 
 PIPELINE_VERSION = 2
-"""To be raised when the same video and options give other tracks than before, so that
-stores and features of the earlier ones are made anew."""
+"""Version of the tracks. Increased when the same video and options give other tracks
+than before; stores and features of earlier versions are then recomputed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +27,11 @@ class CropOptions:
     """Options of the search for faces and of their crops.
 
     Attributes:
-        min_face: About the smallest face to look for: its side in source pixels.
+        min_face: Approximate side, in source pixels, of the smallest face to look for.
         detector:
             "hog" (fast, frontal faces), "cnn" (also turned and covered ones, a hundred
-            times slower) or "auto" (the CNN only where the first sees nothing).
-        align_eyes: Turn the crops so that the eyes lie on a level.
+            times slower) or "auto" (the CNN only where HOG finds nothing).
+        align_eyes: Rotate the crops so that the eyes are level.
     """
 
     min_face: int = 40
@@ -47,7 +47,7 @@ class CropOptions:
         self._check_positive("min_face")
         if self.detector == CropOptions.detector:
             return
-        # Loads the detectors, which takes seconds that the default need not cost.
+        # Importing the detectors takes seconds, which the default should not cost.
         from lightly_marlin.faces import DETECTORS
 
         if self.detector not in DETECTORS:
@@ -64,10 +64,11 @@ class CropOptions:
 
     @classmethod
     def from_crops(cls, crops: Mapping[str, Any]) -> CropOptions:
-        """Inverts `crops`.
+        """Reads options from the result of `crops`.
 
         Raises:
-            UsageError: If another version of the pipeline cropped, or a value is odd.
+            UsageError: If another version of the pipeline made the crops, or a value is
+                invalid.
         """
         options = dict(crops)
         version = options.pop("pipeline", None)
@@ -96,13 +97,13 @@ def common_crops(
     """Returns the crop options that all videos share, in the form of `crops`.
 
     Args:
-        fingerprints: Fingerprints of the videos that gave tracks.
+        fingerprints: Fingerprints of the videos with tracks.
 
     Returns:
-        The options; None if there is no video, or they differ or are not known.
+        The options; None if there is no video, or they differ or are unknown.
     """
     names = ("pipeline", *(field.name for field in fields(CropOptions)))
-    # Compared and not hashed: a damaged record may hold anything.
+    # Compared rather than hashed: a damaged record may hold anything.
     found = [{name: one.get(name) for name in names} for one in fingerprints]
     if not found or None in found[0].values() or any(one != found[0] for one in found):
         return None

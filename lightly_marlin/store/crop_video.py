@@ -1,13 +1,13 @@
-"""The crops of a track as a Motion-JPEG video whose single frames are addressable.
+"""Crops of a track as a Motion-JPEG video with addressable frames.
 
 Any player shows the file, and a table of byte offsets beside it lets the loader read
-just the frames of a clip. Motion-JPEG, because a clip at stride 2 from anywhere in the
-track then costs 16 small pictures: no seeking, no reference frames, no frames that are
-decoded and thrown away.
+just the frames of a clip. With Motion-JPEG, a clip at stride 2 from anywhere in the
+track costs 16 small pictures: no seeking, no reference frames, no frames that are
+decoded and discarded.
 
-FFmpeg's decoder goes straight to planes, the layout that models take: 1.6 ms for a clip
-of 16 frames on one core. The same through torchvision takes 2.9 ms, and through Pillow
-6.5 ms, half of it for turning pixels into planes.
+FFmpeg decodes directly to planes, the layout that models take: 1.6 ms for a clip of 16
+frames on one core. The same takes 2.9 ms with torchvision, and 6.5 ms with Pillow, half
+of it for rearranging pixels into planes.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from lightly_marlin.utils.errors import UsageError
 __all__ = ["JPEG_QUALITY", "CropVideoWriter", "read_crops"]
 
 JPEG_QUALITY = 65
-"""About 4.5 kB and 40 dB for a 224x224 crop of a face."""
+"""Quality that gives about 4.5 kB and 40 dB for a 224x224 crop of a face."""
 
 
 class CropVideoWriter:
-    """Writes square crops as Motion-JPEG and remembers where each picture lies."""
+    """Writes square crops as Motion-JPEG and records the position of each picture."""
 
     def __init__(self, path: Path | str, size: int, fps: float) -> None:
         """Opens the file.
@@ -80,7 +80,7 @@ class CropVideoWriter:
         self._sizes.append(packet.size)
 
     def abandon(self) -> None:
-        """Closes the file as it is; does nothing after `close`."""
+        """Closes the unfinished file; does nothing after `close`."""
         self._container.close()
 
     def close(self) -> npt.NDArray[np.int64]:
@@ -117,7 +117,7 @@ class _Decoder(threading.local):
     def planes(self, jpeg: bytes) -> Any | None:
         """Returns the picture as planar GBR, or None if it is damaged."""
         if not jpeg:
-            # FFmpeg would take it for the end of all pictures.
+            # FFmpeg would treat it as the end of the stream.
             return None
         try:
             frames = self.codec.decode(self.packet(jpeg))
@@ -158,11 +158,12 @@ def read_crops(
         return video
     places: list[list[int]] = table.tolist()
     first = places[0][0]
-    # One read for the whole span: cheaper than many small ones on any file system.
+    # A single read of the whole span is cheaper than many small ones on any file
+    # system.
     span = _read_span(path, first, sum(places[-1]) - first)
     stop = 0
     for index, (offset, length) in enumerate(places):
-        # A damaged table may point anywhere, also back into an earlier picture.
+        # A damaged table may point anywhere, even back into an earlier picture.
         start, in_order = offset - first, offset - first >= stop and length > 0
         stop = start + length
         picture = _decoder.planes(span[start:stop]) if in_order else None
@@ -180,7 +181,8 @@ def read_crops(
 def _read_span(path: Path | str, offset: int, length: int) -> bytes:
     try:
         with open(path, "rb", buffering=0) as file:
-            # A damaged table may ask for more than there is, or than fits into memory.
+            # A damaged table may ask for more than the file holds or than fits into
+            # memory.
             if (
                 offset < 0
                 or length < 0

@@ -1,4 +1,4 @@
-"""Reading a face store: tracks of face crops with their regions and landmarks.
+"""Reader of face stores: tracks of face crops with their regions and landmarks.
 
 - [0]: The layout is described in `format.py`.
 """
@@ -41,7 +41,7 @@ _PREPARE = "python recipes/preprocess_faces.py VIDEOS STORE"
 
 @dataclass(frozen=True)
 class Track:
-    """One face over consecutive frames. Nothing is read before it is asked for.
+    """One face over consecutive frames. Everything is read on demand.
 
     Attributes:
         row: The track's row of the index; its fields are also attributes of the track.
@@ -58,17 +58,17 @@ class Track:
 
     @property
     def source(self) -> str:
-        """Video it comes from, relative to the folder that was prepared."""
+        """Source video, relative to the folder that was prepared."""
         return self.row.source
 
     @property
     def start_frame(self) -> int:
-        """Index of its first frame in the source."""
+        """Index of the first frame in the source."""
         return self.row.start_frame
 
     @property
     def num_frames(self) -> int:
-        """Its length in frames."""
+        """Length in frames."""
         return self.row.num_frames
 
     @property
@@ -99,7 +99,7 @@ class Track:
 
     @property
     def angles(self) -> npt.NDArray[np.float32]:
-        """Radians, clockwise, by which the boxes are turned: float32 (num_frames,)."""
+        """Clockwise rotation of the boxes in radians: float32 (num_frames,)."""
         return self._rows("angles", range(self.num_frames))
 
     def read_video(self, frames: Sequence[int]) -> npt.NDArray[np.uint8]:
@@ -153,7 +153,7 @@ class Track:
 
         Args:
             frames: Indices in [0, num_frames), ascending.
-            in_source: Give them in source pixels, not in crop pixels.
+            in_source: Return source pixels instead of crop pixels.
 
         Returns:
             float32 array with shape (len(frames), 68, 2): x, y.
@@ -202,7 +202,7 @@ class FaceStore:
             path: The folder of the store.
 
         Raises:
-            UsageError: If it is no face store, or one of another version.
+            UsageError: If it is not a face store, or has another version.
         """
         self.path = Path(path)
         self._table = _read_index(self.path)
@@ -227,7 +227,7 @@ class FaceStore:
 
     @property
     def crop_options(self) -> CropOptions:
-        """Options that its tracks were cropped with, for cropping other videos alike.
+        """Crop options of its tracks, for cropping other videos in the same way.
 
         Raises:
             UsageError: If its videos were prepared with different options, or by
@@ -237,28 +237,29 @@ class FaceStore:
         if noted is not None:
             crops = json.loads(noted)
         else:
-            # Older indexes have no note, but the records always had the options.
+            # Older indexes lack the options, but the records always had them.
             records = self.records()
             crops = common_crops(r.fingerprint for r in records if r.rows)
         if crops is None:
             raise UsageError(
                 f"The store {self.path} has no options that all its tracks were "
-                f"cropped with. Prepare all its videos again alike: {_PREPARE}"
+                f"cropped with. Prepare all its videos again with the same options: "
+                f"{_PREPARE}"
             )
         try:
             return CropOptions.from_crops(crops)
         except UsageError as error:
             raise UsageError(
-                f"The store {self.path} cannot be imitated: {error} Prepare the "
-                f"videos again: {_PREPARE}"
+                f"The crop options of the store {self.path} cannot be reused: {error} "
+                f"Prepare the videos again: {_PREPARE}"
             ) from error
 
     def records(self) -> list[VideoRecord]:
-        """Reads what became of each video that was prepared, by the files' truth.
+        """Reads the record of each video that was prepared, from the files themselves.
 
         Returns:
-            The records in the order of their source; those whose file is missing or
-            damaged are left out.
+            The records sorted by source; those whose file is missing or damaged are
+            left out.
         """
         records = []
         for path in (self.path / TRACKS_NAME).glob(f"[!.]*/{VIDEO_NAME}"):

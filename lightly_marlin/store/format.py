@@ -1,4 +1,4 @@
-"""The face store on disk: names, columns and records that writer and reader share.
+"""Face store on disk: names, columns and records shared by writer and reader.
 
 ```
 index.parquet                        one row per track (`TrackRow`); version and crop
@@ -70,32 +70,32 @@ class TrackRow:
     """One row of the index.
 
     Attributes:
-        track_id: Unique and stable name of the track, safe as a file name.
+        track_id: Unique and stable name of the track, usable as a file name.
         source: Video, as a POSIX path relative to the folder that was prepared.
         start_frame: Index of the track's first frame in the source.
         num_frames: Length of the track in frames.
         fps: Frame rate of the source in frames per second.
         width: Width of the source in pixels, after rotation.
         height: Height of the source in pixels, after rotation.
-        score: Detector's confidence in the face; higher is surer.
+        score: Detector's confidence in the face; higher is more certain.
         coverage:
-            Share of the frames, in [0, 1], in which a detector saw the face or did so a
-            few frames from there; in the others it was only followed or interpolated.
+            Share of the frames, in [0, 1], in which a detector saw the face or did so
+            within a few frames; in the others it was only tracked or interpolated.
         face_size: Median side of the crop box in source pixels.
-        video: Crops, a path relative to the store.
-        person_id: The same for all tracks of one person within a video.
+        video: Path of the crops relative to the store.
+        person_id: Name shared by all tracks of one person within a video.
         detected_share: Share of the frames in which a detector saw the face, in [0, 1].
         landmark_confidence:
             Mean confidence of the landmarks in [0, 1]; None if it was not measured.
         face_width: Median side of the face's own box in source pixels, without padding.
-        sharpness: Detail over contrast in the crop, see `faces.track_quality`.
+        sharpness: Ratio of detail to contrast in the crop; see `faces.track_quality`.
         brightness: Median luma of the face in [0, 255].
         contrast: Median standard deviation of that luma, in grey levels.
         yaw: Median yaw in degrees, positive towards the right of the image.
         pitch: Median pitch in degrees, positive upwards.
         roll: Median roll in degrees, positive clockwise.
         max_abs_yaw: Largest absolute yaw in degrees.
-        box_jitter: Restlessness of the crop box in units of the face's width.
+        box_jitter: Jitter of the crop box in units of the face's width.
     """
 
     track_id: str
@@ -143,7 +143,7 @@ class VideoRecord(JobRecord[TrackRow]):
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> VideoRecord:
-        """Inverts `to_json`.
+        """Reads a record from the result of `to_json`.
 
         Raises:
             ValueError: If the value is of another version or damaged.
@@ -169,8 +169,8 @@ def video_id(source: str) -> str:
         source: Path of the video relative to the prepared folder.
 
     Returns:
-        A slug of the file's stem and a hash of the whole relative path, so that equal
-        names in different folders stay apart.
+        A slug of the file's stem and a hash of the whole relative path, so equal names
+        in different folders stay distinct.
     """
     stem = PurePosixPath(source).stem
     slug = re.sub(r"[^A-Za-z0-9]+", "_", stem).strip("_")[:40] or "video"
@@ -179,7 +179,7 @@ def video_id(source: str) -> str:
 
 
 def person_id(video: str, person: int) -> str:
-    """Returns the name of a person: that of the video and a number within it.
+    """Returns the name of a person: the video's name and a number within it.
 
     Args:
         video: The video's id.

@@ -1,7 +1,7 @@
-"""Reading some rows of a `.npy` file.
+"""Reader of individual rows of a `.npy` file.
 
-`numpy.load` with a memory map does the same, but spends most of its time on parsing the
-header and on resolving the path, which matters when a clip takes 2 ms in all.
+`numpy.load` with a memory map does the same, but spends most of its time parsing the
+header and resolving the path, which matters when a clip takes 2 ms in total.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def read_rows(
 
     Args:
         path: A `.npy` file.
-        dtype: The type the array must have; no objects.
+        dtype: The type that the array must have; not object.
         shape: The shape the array must have.
         rows: Indices in [0, shape[0]), ascending.
 
@@ -38,7 +38,7 @@ def read_rows(
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If it holds anything else, or less.
+        ValueError: If the array has another dtype or shape, or is truncated.
     """
     dtype = np.dtype(dtype)
     first, stop = (rows[0], rows[-1] + 1) if len(rows) else (0, 0)
@@ -57,14 +57,14 @@ def read_rows(
 
 @functools.lru_cache(maxsize=1024)
 def _parse_header(header: bytes) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """Returns dtype and shape; raises ValueError if it is no header of 128 bytes."""
+    """Returns dtype and shape; raises ValueError unless it is a header of 128 bytes."""
     file = io.BytesIO(header)
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("its format is not version 1.0 of NumPy's")
     try:
         shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
     except Exception as error:
-        # A header is Python source: damage shows as whatever its parser raises.
+        # A header is Python source: if damaged, its parser may raise anything.
         raise ValueError("its header is damaged") from error
     if fortran_order or file.tell() != HEADER_BYTES:
         raise ValueError("its layout is not what a face store writes")

@@ -1,4 +1,4 @@
-"""Splitting a store into training and held-out tracks."""
+"""Split of a store into training and held-out tracks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def split_tracks(
     seed: int = 0,
     tracks: Collection[str] | None = None,
 ) -> tuple[list[str], list[str]]:
-    """Splits the tracks of a store by video, so that no video is on both sides.
+    """Splits the tracks of a store by video; no video is on both sides.
 
-    The split depends on the names of the videos and the seed alone: not on the order of
-    files on a disk, and not on which video was prepared first.
+    The split depends only on the names of the videos and the seed, not on the order of
+    files on disk or of preparation.
 
     Args:
         store: A face store.
@@ -28,7 +28,7 @@ def split_tracks(
             Share of the videos to hold out, in [0, 1). At least one is held out if the
             share is positive and there are two or more.
         seed: Seed of the split.
-        tracks: Names of the tracks to split, see `TrackFilter`; None for all.
+        tracks: Names of the tracks to split (see `TrackFilter`); None for all.
 
     Returns:
         Names of the training tracks and of the held-out tracks, each in the order of

@@ -1,4 +1,4 @@
-"""Choosing tracks of a face store by their quality."""
+"""Selection of tracks of a face store by their quality."""
 
 from __future__ import annotations
 
@@ -99,8 +99,7 @@ class TrackFilter:
         """Makes a filter of options or settings of the same names.
 
         Args:
-            options: Limits by name; other names are not looked at, missing ones are no
-                limit.
+            options: Limits by name; other names are ignored, missing ones set no limit.
         """
         names = [field.name for field in fields(cls)]
         return cls(**{name: options.get(name) for name in names})
@@ -113,24 +112,24 @@ class TrackFilter:
         return {name: value for name, value in values.items() if value is not None}
 
     def keeps(self, store: FaceStore) -> dict[str, npt.NDArray[np.bool_]]:
-        """Says which tracks meet each limit on its own.
+        """Returns the tracks that meet each limit on its own.
 
         Args:
             store: A face store.
 
         Returns:
-            By name of each limit that is set, a bool array with one entry per track.
+            A bool array with one entry per track, by the name of each set limit.
         """
         kept = {}
         for name, limit in self.limits().items():
             values = store.column(_COLUMNS[name])
-            # Not a number compares false to any limit, either way.
+            # NaN compares false with any limit.
             column = np.array([math.nan if v is None else v for v in values], float)
             kept[name] = column <= limit if name.startswith("max") else column >= limit
         return kept
 
     def mask(self, store: FaceStore) -> npt.NDArray[np.bool_]:
-        """Returns a bool array with one entry per track: it meets all limits."""
+        """Returns a bool array with one entry per track, True if within all limits."""
         mask = np.ones(len(store), dtype=bool)
         for kept in self.keeps(store).values():
             mask &= kept
@@ -146,7 +145,7 @@ class TrackFilter:
             Track ids in the order of the store, usable as `FaceClips(tracks=...)`.
 
         Raises:
-            UsageError: If no track is left, with what each limit removes.
+            UsageError: If no track is left; the message states what each limit removes.
         """
         mask = self.mask(store)
         if len(store) and not mask.any():

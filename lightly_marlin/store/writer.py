@@ -1,7 +1,7 @@
-"""Writer of face stores; a kill at any moment loses only unfinished videos.
+"""Writer of face stores; if killed at any moment, it loses only unfinished videos.
 
-Every video is prepared in a hidden folder beside its final one and renamed when it is
-whole; the index and the report are rebuilt from what was renamed.
+Every video is prepared in a hidden folder beside its final one, which is renamed when
+complete; the index and the report are rebuilt from the renamed folders.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class StoreWriter(Ledger[VideoRecord]):
     def unfinished_folder(self, source: str) -> Path:
         """Returns a new empty folder in which a video is prepared.
 
-        The next record of the video that is added takes its files from there. Files of
-        a video that gave no track in the end are removed.
+        The next record added for the video takes its files from there. Files of a video
+        that gave no track are removed.
         """
         with self.explained():
             folder = self._unfinished(video_id(source))
@@ -64,16 +64,16 @@ class StoreWriter(Ledger[VideoRecord]):
             if folder.name.startswith(_UNFINISHED_PREFIX):
                 shutil.rmtree(folder, ignore_errors=True)
                 continue
-            # Whatever is damaged counts as not finished.
+            # Damaged records count as unfinished.
             record = read_record(folder)
             if record is not None and is_whole(record, self.path):
                 yield record
 
     def _commit(self, record: VideoRecord) -> VideoRecord:
-        """Makes a prepared video part of the store, in place of its earlier version.
+        """Adds a prepared video to the store, replacing its earlier version.
 
-        Tracks of an earlier run are kept if the new attempt failed in a way that may
-        pass, such as a disk that is not there.
+        Tracks of an earlier run are kept if the new attempt failed for a transient
+        reason, such as a missing disk.
         """
         folder = self._folders.pop(record.source)
         final = self._tracks / video_id(record.source)
@@ -88,13 +88,13 @@ class StoreWriter(Ledger[VideoRecord]):
         return record
 
     def _replace(self, final: Path, record: VideoRecord, folder: Path) -> None:
-        """Completes a folder and puts it in its place."""
+        """Completes a folder and moves it into place."""
         if not record.rows:
             for file in folder.iterdir():
                 file.unlink()
         write_json(folder / VIDEO_NAME, record.to_json())
         if final.exists():
-            # Renamed first, so that no reader meets a folder that is half removed.
+            # Renamed first, so that no reader sees a half-removed folder.
             old = self._unfinished(f"{final.name}-old")
             final.rename(old)
             folder.rename(final)
@@ -104,7 +104,7 @@ class StoreWriter(Ledger[VideoRecord]):
 
     def _unfinished(self, name: str) -> Path:
         # Workers of a killed run may live on for a moment, so names differ by run; not
-        # by process id, which is the same for two machines or containers at times.
+        # by process id, which can be the same on two machines or in two containers.
         return self._tracks / f"{_UNFINISHED_PREFIX}{name}-{secrets.token_hex(4)}"
 
     def _check_version(self) -> None:
@@ -114,7 +114,7 @@ class StoreWriter(Ledger[VideoRecord]):
         try:
             FaceStore(self.path)
         except UsageError as error:
-            # An index that cannot be read at all is damaged, and is rebuilt.
+            # An unreadable index is damaged, and is rebuilt.
             if error.__cause__ is None:
                 raise
 
@@ -126,6 +126,6 @@ class StoreWriter(Ledger[VideoRecord]):
 
 
 def _kept(earlier: VideoRecord, failed: VideoRecord) -> VideoRecord:
-    """Returns the earlier record with a word on the attempt that failed."""
+    """Returns the earlier record with a note on the failed attempt."""
     reason = f"the tracks of an earlier run were kept: {failed.reason}"
     return dataclasses.replace(earlier, reason=reason, retry=True)

@@ -1,4 +1,4 @@
-"""Masks of whole batches, by the name of a strategy and seeded by the step."""
+"""Masks of whole batches, drawn by a named strategy and seeded by the step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["BatchMasking"]
 
 
 class BatchMasking:
-    """Masks of a batch, the same ones whenever the same step is run again.
+    """Masks of a batch; running the same step again gives the same masks.
 
     Args:
         name: Name of a registered strategy, or two joined by "+" for a mixture.
@@ -30,12 +30,11 @@ class BatchMasking:
         patch_size: Side of a patch in pixels.
         tubelet_size: Frames per tubelet.
         schedule: Shares of the two strategies of a mixture; None for halves.
-        decode_ratio:
-            Share of the masked tokens that idx_mask holds, in (0, 1], chosen by
+        decode_ratio: Share of the masked tokens in idx_mask, in (0, 1], chosen by
             `running_cell_decoder_mask` when below 1.
         seed: Seed of all masks.
-        **options: Options of the strategies, as `mode` and `order` of Fasking. Each
-            strategy takes its own.
+        **options: Options of the strategies, such as `mode` and `order` of Fasking;
+            each strategy takes its own.
 
     Raises:
         ValueError: If the name or an option is unknown, or a ratio leaves no token.
@@ -84,7 +83,7 @@ class BatchMasking:
                 int32 bit masks of region cells with shape (B, T, H / 8, W / 8). Masks
                 that need no regions only use their batch size and device.
             step: Number of the step.
-            rank: Number of the process among those that train together.
+            rank: Rank of the process in distributed training.
             videos: Clips (B, C, T, H, W), for masks that need them.
 
         Returns:
@@ -111,7 +110,7 @@ class BatchMasking:
     def inputs(
         self, cells: Tensor, videos: Tensor | None, generator: Generator | None = None
     ) -> MaskInputs:
-        """Returns what the strategies draw the masks of a batch from."""
+        """Returns the strategies' inputs for a batch."""
         needed = any("regions" in strategy.needs for strategy in self.strategies)
         regions = RegionCells(cells) if needed else None
         size = (len(cells), self.grid)
@@ -119,7 +118,7 @@ class BatchMasking:
 
 
 def _check_options(options: dict[str, Any]) -> None:
-    """Raises ValueError if an option belongs to no strategy at all."""
+    """Raises ValueError if an option belongs to none of the strategies."""
     known = {key for name in mask_names() for key in get_mask(name).options()}
     unknown = sorted(set(options) - known)
     if unknown:

@@ -1,4 +1,4 @@
-"""From a decoded clip to the clip that a MARLIN model takes."""
+"""Transform of decoded clips into the input of a MARLIN model."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class MarlinTransform:
     none.
 
     Args:
-        num_frames: Frames of the view, taken at even distances over the clip.
+        num_frames: Frames of the view, evenly spaced over the clip.
         input_size: Height and width of the view in pixels.
         hf_prob:
-            Probability of a horizontal flip. Regions are flipped along, with left and
-            right labels exchanged.
+            Probability of a horizontal flip. Regions are flipped too, with left and
+            right labels swapped.
         pixel_range:
-            Largest value of floating-point clips: 1.0, or 255.0 for those of
+            Largest value of floating-point clips: 1.0, or 255.0 for clips from
             PyTorchVideo. uint8 clips stay uint8.
     """
 
@@ -75,7 +75,7 @@ class MarlinTransform:
             or floating point in [0, 1], other entries unchanged.
 
         Raises:
-            ValueError: If the clip is out of shape, dtype or range.
+            ValueError: If the clip has an unsupported shape, dtype or range.
         """
         flip = self.hf_prob > 0 and bool(torch.rand(()) < self.hf_prob)
         if isinstance(clip, Tensor):
@@ -131,7 +131,7 @@ class MarlinTransform:
 
 
 def _mirror_cells(cells: Tensor) -> Tensor:
-    """Flips cell bit masks horizontally and exchanges the left and right labels."""
+    """Flips cell bit masks horizontally and swaps the left and right labels."""
     mirrored = cells.flip(-1)
     result = mirrored
     for left, right in _MIRRORED_LABELS:

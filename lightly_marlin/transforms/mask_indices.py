@@ -62,7 +62,7 @@ def indices_to_mask(idx_mask: Tensor, num_tokens: int) -> Tensor:
             "Invalid idx_mask: must be an int64 tensor with shape (B, n_mask), got "
             f"{idx_mask.dtype} with shape {tuple(idx_mask.shape)}."
         )
-    # Elsewhere than on the CPU, reading values makes the host wait for the device.
+    # On other devices, reading values would make the host wait.
     if idx_mask.numel() and idx_mask.device.type == "cpu":
         low, high = (int(value) for value in torch.aminmax(idx_mask))
         if low < 0 or high >= num_tokens:

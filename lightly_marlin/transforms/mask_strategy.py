@@ -1,4 +1,4 @@
-"""Protocol of masking strategies: what one is given, returns and declares.
+"""Protocol of masking strategies: their inputs, outputs and declarations.
 
 A strategy is a class with a name and one method, `draw`. Registered, it is an option of
 pretraining and a row of the gallery; called, it is a transform on samples:
@@ -38,7 +38,7 @@ from lightly_marlin.transforms.worker_stream import WorkerStream
 __all__ = ["MaskInputs", "MaskStrategy", "MaskVariant", "Need", "check_option"]
 
 Need = Literal["regions", "video"]
-"""Entry of a sample that a strategy looks at."""
+"""Entry of a sample that a strategy reads."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,8 @@ class MaskInputs:
     Attributes:
         size: Batch size and token grid (B, (t, h, w)).
         regions: Labels (B, T, H, W) or `RegionCells` with bits (B, T, H / 8, W / 8);
-            None where there are none.
-        videos: Clips (B, C, T, H, W), uint8 in [0, 255] or floating point in [0, 1];
-            None where there are none.
+            None if there are none. videos: Clips (B, C, T, H, W), uint8 in [0, 255] or
+            floating point in [0, 1]; None where there are none.
         generator: Source of randomness, of any device; None for torch's global one.
         device: Device of the indices.
     """
@@ -64,11 +63,11 @@ class MaskInputs:
 
 @dataclass(frozen=True)
 class MaskVariant:
-    """Another row of the gallery for a strategy.
+    """Additional gallery row of a strategy.
 
     Attributes:
-        name: What follows the name of the strategy.
-        caption: What to see in it, for people.
+        name: Suffix after the name of the strategy.
+        caption: Visible effect of these options, for readers of the gallery.
         options: Options of the strategy that differ from its defaults.
         decode_ratio: Share of the masked tokens that running cells decode, in (0, 1].
     """
@@ -87,22 +86,23 @@ class _Sizes(TypedDict):
 
 @dataclass(eq=False)
 class MaskStrategy(ABC):
-    """Masking strategy of batches, and the same as a transform on one sample.
+    """Masking strategy for batches, and as a transform for single samples.
 
     A subclass with options of its own declares them as fields and is a dataclass too,
     with `eq=False, kw_only=True`.
 
     Attributes:
         name: Name in `--mask` and in the gallery.
-        caption: What to see in a picture of such a mask, for people.
-        needs: Entries of a sample that it looks at, the others may be None; by default
-            none but the size of its "video".
-        position: Place in lists; strategies with the same one stand as registered.
+        caption: Visible effect of such a mask, for readers of the gallery.
+        needs: Entries of a sample that it reads; the others may be None. By default it
+            reads only the size of the "video".
+        position: Place in lists; equal positions keep the order of registration.
         variants: More rows of the gallery.
         mask_ratio: Share of tokens to mask, in (0, 1).
         patch_size: Side of a patch in pixels.
         tubelet_size: Frames per tubelet; 1 for images.
-        num_prefix_tokens: Class tokens of the model: kept, first, shift the others.
+        num_prefix_tokens: Class tokens of the model; kept, first in idx_keep, and
+            shifting all other indices.
         generator: Source of randomness of the transform; None for torch's global one.
             In DataLoader workers, see `worker_stream`.
 
@@ -140,14 +140,15 @@ class MaskStrategy(ABC):
             int(t * h * w * (1 - mask_ratio)).
 
         Raises:
-            ValueError: If something it needs is missing or out of shape or range.
+            ValueError: If an input it needs is missing or has an unsupported shape or
+                range.
         """
 
     def describe(self, given: MaskInputs, idx_mask: Tensor) -> str:
         """Returns the caption of a mask that was drawn.
 
         Args:
-            given: What the mask was drawn from, a batch of one.
+            given: Inputs that the mask was drawn from, a batch of one.
             idx_mask: int64 indices of the masked tokens, (1, n_mask).
         """
         return self.caption
@@ -156,7 +157,7 @@ class MaskStrategy(ABC):
     def options(cls) -> dict[str, tuple[Any, ...]]:
         """Returns the strategy's own options with the values allowed.
 
-        Those of a `Literal`; for other types an empty tuple.
+        These are the values of a `Literal`; for other types, the tuple is empty.
         """
         types = get_type_hints(cls)
         shared = {option.name for option in fields(MaskStrategy)}
@@ -170,15 +171,15 @@ class MaskStrategy(ABC):
         """Returns the sample with "idx_keep" (n_keep,) and "idx_mask" (n_mask,).
 
         Args:
-            sample: Mapping with what the strategy needs: "video" (C, T, H, W);
-                "regions", which are label maps (T, H, W), region cells as int32 bit
-                masks (T, H / 8, W / 8), or `RegionCells`. Maps and cells are told apart
-                by the size of the "video" if there is one, otherwise by
-                `read_regions`.
+            sample: Mapping with the entries that the strategy needs: "video" (C, T, H,
+                W); "regions", which are label maps (T, H, W), region cells as int32 bit
+                masks (T, H / 8, W / 8), or `RegionCells`. The size of the "video", if
+                there is one, distinguishes maps from cells; otherwise `read_regions`
+                does.
 
         Raises:
-            ValueError: If an entry is missing or out of shape or dtype, or regions may
-                be labels as well as cells.
+            ValueError: If an entry is missing or has an unsupported shape or dtype, or
+                if regions could be either labels or cells.
         """
         idx_keep, idx_mask = self.draw(self._inputs(sample))
         return {**sample, "idx_keep": idx_keep[0], "idx_mask": idx_mask[0]}

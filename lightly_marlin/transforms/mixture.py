@@ -1,4 +1,4 @@
-"""Mixtures of masking strategies, with shares that may change during training."""
+"""Mixtures of masking strategies, with shares that can change during training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["MaskMixture", "MixtureSchedule", "mixture_token_mask"]
 
 @dataclass(frozen=True)
 class MixtureSchedule:
-    """Shares of the strategies, straight from `start` to `end` over `steps` steps.
+    """Shares of the strategies, linear from `start` to `end` over `steps` steps.
 
     Attributes:
         start: Shares at step 0, one per strategy, not negative, that add up to 1.
@@ -36,7 +36,7 @@ class MixtureSchedule:
         """Checks shares and length.
 
         Raises:
-            ValueError: If shares do not fit each other or do not add up to 1, or
+            ValueError: If the numbers of shares differ, shares do not add up to 1, or
                 `steps` is below 1.
         """
         for shares in (self.start, self.start if self.end is None else self.end):
@@ -61,16 +61,16 @@ def mixture_token_mask(
     *,
     generator: Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Gives each clip of a batch the mask of one of several strategies.
+    """Selects, for each clip of a batch, the mask of one of several strategies.
 
-    In a batch, each strategy gets its share of the clips, to the nearest clip above or
-    below; which clips is drawn, and over many batches each clip has each strategy with
-    the probability of its share.
+    In a batch, each strategy gets its share of the clips, rounded up or down; the clips
+    are drawn at random, and over many batches each clip has each strategy with the
+    probability of its share.
 
     Args:
-        masks:
-            What the strategies drew for the whole batch: tuples (idx_keep, idx_mask) of
-            int64 indices, all of the same shapes (B, n_keep) and (B, n_mask).
+        masks: Masks that the strategies drew for the whole batch: tuples (idx_keep,
+            idx_mask) of int64 indices, all of the same shapes (B, n_keep) and (B,
+            n_mask).
         shares: Share of each strategy, not negative; they add up to 1.
         generator: Source of randomness, of any device; None for torch's global one.
 
@@ -92,7 +92,7 @@ def mixture_token_mask(
     start = draw_uniform((1,), device, generator)
     rank = draw_uniform((batch,), device, generator).argsort()
     bounds = torch.tensor(list(accumulate(shares))[:-1], device=device)
-    # Rounding must not reach 1, where a strategy with a share of 0 may lie.
+    # Rounding must not reach 1, which may belong to a strategy with a share of 0.
     place = ((rank + start) / batch).clamp(max=1 - 2**-24)
     chosen = torch.bucketize(place, bounds, right=True)
     idx_keep, idx_mask = masks[0]
@@ -106,12 +106,12 @@ def mixture_token_mask(
 class MaskMixture:
     """Adds the mask of one of several transforms to a sample, drawn by their shares.
 
-    The step that a schedule looks at is in shared memory: workers that load ahead see
-    what `set_step` sets in the training process, for the samples they begin after it.
+    The schedule's step is in shared memory: workers that prefetch see what `set_step`
+    sets in the training process, in the samples that they begin after it.
 
     Args:
         transforms: Transforms that add masks of the same sizes.
-        shares: Shares of the transforms, or how these change.
+        shares: Shares of the transforms, or their schedule.
         generator: Source of randomness; None for torch's global one. In DataLoader
             workers, see `worker_stream`.
 
@@ -140,11 +140,11 @@ class MaskMixture:
         self._step = step.share_memory_()  # type: ignore[no-untyped-call]
 
     def set_step(self, step: int) -> None:
-        """Sets the step of the training, counted from 0, in all processes."""
+        """Sets the training step, counted from 0, in all processes."""
         self._step.fill_(step)
 
     def __call__(self, sample: Sample) -> dict[str, Any]:
-        """Returns the sample with what the drawn transform adds to it."""
+        """Returns the sample with the entries that the drawn transform adds."""
         draw = float(draw_uniform((), None, self._stream(self.generator)))
         shares = self.schedule(int(self._step))
         index = bisect(list(accumulate(shares))[:-1], draw)

@@ -1,4 +1,4 @@
-"""Registry of masking strategies: what `--mask`, the gallery and the docs list."""
+"""Registry of masking strategies, from which `--mask`, gallery and docs are listed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _strategies: dict[str, type[MaskStrategy]] = {}
 
 
 def register_mask(strategy: Strategy) -> Strategy:
-    """Registers a strategy under its name; a decorator of its class.
+    """Registers a strategy under its name; used as a class decorator.
 
     Raises:
         ValueError: If the name is taken or cannot be an option.
@@ -45,7 +45,7 @@ def register_mask(strategy: Strategy) -> Strategy:
 
 
 def unregister_mask(name: str) -> None:
-    """Takes a strategy out of the registry.
+    """Removes a strategy from the registry.
 
     Raises:
         ValueError: If there is none of that name.
@@ -59,12 +59,12 @@ def mask_names() -> tuple[str, ...]:
 
 
 def mask_choices() -> str:
-    """Returns all names of masks as a text for people."""
+    """Returns the names of all masks as readable text."""
     return f"{', '.join(mask_names())}, and mixtures of two such as fasking+tube"
 
 
 def get_mask(name: str) -> type[MaskStrategy]:
-    """Returns the strategy of a name.
+    """Returns the strategy with a name.
 
     Raises:
         ValueError: If there is none.
@@ -77,7 +77,7 @@ def get_mask(name: str) -> type[MaskStrategy]:
 
 
 def split_mask_name(name: str) -> tuple[str, ...]:
-    """Returns the strategies that a name joins by "+": one, or two of a mixture.
+    """Returns the strategies that a name joins with "+": one, or two for a mixture.
 
     Args:
         name: For example "fasking" or "fasking+tube".

@@ -1,17 +1,17 @@
 """Running cell masking of the decoder: only a part of the masked tokens is decoded.
 
-- [0]: VideoMAE V2, 2023, https://arxiv.org/abs/2303.16727 (dual masking), and what its
-  authors released: `dataset/masking_generator.py` and `engine_for_pretraining.py`,
+- [0]: VideoMAE V2, 2023, https://arxiv.org/abs/2303.16727 (dual masking), and its
+  released code: `dataset/masking_generator.py` and `engine_for_pretraining.py`,
   https://github.com/OpenGVLab/VideoMAEv2
 - [1]: MAR, 2022, https://arxiv.org/abs/2207.11660 (cell running masking)
 
-The pattern and its way through the cell are those released with [0]; in [1] it goes the
-other way and begins in each cell by itself. What departs: in [0] the decoder gets every
-token of the pattern, and those that the encoder saw do not count in the loss, so that
-how many count may differ from clip to clip. Here the pattern chooses among the masked
-tokens alone, and as many are chosen in every clip: where the pattern holds too many,
-random ones are left out; where it holds too few, random ones are added of the place
-whose turn is next.
+The pattern and its path through the cell are those released with [0]; in [1] it moves
+in the opposite direction and starts separately in each cell. The difference: in [0] the
+decoder gets every token of the pattern, and those that the encoder saw do not count in
+the loss, so the number that counts can differ from clip to clip. Here the pattern
+chooses among the masked tokens alone, and the same number is chosen in every clip: if
+the pattern has too many, random ones are left out; if it has too few, random ones are
+added from the place whose turn is next.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from lightly_marlin.transforms.worker_stream import WorkerStream
 __all__ = ["RunningCellMask", "running_cell_decoder_mask"]
 
 _PLACES = 4
-"""Places of a cell of 2x2 tokens, numbered line by line."""
+"""Places in a cell of 2x2 tokens, numbered row by row."""
 
 
 def running_cell_decoder_mask(
@@ -42,15 +42,15 @@ def running_cell_decoder_mask(
     num_prefix_tokens: int = 0,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Chooses the masked tokens to decode, so that every place has its turn in time.
+    """Chooses the masked tokens to decode; every place has its turn over time.
 
     Cells of 2x2 tokens tile each tubelet. At a ratio of 0.5, two places of each cell
-    are decoded that follow each other line by line, the first after the last, and from
-    tubelet to tubelet both move back by one place: the lower row, a diagonal, the upper
-    row, the other diagonal. Where it begins is drawn once per clip.
+    that are adjacent in cyclic row-by-row order are decoded, and from tubelet to
+    tubelet both move back by one place: the lower row, a diagonal, the upper row, the
+    other diagonal. The start is drawn once per clip.
 
-    The result takes the place of `idx_mask` in `Marlin(videos, idx_keep, idx_mask)` and
-    in `MarlinReconstructionLoss`.
+    The result replaces `idx_mask` in `Marlin(videos, idx_keep, idx_mask)` and in
+    `MarlinReconstructionLoss`.
 
     Args:
         idx_mask: int64 indices of the masked tokens, ascending, (B, n_mask).
@@ -60,11 +60,11 @@ def running_cell_decoder_mask(
         generator: Source of randomness, of any device; None for torch's global one.
 
     Returns:
-        int64 indices (B, int(n_mask * decode_ratio)), ascending, a part of `idx_mask`,
-        on its device.
+        int64 indices (B, int(n_mask * decode_ratio)), ascending, a subset of
+        `idx_mask`, on its device.
 
     Raises:
-        ValueError: If an argument is out of shape or range.
+        ValueError: If an argument has an unsupported shape or range.
     """
     if not 0.0 < decode_ratio <= 1.0:
         raise ValueError(
@@ -83,7 +83,7 @@ def running_cell_decoder_mask(
         )
     masked = indices_to_mask(idx_mask - num_prefix_tokens, math.prod(grid))
     turn = _turns(len(idx_mask), grid, idx_mask.device, generator)
-    # All places of the pattern are alike; those after it only fill up.
+    # All places of the pattern are equal; later ones only fill up the count.
     width = math.ceil(_PLACES * decode_ratio - 1e-6)
     turn = turn.masked_fill(turn < width, 0)
     scores = draw_uniform(tuple(turn.shape), turn.device, generator) + turn
@@ -95,7 +95,7 @@ def running_cell_decoder_mask(
 class RunningCellMask:
     """Thins the mask of a sample for the decoder; see `running_cell_decoder_mask`.
 
-    Comes after the transform that adds the mask.
+    Use it after the transform that adds the mask.
 
     Args:
         decode_ratio: Share of the masked tokens to decode, in (0, 1].
@@ -151,9 +151,9 @@ def _turns(
     device: torch.device,
     generator: Generator | None,
 ) -> Tensor:
-    """Returns int64 (B, N) in [0, 4): how many places before its turn a token is.
+    """Returns int64 (B, N) in [0, 4): each token's distance in places to its turn.
 
-    One less from tubelet to tubelet; after 0 follows 3.
+    It decreases by one from tubelet to tubelet; 0 is followed by 3.
     """
     tubelets, height, width = grid
     rows = torch.arange(height, device=device) % 2

@@ -1,4 +1,4 @@
-"""Entries of a sample that masks look at: its clip and its regions."""
+"""Entries of a sample that masks read: its clip and its regions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def sample_entry(sample: Sample, key: str, advice: str = "") -> Any:
     """Returns an entry of a sample.
 
     Raises:
-        ValueError: If there is none; the text ends with the advice.
+        ValueError: If it is missing; the message ends with the advice.
     """
     if key not in sample:
         raise ValueError(
@@ -46,8 +46,8 @@ def sample_video(sample: Sample) -> Tensor:
 def sample_regions(sample: Sample, patch_size: int) -> Tensor | RegionCells:
     """Returns the regions of a sample as a batch of one, cells as `RegionCells`.
 
-    The size of the sample's "video" tells cells from label maps; without a video, or
-    where neither has its size, `read_regions` does.
+    The size of the sample's "video" distinguishes cells from label maps; without a
+    video, or if neither matches its size, `read_regions` does.
 
     Args:
         sample: Mapping with "regions" and, optionally, "video" (C, T, H, W).
@@ -73,7 +73,7 @@ def sample_regions(sample: Sample, patch_size: int) -> Tensor | RegionCells:
         elif regions.shape[-1] != side:
             regions = read_regions(regions, patch_size)
         elif regions.dtype == torch.int32:
-            # Of this dtype the strategy would ask once more what they are.
+            # With this dtype, the strategy would have to tell labels from cells again.
             regions = regions.long()
     return (
         RegionCells(regions[None])

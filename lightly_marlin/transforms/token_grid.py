@@ -15,7 +15,7 @@ def split_size(size: GridSize) -> tuple[int, int, int]:
     """Returns batch size, tubelets in time, and patches per tubelet.
 
     Raises:
-        ValueError: If the size has another form or a number is not positive.
+        ValueError: If the size has a different form or a number is not positive.
     """
     try:
         batch, (tubelets, height, width) = size

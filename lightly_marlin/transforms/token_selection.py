@@ -1,7 +1,7 @@
 """Selection of exactly n visible tokens, shared by all masking strategies.
 
-Everything here is batched, runs on the device of its input, and never asks the device
-for a value, so that it works in CUDA graphs.
+Everything here is batched, runs on the device of its input, and never reads a value
+from the device, so it works in CUDA graphs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def check_mask_ratio(mask_ratio: float) -> None:
 
 
 def num_visible(num_tokens: int, mask_ratio: float) -> int:
-    """Returns how many of `num_tokens` tokens stay visible: rounded down, as MARLIN.
+    """Returns the number of visible tokens of `num_tokens`, rounded down as in MARLIN.
 
     Raises:
         ValueError: If the ratio is not in (0, 1) or leaves no token visible.
@@ -47,7 +47,7 @@ def num_visible(num_tokens: int, mask_ratio: float) -> int:
 
 
 def num_visible_at_least(num_tokens: int, mask_ratio: float) -> int:
-    """Returns the visible share of `num_tokens`, rounded up: tubes and frames.
+    """Returns the visible share of `num_tokens`, rounded up, for tubes and frames.
 
     The slack keeps 30 of 100 at a ratio of 0.7, although 1 - 0.7 is a little more.
     """
@@ -59,8 +59,8 @@ def draw_uniform(
 ) -> Tensor:
     """Draws float32 uniforms in [0, 1).
 
-    A generator of another device than `device` draws on its own device and the numbers
-    are copied: one CPU generator gives the same masks on every machine.
+    A generator on another device than `device` draws on its own device and the numbers
+    are copied, so a CPU generator gives the same masks on every machine.
     """
     source = device if generator is None else generator.device
     uniform = torch.rand(shape, generator=generator, device=source)
@@ -73,7 +73,7 @@ def select_tokens(
     """Draws `count` candidates per row, uniformly and without replacement.
 
     Args:
-        candidates: Boolean tensor with shape (..., N), at least `count` True a row.
+        candidates: Boolean tensor with shape (..., N), at least `count` True per row.
         count: Number to select.
         generator: Source of randomness; None for torch's global one.
 
@@ -89,7 +89,7 @@ def select_tokens(
 def split_tokens(
     visible: Tensor, num_keep: int, num_prefix_tokens: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """Turns a mask with exactly `num_keep` visible tokens a row into indices.
+    """Turns a mask with exactly `num_keep` visible tokens per row into indices.
 
     Args:
         visible: Boolean tensor with shape (B, N).

@@ -1,4 +1,4 @@
-"""Regions that decide a tubelet's mask: those of its first frame."""
+"""Regions of a tubelet's first frame, which decide its mask."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lightly_marlin.regions import (
 __all__ = ["read_regions", "tubelet_bits"]
 
 _LARGEST_FRAME = 1024
-"""Largest side of a frame, in pixels, of which an int32 tensor may hold the cells."""
+"""Largest side, in pixels, of a frame whose cells an int32 tensor may hold."""
 
 
 def tubelet_bits(
@@ -27,18 +27,18 @@ def tubelet_bits(
     Args:
         regions:
             Integer tensor with shape (B, T, H, W) of LaPa labels in [0, 10], -1 in a
-            frame without a face; or `RegionCells` with bits of shape
-            (B, T, H / 8, W / 8). An int32 tensor may be either, see `read_regions`.
+            frame without a face; or `RegionCells` with bits of shape (B, T, H / 8, W /
+            8). An int32 tensor may be either; see `read_regions`.
         patch_size: Side of a patch in pixels.
         tubelet_size: Frames per tubelet; divides T.
 
     Returns:
-        int32 label bits (B, t, h * w) of the first frame of every tubelet: bit k says
-        that label k occurs in the token. All zero where no face was parsed.
+        int32 label bits (B, t, h * w) of the first frame of every tubelet: bit k is set
+        if label k occurs in the token. All zero if no face was parsed.
 
     Raises:
-        ValueError: If an argument is out of shape or range, or `regions` may be labels
-            as well as cells.
+        ValueError: If an argument has an unsupported shape or range, or `regions` could
+            be either labels or cells.
     """
     regions = read_regions(regions, patch_size)
     frames = regions.bits if isinstance(regions, RegionCells) else regions
@@ -63,12 +63,12 @@ def read_regions(
 ) -> Tensor | RegionCells:
     """Distinguishes region cells in a plain int32 tensor from label maps.
 
-    All other dtypes hold labels. An int32 tensor holds what patches tile: labels
-    (H, W) or cells (H / 8, W / 8). Where they tile both, as 16x16 numbers with patches
-    of 16 pixels, the values decide: labels are in [-1, 10], and cells of a frame are
-    all zero (no face) or all in [1, 2 ** 11). Cells of frames of more than 1024 pixels
-    a side are ruled out. Values are read on the CPU only; elsewhere, what may be
-    labels holds labels.
+    All other dtypes hold labels. An int32 tensor holds whichever patches tile: labels
+    (H, W) or cells (H / 8, W / 8). If they tile both, such as 16x16 numbers with
+    patches of 16 pixels, the values decide: labels are in [-1, 10], and cells of a
+    frame are all zero (no face) or all in [1, 2 ** 11). Cells of frames of more than
+    1024 pixels a side are ruled out. Values are read on the CPU only; on other devices,
+    ambiguous regions count as labels.
 
     Args:
         regions: Integer tensor (..., H, W) or (..., H / 8, W / 8), or `RegionCells`.
@@ -78,7 +78,7 @@ def read_regions(
         The regions, cells as `RegionCells`.
 
     Raises:
-        ValueError: If the values fit labels as well as cells.
+        ValueError: If the values fit both labels and cells.
     """
     if (
         isinstance(regions, RegionCells)
@@ -109,7 +109,7 @@ def read_regions(
 
 
 def _tiled(regions: Tensor, patch_size: int, pixels: int) -> bool:
-    """Returns whether patches tile frames of `pixels` a number in each direction."""
+    """Returns whether patches tile frames with `pixels` per entry and direction."""
     height, width = (side * pixels for side in regions.shape[-2:])
     if patch_size <= 0 or patch_size % pixels:
         return False

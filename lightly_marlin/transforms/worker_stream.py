@@ -1,15 +1,15 @@
-"""Streams of random numbers for transforms, one in every worker of a DataLoader.
+"""Random-number streams for transforms, one for each DataLoader worker.
 
-A DataLoader hands every worker a copy of its transforms, and with it a copy of an
-explicit generator, in the same state: all workers would draw the same masks, and the
-same again in every epoch. So in a worker the generator is seeded anew, once.
+A DataLoader gives every worker a copy of its transforms, including an explicit
+generator in the same state: all workers would draw the same masks, and again in every
+epoch. The generator is therefore reseeded once in each worker.
 
-What a seed promises: in one process, masks follow from the generator alone. With
-workers, they follow from the generator's seed, the number of workers and how often the
-transform was handed to workers before (once an epoch, or once for all with
-`persistent_workers`), not from torch's own seed. Another number of workers gives other
-masks. Without a generator, masks follow from torch's global one, which the DataLoader
-seeds in every worker.
+Reproducibility: in one process, masks depend on the generator alone. With workers, they
+depend on the generator's seed, the number of workers and the number of times the
+transform was passed to workers before (once per epoch, or only once with
+`persistent_workers`), not on torch's own seed. A different number of workers gives
+different masks. Without a generator, masks depend on torch's global one, which the
+DataLoader seeds in every worker.
 
 - [0]: https://github.com/pytorch/pytorch/issues/146828
 """
@@ -28,16 +28,16 @@ from torch.utils.data import get_worker_info
 __all__ = ["WorkerStream"]
 
 _SLOTS = 256
-"""Workers whose starts are counted apart; the next one shares the first one's count."""
+"""Number of workers with separate start counts; further ones share these counts."""
 
 _seeded: WeakSet[Generator] = WeakSet()
-"""Generators with the seed of this worker: transforms that share one still do."""
+"""Generators with this worker's seed: transforms that shared one still share it."""
 
 
 class WorkerStream:
-    """Stream of a transform's random numbers, with a start of its own in a worker.
+    """Random-number stream of a transform, with a separate start in each worker.
 
-    How often each worker began is counted in memory that all processes share.
+    The starts of each worker are counted in memory shared by all processes.
     """
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class WorkerStream:
         self._begun = False
 
     def __call__(self, generator: Generator | None) -> Generator | None:
-        """Returns `generator`, in a worker with a seed of the worker's own."""
+        """Returns `generator`, which a worker reseeds at the first call."""
         worker = get_worker_info()
         if generator is None or worker is None or self._begun:
             return generator
@@ -75,6 +75,6 @@ def _rebuild(device: str, state: bytes) -> Generator:
     return generator
 
 
-# torch hands the state over as a tensor in shared memory that is freed too early: no
-# generator reaches a process that is spawned [0]. As bytes it does.
+# torch passes the state as a tensor in shared memory that is freed too early, so no
+# generator reaches a spawned process [0]. As bytes it does.
 ForkingPickler.register(Generator, _reduce)

@@ -1,1 +1,1 @@
-"""The few things that everyone needs."""
+"""Utilities shared by all packages."""

@@ -1,4 +1,4 @@
-"""Command lines of recipes, whose errors are one line, as all errors of recipes are."""
+"""Command lines of recipes, with errors in one line."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class RecipeParser(ArgumentParser):
 
 
 def positive_integer(text: str) -> int:
-    """Returns the number that an option holds; the `type` of an `argparse` option.
+    """Returns the value of an option as a number; a `type` for `argparse` options.
 
     Raises:
-        ArgumentTypeError: If it is no integer of at least 1.
+        ArgumentTypeError: If it is not an integer of at least 1.
     """
     value = int(text) if text.isdecimal() else 0
     if value < 1:

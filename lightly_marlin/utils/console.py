@@ -1,4 +1,4 @@
-"""Console output of long work: one console, one form of progress bar."""
+"""Console output of long work: one console, one kind of progress bar."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _RateColumn(ProgressColumn):
     """Completed units per second."""
 
     def render(self, task: Task) -> Text:
-        """Returns the rate as text, or a dash while it is not known."""
+        """Returns the rate as text, or a dash while it is unknown."""
         speed = task.finished_speed or task.speed
         unit = task.fields.get("unit", "it")
         if speed is None:
@@ -45,7 +45,7 @@ class _RateColumn(ProgressColumn):
 def progress() -> Progress:
     """Returns a progress bar with count, rate and remaining time.
 
-    It shows nothing when the output is no terminal. `add_task(..., unit="frames")`
+    It shows nothing if the output is not a terminal. `add_task(..., unit="frames")`
     names the unit of the rate.
     """
     return Progress(
@@ -56,17 +56,17 @@ def progress() -> Progress:
         _RateColumn(),
         TimeRemainingColumn(),
         console=console,
-        # A video may take minutes; the default forgets what is older than 30 seconds.
+        # A video may take minutes, but the default window is 30 seconds.
         speed_estimate_period=3600,
         disable=not console.is_terminal,
     )
 
 
 def one_line(text: str) -> str:
-    """Returns text for a line of output: what is not printable becomes an escape.
+    """Returns text for a line of output, with unprintable characters escaped.
 
-    File names may hold line breaks, commands to the terminal, and bytes that are no
-    text at all.
+    File names may contain line breaks, terminal control sequences, and bytes that are
+    not text.
     """
     return "".join(
         character if character.isprintable() else ascii(character)[1:-1]
@@ -78,16 +78,16 @@ def run_recipe(main: Callable[[], int], *extras: str) -> int:
     """Runs a recipe's main function and turns a user's mistakes into one line.
 
     Args:
-        main: Does the work and returns the exit status.
-        extras: Extras of this package that the recipe cannot do without.
+        main: Function that does the work and returns the exit status.
+        extras: Extras of this package that the recipe requires.
 
     Returns:
-        The exit status: that of `main`, 2 after a `UsageError` or where an extra is
-        missing, 1 when interrupted.
+        The exit status: that of `main`, 2 after a `UsageError` or if an extra is
+        missing, 1 if interrupted.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A name that the terminal's encoding lacks must not end the work.
+            # A character that the terminal's encoding lacks must not end the work.
             stream.reconfigure(errors="backslashreplace")
     errors = Console(stderr=True, highlight=False)
     try:
@@ -103,7 +103,7 @@ def run_recipe(main: Callable[[], int], *extras: str) -> int:
 
 
 def _own_words(error: Exception) -> str:
-    """Returns the message, without the traceback that a loader process puts before."""
+    """Returns the message without the traceback that a loader process prepends."""
     text = str(error)
     if "Original Traceback" in text:
         text = text.rsplit(f"{type(error).__name__}: ", maxsplit=1)[-1]

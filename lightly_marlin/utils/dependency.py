@@ -1,9 +1,8 @@
 """Optional dependencies: one place, one message.
 
-The base install serves models, masks, losses and kernels. All else comes with an extra
-of pyproject.toml, is imported where it is used, through `require`, and is named by the
-extra that brings it where it is missing. Every module can therefore be imported in a
-base install.
+The base install covers models, masks, losses and kernels. Everything else belongs to an
+extra of pyproject.toml and is imported where it is used, through `require`, which names
+the extra if it is missing. Every module can therefore be imported in a base install.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "executorch": ("executorch", "torchao"),
     "hf": ("transformers",),
 }
-"""Modules that each extra brings. The first extra with a module is named for it."""
+"""Modules of each extra. Messages name the first extra that has a module."""
 
 
 class MissingExtraError(ModuleNotFoundError):
@@ -63,7 +62,8 @@ def require(module: str, purpose: str) -> ModuleType:
     except ModuleNotFoundError as error:
         package = module.partition(".")[0]
         extra = next((e for e, modules in EXTRAS.items() if package in modules), None)
-        # Packages of no extra are for users who have them already, such as loggers.
+        # Packages without an extra are for users who already have them, such as
+        # loggers.
         target = package if extra is None else f'"lightly-marlin[{extra}]"'
         raise MissingExtraError(
             f"{purpose} needs {package}. Install it with: pip install {target}",
@@ -72,7 +72,7 @@ def require(module: str, purpose: str) -> ModuleType:
 
 
 def require_extras(purpose: str, *extras: str) -> None:
-    """Checks that all modules of some extras are there, without importing them.
+    """Checks that all modules of some extras are installed, without importing them.
 
     Args:
         purpose: Work that the extras are needed for, for example "Preparing videos".

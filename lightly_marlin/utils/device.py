@@ -10,10 +10,10 @@ __all__ = ["choose_device"]
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Returns a device that is known to work.
+    """Returns a device after checking that it works.
 
     Args:
-        name: Such as "cpu" or "cuda:1"; "auto" for a GPU where there is one.
+        name: Name such as "cpu" or "cuda:1"; "auto" for a GPU if there is one.
 
     Returns:
         The device.
@@ -24,7 +24,7 @@ def choose_device(name: str = "auto") -> torch.device:
     try:
         place = "cuda" if torch.cuda.is_available() else "cpu"
         device = torch.device(place if name == "auto" else name)
-        # Names are not looked up before something is put there.
+        # Names are only checked when a tensor is placed there.
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]

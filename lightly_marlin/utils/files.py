@@ -1,4 +1,4 @@
-"""Writing files so that no reader ever sees half of one."""
+"""Atomic writing of files: no reader ever sees a partial one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     """Yields a temporary path beside `path`, renamed to it when the block succeeds.
 
     The temporary name keeps the suffix, because encoders choose their format by it. If
-    the block raises, the temporary file is removed and `path` stays as it was.
+    the block raises, the temporary file is removed and `path` is left unchanged.
 
     Args:
         path: The file to write; its folder exists.
@@ -35,7 +35,7 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp creates files that only their owner may read; data are for sharing.
+        # mkstemp creates files that only their owner may read, but data are shared.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -45,12 +45,12 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
 
 
 def remove_leftovers(path: Path | str) -> None:
-    """Removes what killed processes left beside `path` when they were to write it.
+    """Removes temporary files of `path` that killed processes left behind.
 
-    To be called by its only writer; a file that another one is writing would go, too.
+    Call it only as the sole writer: it also removes a file that another one is writing.
 
     Args:
-        path: A file that `atomic_write` writes.
+        path: A file written by `atomic_write`.
     """
     path = Path(path)
     for leftover in path.parent.glob(f".{glob.escape(path.stem)}-*{path.suffix}"):

@@ -1,4 +1,4 @@
-"""Videos: reading any file frame by frame, writing plain ones, frame times."""
+"""Videos: reader of any file frame by frame, plain writer, frame times."""
 
 from __future__ import annotations
 

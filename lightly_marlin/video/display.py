@@ -1,9 +1,9 @@
 """Display of decoded pictures: orientation and pixel shape, as players apply them.
 
-A file says how its pictures are to be shown in two ways: a display matrix turns or
-mirrors them (phones, front cameras), and a sample aspect ratio says how much wider than
-high a pixel is (DV, DVD, broadcast). Both are applied here, in that order: ratio first,
-because it belongs to the coded picture.
+A file specifies the display of its pictures in two ways: a display matrix rotates or
+mirrors them (phones, front cameras), and a sample aspect ratio is the width of a pixel
+over its height (DV, DVD, broadcast). Both are applied here, the ratio first, because it
+belongs to the coded picture.
 
 - [0]: ISO/IEC 14496-12, section 6.2.2 (the matrix of a track header)
 """
@@ -21,18 +21,18 @@ __all__ = ["Orientation", "display_size", "orientation_of"]
 _MATRIX_BYTES = 36
 
 _MAX_RATIO = 5
-"""Sample aspect ratios beyond this, or below its inverse, are damage: DVDs have 64:45,
-half-width recordings 2:1, and no format more than 4:1."""
+"""Sample aspect ratios beyond this, or below its inverse, count as damaged: DVDs have
+64:45, half-width recordings 2:1, and no format more than 4:1."""
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """One of the eight ways to lay a picture down.
+    """One of the eight orientations of a picture.
 
     Attributes:
-        transposed: Rows and columns are exchanged first.
-        mirrored_x: Then left and right are exchanged.
-        mirrored_y: And then top and bottom.
+        transposed: Swap rows and columns first.
+        mirrored_x: Then swap left and right.
+        mirrored_y: Finally swap top and bottom.
     """
 
     transposed: bool = False
@@ -40,7 +40,7 @@ class Orientation:
     mirrored_y: bool = False
 
     def apply(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Returns an image as it is shown, contiguous and in memory of its own.
+        """Returns an image as displayed, as a contiguous copy.
 
         Args:
             image: uint8 array with shape (H, W) or (H, W, 3).
@@ -60,12 +60,12 @@ def orientation_of(matrix: bytes | None) -> Orientation:
             map a point to (a x + c y, b x + d y) [0]; None if there is none.
 
     Returns:
-        The orientation nearest to it; as stored for a matrix without any direction.
+        The nearest orientation; unchanged for a matrix without any direction.
     """
     if matrix is None or len(matrix) < _MATRIX_BYTES:
         return Orientation()
     a, b, _, c, d, *_ = np.frombuffer(matrix[:_MATRIX_BYTES], np.int32).tolist()
-    # Of the eight maps, the one that has most in common with the matrix.
+    # The one of the eight maps that is closest to the matrix.
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return Orientation(mirrored_x=a < 0, mirrored_y=d < 0)
     return Orientation(transposed=True, mirrored_x=c < 0, mirrored_y=b < 0)
@@ -76,13 +76,13 @@ def display_size(
 ) -> tuple[int, int]:
     """Returns the size of a coded picture in square pixels.
 
-    The shorter direction is enlarged, so that no resolution is lost, unless that would
-    be too large.
+    The shorter direction is enlarged to keep the resolution, unless that would be too
+    large.
 
     Args:
         width: Width of the coded picture in pixels.
         height: Height of the coded picture in pixels.
-        ratio: Width of a pixel over its height; None or absurd for square pixels.
+        ratio: Width of a pixel over its height; None or implausible for square pixels.
         max_pixels: Largest number of pixels of the result.
     """
     if not ratio or not Fraction(1, _MAX_RATIO) <= ratio <= _MAX_RATIO or ratio == 1:

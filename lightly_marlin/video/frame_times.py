@@ -1,4 +1,4 @@
-"""Presentation times of frames, where the frame rate does not give them."""
+"""Presentation times of frames, including variable frame rates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 __all__ = ["MAX_FPS", "frame_rate", "frame_seconds", "stamp_of"]
 
 MAX_FPS = 1000.0
-"""Frame rates above are those of a time base, and no camera's."""
+"""Highest plausible frame rate; higher values are time bases, not rates of cameras."""
 
 
 def stamp_of(frame: Any, stream: Any) -> float:
@@ -22,7 +22,7 @@ def stamp_of(frame: Any, stream: Any) -> float:
         frame: A decoded frame of PyAV.
         stream: Its video stream.
     """
-    # The unit of the last frames, which the decoder held back, is not with them.
+    # The last frames, which the decoder held back, lack their time base.
     unit = frame.time_base or stream.time_base
     if frame.pts is None or unit is None:
         return math.nan
@@ -32,12 +32,12 @@ def stamp_of(frame: Any, stream: Any) -> float:
 def frame_rate(stamps: Sequence[float], fps: float) -> float:
     """Returns the average frame rate, in frames per second.
 
-    Headers of browsers' recordings often hold the time base (1000 a second) instead of
-    a rate, and those of phones the rate that was asked for. Where time stamps
-    contradict the header, the rate is that of the frames over the span of the stamps.
+    Headers of browser recordings often hold the time base (1000 per second) instead of
+    a rate, and those of phones the requested rate. If time stamps contradict the
+    header, the rate is the number of frames over the span of the stamps.
 
     Args:
-        stamps: Time stamps of the frames in seconds, NaN for one that is missing.
+        stamps: Time stamps of the frames in seconds, NaN for missing ones.
         fps: Frame rate of the header in frames per second, positive.
     """
     since = _usable(stamps, fps)
@@ -47,17 +47,17 @@ def frame_rate(stamps: Sequence[float], fps: float) -> float:
 
 
 def frame_seconds(stamps: Sequence[float], fps: float) -> npt.NDArray[np.float64]:
-    """Returns when each frame is shown, in seconds after the first one.
+    """Returns the display time of each frame, in seconds after the first one.
 
-    Phones, browsers and conferences record at whatever rate the light and the network
-    allow, and headers often name another. Time stamps tell, but may be missing or
-    wrong, so they are used only where every frame has one, and none is before that of
-    the frame that it follows (in AVI, the last two may have the same). Where they agree
-    with the rate to within a frame, it is the rate that is exact: stamps are rounded,
-    often to milliseconds.
+    Phones, browsers and video conferences record at whatever rate light and network
+    allow, and headers often state another. Time stamps give the actual times, but may
+    be missing or wrong, so they are used only if every frame has one and none is
+    earlier than that of the previous frame (in AVI, the last two may be equal). If they
+    agree with the rate to within a frame, the rate is exact: stamps are rounded, often
+    to milliseconds.
 
     Args:
-        stamps: Time stamps of all frames in seconds, NaN for one that is missing.
+        stamps: Time stamps of all frames in seconds, NaN for missing ones.
         fps: Frame rate of the header in frames per second, positive.
 
     Returns:
@@ -68,9 +68,9 @@ def frame_seconds(stamps: Sequence[float], fps: float) -> npt.NDArray[np.float64
 
 
 def _usable(stamps: Sequence[float], fps: float) -> npt.NDArray[np.float64] | None:
-    """Returns stamps after the first one, None where the rate is to be believed."""
+    """Returns stamps relative to the first one; None if the rate is more reliable."""
     times = np.asarray(stamps, dtype=np.float64)
-    # False for NaN, too.
+    # False for NaN too.
     if not np.all(np.diff(times) >= 0) or len(times) < 2 or times[-1] == times[0]:
         return None
     since: npt.NDArray[np.float64] = times - times[0]

@@ -11,7 +11,7 @@ __all__ = ["first_plane", "has_luma"]
 
 
 def has_luma(video_format: Any) -> bool:
-    """Returns whether the first plane of a pixel format is luma of one byte a pixel.
+    """Returns whether the first plane of a pixel format is luma of one byte per pixel.
 
     Args:
         video_format: PyAV's `VideoFormat`.

@@ -1,10 +1,10 @@
 """Reader of any video, as RGB frames or as planes of luma.
 
-Videos come from anywhere, so nothing about them is trusted: the video stream is looked
-up by type (stream 0 may be audio or a cover picture), frame counts are never used (they
-may be missing or wrong) and time stamps decide neither which frames there are nor their
-order, damaged packets are skipped while the rest is kept, and a header that claims
-pictures without bounds is rejected before they take the memory.
+Videos come from anywhere, so nothing about them is trusted: the video stream is
+selected by type (stream 0 may be audio or a cover picture), frame counts are never used
+(they may be missing or wrong), time stamps determine neither the set of frames nor
+their order, damaged packets are skipped while the rest is kept, and a header that
+claims huge pictures is rejected before they exhaust the memory.
 
 - [0]: PyAV, https://pyav.basswood-io.com
 """
@@ -40,7 +40,7 @@ __all__ = ["VideoError", "VideoReader", "iter_frames"]
 
 _DEFAULT_FPS = 25.0
 _MAX_PIXELS = 2**26
-"""Of a frame: twice 8K. A few kilobytes can claim, and decode to, 16000x16000."""
+"""Pixels of a frame: twice 8K. A few kilobytes can decode to 16000x16000 pixels."""
 
 
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
@@ -49,11 +49,12 @@ _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 _LISTED_SIZES = 4
 
 _PLAYLISTS = frozenset({"concat", "dash", "hls", "imf"})
-"""Demuxers that read other files; those are videos of their own, or none at all."""
+"""Demuxers of files that refer to other files, which are separate videos or none at
+all."""
 
 
 class VideoError(UsageError):
-    """A video that cannot be used.
+    """Error for a video that cannot be used.
 
     Attributes:
         path: The video file.
@@ -72,14 +73,14 @@ class VideoError(UsageError):
 class VideoReader:
     """Decodes the main video stream of a file, frame by frame.
 
-    Of several the one that players show: no cover picture, and rather the first than a
-    later one.
+    Of several streams, it is the one that players show: the first one that is not a
+    cover picture.
 
     Iterating yields uint8 arrays with shape (H, W, 3), RGB in [0, 255]; `planes` yields
-    luma alone, which most files hold as it is. Frames are as players show them: turned
-    and mirrored by the display matrix, with square pixels, every pixel format
-    converted. A stream that changes its size yields frames of each size. Memory does
-    not grow with the length, but for eight bytes a frame. A reader can be iterated
+    only luma, which most files store directly. Frames match what players show: rotated
+    and mirrored by the display matrix, with square pixels, converted from any pixel
+    format. A stream that changes its size yields frames of each size. Memory does not
+    grow with the length, except for eight bytes per frame. A reader can be iterated
     once.
 
     Attributes:
@@ -138,14 +139,14 @@ class VideoReader:
     def fps(self) -> float:
         """Average frame rate in frames per second.
 
-        That of the header, unless the time stamps of the frames so far contradict it
-        (see `frame_rate`); 25 where there is neither.
+        The header's rate, unless the time stamps of the frames so far contradict it
+        (see `frame_rate`); 25 without either.
         """
         return frame_rate(self._stamps, self._header_fps)
 
     @property
     def notes(self) -> list[str]:
-        """What was odd about the frames so far, for people."""
+        """Readable notes on oddities of the frames so far."""
         notes = []
         if self.num_skipped:
             notes.append(f"{self.num_skipped} damaged packets were skipped")
@@ -195,8 +196,8 @@ class VideoReader:
     ) -> Iterator[Callable[[], npt.NDArray[np.uint8]]]:
         """Yields the frames [start, stop) as functions that convert them to RGB.
 
-        For callers that need some of them only. As `frames` otherwise; call a function
-        before taking the next one.
+        For callers that need only some of them; otherwise like `frames`. Call a
+        function before taking the next one.
         """
         for index, frame in self._pictures(stop):
             if index >= start:
@@ -216,7 +217,7 @@ class VideoReader:
             yield self._to_luma(frame)
 
     def _pictures(self, stop: int | None) -> Iterator[tuple[int, Any]]:
-        """Yields decoded frames with their indices, counts them, learns their size."""
+        """Yields decoded frames with their indices; records their number and size."""
         for frame in self._decode():
             index = self.num_frames
             if stop is not None and index >= stop:
@@ -233,9 +234,9 @@ class VideoReader:
             )
 
     def _look_at(self, frame: Any) -> None:
-        """Notes what is odd about a frame, and the size that it is shown at."""
+        """Records oddities of a frame and its display size."""
         ratio = self._stream.codec_context.sample_aspect_ratio
-        # A container's own ratio holds throughout; that of the codec may change.
+        # A container's ratio holds throughout; that of the codec may change.
         if self._stream_ratio and self._stream_ratio != self._first_ratio:
             ratio = self._stream_ratio
         size = display_size(frame.width, frame.height, ratio, _MAX_PIXELS)
@@ -247,17 +248,17 @@ class VideoReader:
             self._transfer = _HDR_TRANSFERS.get(int(frame.color_trc))
 
     def _open(self) -> Any:
-        """Opens the container; FFmpeg's own reasons become readable ones."""
+        """Opens the container; makes FFmpeg's errors readable."""
         try:
             status = self.path.stat()
             if not stat.S_ISREG(status.st_mode):
-                # Opening a pipe or a device could wait for ever.
+                # Opening a pipe or a device could block forever.
                 raise VideoError(self.path, "is no regular file")
             if status.st_size == 0:
                 raise VideoError(self.path, "the file is empty")
             source: Any = os.path.abspath(self.path)
             if not _is_utf8(source):
-                # FFmpeg takes no other names; an open file has none.
+                # FFmpeg accepts no other names; an open file needs none.
                 handle = os.open(source, os.O_RDONLY)
                 source = self._resources.enter_context(io.FileIO(handle))
             limit = {"max_pixels": str(_MAX_PIXELS)}
@@ -296,7 +297,7 @@ class VideoReader:
                 f"its frames of {width}x{height} pixels are larger than the "
                 f"{_MAX_PIXELS // 10**6} megapixels that are decoded",
             )
-        # A later header may claim more than the first one.
+        # A later header may claim a larger size than the first one.
         stream.codec_context.options = {"max_pixels": str(_MAX_PIXELS)}
         # One thread, so that two passes over a damaged file see the same frames.
         stream.thread_type = "NONE"
@@ -304,18 +305,20 @@ class VideoReader:
         return stream
 
     def _decode(self) -> Iterator[Any]:
-        """Yields decoded frames, skipping what is damaged."""
+        """Yields decoded frames, skipping damaged packets."""
         errors = (self._av.FFmpegError, OSError, ValueError)
         packets = iter(self._container.demux(self._stream))
         while True:
             try:
                 packet = next(packets, None)
             except errors:
-                # The container cannot be read on; the decoder may still hold frames.
+                # The container cannot be read further; the decoder may still hold
+                # frames.
                 self.num_skipped += 1
                 packet = None
             if packet is not None and packet.size == 0:
-                # In the middle of a file it would tell the decoder that this is all.
+                # In the middle of a file, it would signal the end of the stream to the
+                # decoder.
                 continue
             try:
                 yield from self._stream.decode(packet)
@@ -354,7 +357,7 @@ def _is_utf8(text: str) -> bool:
 
 
 def _header_rate(stream: Any) -> float:
-    """Returns a usable frame rate, whatever the header says."""
+    """Returns a usable frame rate for any header."""
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
         if rate and 0 < rate <= MAX_FPS:
             return float(rate)

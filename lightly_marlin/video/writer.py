@@ -38,7 +38,7 @@ def write_video(
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate)
         stream.pix_fmt = pixel_format
-        # Encoders split the work by threads, so their number changes the file.
+        # Encoders split the work among threads, so their number changes the file.
         stream.codec_context.thread_count = 1
         for index, frame in enumerate(frames):
             if index == 0:

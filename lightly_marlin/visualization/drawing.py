@@ -1,4 +1,4 @@
-"""Text, colours and lines that the pictures for people share."""
+"""Text, colours and lines shared by all pictures."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ PERSON_COLORS: tuple[Color, ...] = (
     (190, 128, 255),
     (255, 138, 40),
 )
-"""Colours that are told apart on any footage; people take them in turn."""
+"""Colours that can be distinguished on any footage; people take them in turn."""
 
-# Lines are drawn this much larger and shrunk: Pillow draws none smoothly.
+# Lines are drawn larger by this factor and shrunk: Pillow has no antialiasing.
 _SUPERSAMPLING = 3
 
 
@@ -58,12 +58,12 @@ def text_width(text: str, size: int) -> int:
 
 
 def fit_text(text: str, size: int, width: int) -> str:
-    """Returns a line that fits, with an ellipsis in its middle where it is too long.
+    """Returns a line that fits, with an ellipsis in its middle if it is too long.
 
     Args:
         text: Any text; control characters, such as newlines in file names, become "?".
         size: Height of the font in pixels.
-        width: Room in pixels.
+        width: Available width in pixels.
     """
     text = "".join("?" if unicodedata.category(c)[0] == "C" else c for c in text)
     if text_width(text, size) <= width:
@@ -87,12 +87,12 @@ def draw_text(
     """Writes a line of text.
 
     Args:
-        draw: The picture.
-        position: Where the anchor comes to lie, in pixels.
+        draw: Drawing context of the picture.
+        position: Position of the anchor in pixels.
         text: One line.
         size: Height of the font in pixels.
         color: RGB in [0, 255].
-        anchor: Pillow's two letters: "la" is left, top.
+        anchor: Pillow's two-letter anchor, such as "la" for left, top.
     """
     draw.text(position, text, fill=color, font=_font(size), anchor=anchor)
 
@@ -114,7 +114,7 @@ def overlay_lines(
     """
     scale = _SUPERSAMPLING
     size = (picture.width * scale, picture.height * scale)
-    # Each colour is blended by a mask of its own, so that edges carry no fringe.
+    # Each colour is blended with its own mask, so that edges have no fringe.
     result = picture.copy()
     masks: dict[Color, ImageDraw.ImageDraw] = {}
     layers: dict[Color, Image.Image] = {}
@@ -139,7 +139,7 @@ def overlay_lines(
 def stack(
     pictures: Sequence[Image.Image], gap: int = 0, margin: int = 0
 ) -> Image.Image:
-    """Returns pictures below each other, left-aligned, on paper.
+    """Returns pictures stacked vertically, left-aligned, on the paper colour.
 
     Args:
         pictures: RGB images, at least one.
@@ -157,11 +157,11 @@ def stack(
 
 
 def text_block(text: str, width: int, size: int = 13) -> Image.Image:
-    """Returns a text in soft ink, broken into lines that fit.
+    """Returns a text in soft ink, wrapped to the width.
 
     Args:
-        text: Words; one that is wider than the picture loses its middle.
-        width: Of the picture in pixels.
+        text: Text whose words lose their middle if they are wider than the picture.
+        width: Width of the picture in pixels.
         size: Height of the font in pixels.
     """
     lines = [""]

@@ -1,4 +1,4 @@
-"""Scatter plot of clips in a plane, by the track that each is of, with thumbnails."""
+"""Scatter plot of clips in a plane, coloured by track, with thumbnails."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _ROWS = 34
 _MAX_COLUMNS = 3
 _THUMBNAIL = 64  # pixels
 _NAME = (19, 285)  # pixels: height of the font, room
-# Sizes in points that look alike.
+# Sizes in points that look equal.
 _MARKERS = {
     "o": 7,
     "s": 6.5,
@@ -73,7 +73,7 @@ class EmbeddedClip:
 
 
 class TrackStyle(NamedTuple):
-    """Look of a track's dots: colour, marker, and whether they are filled."""
+    """Style of a track's dots: colour, marker, and whether they are filled."""
 
     color: str
     marker: str
@@ -81,9 +81,9 @@ class TrackStyle(NamedTuple):
 
     @classmethod
     def of_track(cls, track: int) -> TrackStyle | None:
-        """Returns the style of a track by its index, None when all are taken.
+        """Returns the style of a track by its index; None if all are taken.
 
-        Colours change first, then markers, then their filling: 168 styles.
+        Colours vary first, then markers, then their filling: 168 styles.
         """
         rest, color = divmod(track, len(QUALITATIVE))
         fill, marker = divmod(rest, len(_MARKERS))
@@ -92,7 +92,7 @@ class TrackStyle(NamedTuple):
         return cls(QUALITATIVE[color], [*_MARKERS][marker], fill == 0)
 
     def options(self) -> dict[str, Any]:
-        """Returns the look as options of `Axes.plot`."""
+        """Returns the style as options of `Axes.plot`."""
         return {
             "color": self.color,
             "linestyle": "",
@@ -113,24 +113,25 @@ def embedding_sheet(
     axes: tuple[str, str] = ("", ""),
     meaning: str = "",
 ) -> Image.Image:
-    """Draws clips as dots where they lie, and pictures as far as there is room.
+    """Draws clips as dots, with thumbnails where there is room.
 
-    Both axes have the same scale. A picture lies near its dot, which a line leads to,
-    where it covers neither a dot nor another picture; the first of each track comes
-    before any second. 168 tracks have a colour and marker of their own; any further
-    ones share a grey dot.
+    Both axes have the same scale. A thumbnail is placed near its dot, connected by a
+    line, where it covers neither a dot nor another thumbnail; the first of each track
+    comes before any second. 168 tracks have distinct styles; further ones share a grey
+    dot.
 
     Args:
-        clips: At least one.
-        tracks: The name of each track, for the legend.
-        axes: Labels of the axes: horizontal, vertical. Without, there are no ticks.
-        meaning: What may be read from the places, for a line below.
+        clips: Clips to draw, at least one.
+        tracks: Name of each track, for the legend.
+        axes: Labels of the horizontal and vertical axes; without them, there are no
+            ticks.
+        meaning: Interpretation of the positions, for a line below.
 
     Returns:
         RGB image.
 
     Raises:
-        ValueError: If there is no clip, or one of a track without a name.
+        ValueError: If there is no clip, or one has a track without a name.
     """
     return draw_plot(lambda: embedding_figure(clips, tracks, axes, meaning))
 
@@ -174,7 +175,8 @@ def embedding_figure(
         alignment="left",
         handlelength=1,
     )
-    # In a file name, no dollar starts a formula and no underscore hides the entry.
+    # In a file name, a dollar must not start a formula, nor an underscore hide the
+    # entry.
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set(text=name, parse_math=False)
     figure.text(
@@ -190,7 +192,7 @@ def embedding_figure(
 def _legend_entries(
     clips: Sequence[EmbeddedClip], tracks: Sequence[str]
 ) -> tuple[list[Any], list[str]]:
-    """Returns handles and labels: every track that has a style, then all others."""
+    """Returns handles and labels: every track with a style, then all others."""
     lines = matplotlib_module("lines")
     counts = np.bincount([clip.track for clip in clips], minlength=len(tracks))
     handles, names = [], []
@@ -236,7 +238,7 @@ def _draw_plane(axes: Axes, clips: Sequence[EmbeddedClip], *, ticks: bool) -> No
 def _draw_thumbnail(
     axes: Axes, clip: EmbeddedClip, center: npt.NDArray[np.float64], color: str
 ) -> None:
-    """Draws a framed picture at a place in pixels, and a line to it from its dot."""
+    """Draws a framed thumbnail at a position in pixels, and a line from its dot."""
     boxes = matplotlib_module("offsetbox")
     size = (_THUMBNAIL, _THUMBNAIL)
     pixels = np.asarray(clip.picture.resize(size, Image.Resampling.LANCZOS))

@@ -33,7 +33,7 @@ def draw_every_mask(
         seed: Seed of the masks.
 
     Returns:
-        The masks by their names, a variant's as "fasking, strict tube".
+        The masks by name; a variant's name is like "fasking, strict tube".
 
     Raises:
         ValueError: If the ratio leaves no token or tubelets do not tile the clip.

@@ -21,7 +21,7 @@ _CAPTION = 38
 
 @dataclass(frozen=True)
 class Example:
-    """A picture with its value and its name."""
+    """Thumbnail with its value and name."""
 
     picture: Image.Image
     value: float
@@ -30,7 +30,7 @@ class Example:
 
 @dataclass(frozen=True)
 class ExampleRow:
-    """The examples of one column: the lowest and the highest, each in rising order."""
+    """Examples of one column: the lowest and the highest, each in ascending order."""
 
     title: str
     lowest: Sequence[Example]
@@ -41,7 +41,7 @@ def example_sheet(rows: Sequence[ExampleRow]) -> Image.Image:
     """Draws one row per column: the lowest examples, then the highest.
 
     Args:
-        rows: At least one row.
+        rows: Examples by column, at least one row.
 
     Returns:
         RGB image.

@@ -1,4 +1,4 @@
-"""Contact sheets of a video's faces: frames with boxes, then what each track holds."""
+"""Contact sheets of a video's faces: frames with boxes, then crops by track."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class FaceMark:
     """A face in a source frame.
 
     Attributes:
-        text: What stands at its box.
-        person: Number of the person; chooses the colour.
+        text: Label at its box.
+        person: Number of the person, which determines the colour.
         box: Crop box (4,) in source pixels.
         landmarks: Array with shape (68, 2) in source pixels.
     """
@@ -85,8 +85,8 @@ class FaceCrop:
         crop: uint8 array with shape (224, 224, 3), RGB.
         landmarks: Array with shape (68, 2) in crop pixels.
         cells: Bit masks with shape (28, 28).
-        labels: LaPa labels (224, 224), or None where they are not known.
-        caption: What stands below it.
+        labels: LaPa labels (224, 224); None if unknown.
+        caption: Caption below it.
     """
 
     crop: NDArray[np.uint8]
@@ -98,9 +98,9 @@ class FaceCrop:
 
 @dataclass(frozen=True)
 class SheetTrack:
-    """A track: its name, person, details, and crops; None stands for an absent face.
+    """A track: its name, person, details, and crops, with None for an absent face.
 
-    Of the details, as many are shown as fit on the line.
+    Only the details that fit on the line are shown.
     """
 
     name: str
@@ -126,7 +126,7 @@ def face_sheet(
 
     Args:
         title: Name of the video.
-        details: The line below the name.
+        details: Line below the name.
         frames: Source frames of one size; may be empty.
         tracks: Tracks; may be empty.
         notes: Lines below the details, such as the reason why there is no track.
@@ -158,7 +158,7 @@ def _heading(title: str, details: str, notes: Sequence[str], width: int) -> Imag
 
 
 def _frames(frames: Sequence[SheetFrame], width: int, num_columns: int) -> Image.Image:
-    """Draws the source frames; wide ones in two rows, so that faces can be seen."""
+    """Draws the source frames, wide ones in two rows, to keep faces visible."""
     height, breadth = frames[0].frame.shape[:2]
     per_row = min(num_columns, len(frames))
     if breadth > 1.2 * height and per_row > 1:
@@ -200,7 +200,7 @@ def _draw_frame(frame: SheetFrame, size: tuple[int, int]) -> Image.Image:
 
 
 def _contours(points: NDArray[np.floating]) -> list[NDArray[np.floating]]:
-    """Returns the lines through landmarks (68, 2), part by part."""
+    """Returns the lines through landmarks (68, 2), by part of the face."""
     contours = []
     for start, stop, closed in _PARTS:
         part = points[start:stop]
@@ -260,7 +260,7 @@ def _crop_pictures(crop: FaceCrop | None) -> list[Image.Image]:
 
 
 def _empty(text: str) -> Image.Image:
-    """Returns the place of a crop that there is not."""
+    """Returns the placeholder of an absent crop."""
     picture = Image.new("RGB", (_CROP, _CROP), _PALE_FRAME)
     place = (_CROP / 2, _CROP / 2)
     draw_text(ImageDraw.Draw(picture), place, text, 13, SOFT, "mm")
@@ -270,7 +270,7 @@ def _empty(text: str) -> Image.Image:
 def _row(
     pictures: Sequence[Image.Image], captions: Sequence[str], below: int = _CAPTION
 ) -> Image.Image:
-    """Returns pictures beside each other, with captions below."""
+    """Returns pictures side by side, with captions below."""
     width = len(pictures) * (_CROP + _GAP) - _GAP
     row = Image.new("RGB", (width, _CROP + below), PAPER)
     draw = ImageDraw.Draw(row)
@@ -282,5 +282,5 @@ def _row(
 
 
 def _legend(width: int) -> Image.Image:
-    """Draws which colour is which region, below a line."""
+    """Draws the legend of region colours, below a line."""
     return stack([Image.new("RGB", (width, 1), PALE), region_legend(width)], gap=9)

@@ -21,7 +21,7 @@ _STRENGTH = 0.6
 _BORDER = 2
 _BORDER_COLOR = (0.35, 1.0, 0.55)
 
-# Of attention, a few tokens would leave all others black.
+# A few tokens with high attention would leave all others black.
 _BRIGHTEST = 0.99
 
 _SIMILARITY = "similarity: cosine of two features"
@@ -40,15 +40,15 @@ def feature_overlay(
 ) -> Tensor:
     """Paints a value per token over clips, from black to pale yellow.
 
-    The clips are grey below, so that every colour is one of the heat.
+    The clips are shown in grey, so every colour is part of the heat map.
 
     Args:
         videos:
             Tensor with shape (B, 3, T, H, W), uint8 in [0, 255] or floating point in
             [0, 1].
         values: Floating-point tensor (B, N), in (time, row, column) order.
-        value_range: The values of the darkest and of the brightest colour; what lies
-            beyond looks the same.
+        value_range: The values of the darkest and the brightest colour; others are
+            clipped.
         query: Index in [0, N) of a token to frame in green.
         tubelet_size: Frames per tubelet.
         patch_size: Side of a patch in pixels.
@@ -58,7 +58,7 @@ def feature_overlay(
         float32 tensor (B, 3, T, H, W) in [0, 1].
 
     Raises:
-        ValueError: If the shape of `values`, the range or `query` does not fit.
+        ValueError: If the shape of `values`, the range or `query` is invalid.
     """
     clips = panel_clips(videos)
     batch, _, frames, height, width = clips.shape
@@ -85,7 +85,7 @@ def feature_overlay(
 
 
 def _to_grey(clips: Tensor) -> Tensor:
-    """Returns clips (B, 3, T, H, W) without their colours."""
+    """Returns clips (B, 3, T, H, W) in grey."""
     red, green, blue = clips.unbind(dim=1)
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
     return luma.unsqueeze(1).expand_as(clips).clone()
@@ -112,7 +112,7 @@ def _frame_token(
 
 
 class FeaturePanels(NamedTuple):
-    """Clips (1, 3, T, H, W) by caption, and what stands below them at a width."""
+    """Clips (1, 3, T, H, W) by caption, and the pictures below them for a width."""
 
     panels: dict[str, Tensor]
     footer: Callable[[int], Sequence[Image.Image]]
@@ -127,19 +127,19 @@ def feature_panels(
     tubelet_size: int = 2,
     patch_size: int = 16,
 ) -> FeaturePanels:
-    """Paints over a clip how alike its tokens are to one, and where that one attends.
+    """Paints a token's similarity to all tokens and its attention over a clip.
 
     Args:
         clip: uint8 tensor (1, 3, T, H, W).
-        similarity: Cosine similarities of all tokens to that one, (1, N).
-        attention: Its attention to all tokens, (1, N) with a sum of 1.
-        token: Its index, for a green frame; None for the mean of all tokens.
+        similarity: Cosine similarities of all tokens to the token, (1, N).
+        attention: Attention of the token to all tokens, (1, N) with a sum of 1.
+        token: Index of the token, framed in green; None for the mean of all tokens.
         tubelet_size: Frames per tubelet.
         patch_size: Side of a patch in pixels.
 
     Returns:
         The clip, similarity and attention, with scales. The highest hundredth of the
-        attention looks the same.
+        attention is clipped.
     """
     sizes = {"tubelet_size": tubelet_size, "patch_size": patch_size}
     attention = attention * attention.shape[1]
@@ -177,6 +177,6 @@ def feature_panels(
 
 
 def _value_range(values: Tensor, brightest: float) -> tuple[float, float]:
-    """Returns the lowest value and a quantile, a little above it if all are equal."""
+    """Returns the lowest value and a quantile, made higher if all are equal."""
     low, high = float(values.min()), float(values.quantile(brightest))
     return low, max(high, low + 1e-6)

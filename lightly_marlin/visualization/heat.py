@@ -1,4 +1,4 @@
-"""Heat: numbers as colours, where brighter is more, and their scale."""
+"""Heat map colours, brighter for higher values, and their scale."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def heat_colors(values: Tensor, brightest: float = 1.0) -> Tensor:
 
     Args:
         values: Floating-point tensor (B, T, H, W).
-        brightest: The value of the brightest colour; what lies beyond looks the same.
+        brightest: The value of the brightest colour; higher ones are clipped.
 
     Returns:
         float32 tensor (B, 3, T, H, W) in [0, 1].
@@ -52,13 +52,13 @@ def heat_colors(values: Tensor, brightest: float = 1.0) -> Tensor:
 def heat_scale(
     width: int, text: str, low: str, high: str, *, strength: float = 1.0
 ) -> Image.Image:
-    """Draws a scale of heat: its lowest number, the colours, its highest, a text.
+    """Draws a colour scale: the lowest value, the colours, the highest value, a text.
 
     Args:
-        width: Of the picture in pixels.
-        text: What is measured.
-        low: The number of the darkest colour.
-        high: The number of the brightest colour.
+        width: Width of the picture in pixels.
+        text: Name of the quantity.
+        low: Value of the darkest colour.
+        high: Value of the brightest colour.
         strength: Opacity of the paint in [0, 1], over mid-grey.
 
     Returns:

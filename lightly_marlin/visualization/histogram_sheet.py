@@ -39,8 +39,8 @@ def histogram_sheet(
         columns: Values by title, which is the label of the horizontal axis and ends in
             the unit; None or not a number was not measured.
         kept:
-            bool array with one entry per value: those are drawn in colour over all the
-            others; None for all.
+            bool array with one entry per value: the kept values are drawn in colour
+            over all others; None for all.
 
     Returns:
         RGB image.
@@ -84,7 +84,7 @@ def _draw(
         return []
     low, high = float(values[known].min()), float(values[known].max())
     if low == high:
-        # A bar of its own width, in the middle, for the only value.
+        # A bar with a separate width, in the middle, for a single value.
         half = 0.1 * max(abs(low), 1.0)
         edges = np.linspace(low - half, low + half, _NUM_BINS + 2)
     else:

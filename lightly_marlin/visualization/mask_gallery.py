@@ -1,4 +1,4 @@
-"""Masks of several strategies over the same clip, side by side."""
+"""Gallery of masks of several strategies over the same clip."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["ShownMask", "mask_animation", "mask_sheet"]
 
 @dataclass(frozen=True)
 class ShownMask:
-    """A mask, and what to see in it.
+    """A mask with its caption.
 
     Attributes:
         idx_mask: int64 indices of the masked tokens, (n_mask,).
-        note: What to see, for people; stands behind its name in a sheet.
-        idx_decode: Of them those that are decoded, (n_decode,); None for all. The
-            others are hatched.
+        note: Caption, shown after its name in a sheet.
+        idx_decode: int64 indices of the decoded ones among them, (n_decode,); None for
+            all. The others are hatched.
     """
 
     idx_mask: Tensor
@@ -52,12 +52,12 @@ def mask_sheet(
         masks: Masks by their names.
         cells: int32 bit masks of region cells (T, H / 8, W / 8), for their colours.
         num_frames:
-            Frames to show: the first of tubelets at even distances. As many as there
-            are tubelets show the whole mask.
+            Frames to show: the first ones of evenly spaced tubelets. One per tubelet
+            shows the whole mask.
         side: Width and height of a frame in the picture, in pixels.
         tubelet_size: Frames per tubelet.
         patch_size: Side of a patch in pixels.
-        text: Title and moments; the legend stands below.
+        text: Title and moments; the legend is drawn below.
 
     Returns:
         RGB image; the first row is the clip without a mask.
@@ -93,11 +93,11 @@ def mask_animation(
         video: Clip as in `mask_sheet`.
         masks: Masks as in `mask_sheet`.
         cells: Region cells as in `mask_sheet`.
-        columns: Strategies in a row.
+        columns: Strategies per row.
         side: Width and height of a frame in the picture, in pixels.
         tubelet_size: Frames per tubelet.
         patch_size: Side of a patch in pixels.
-        text: As in `mask_sheet`.
+        text: Title and moments, as in `mask_sheet`.
 
     Returns:
         One RGB image per frame of the clip, the clip without a mask first.
@@ -120,7 +120,7 @@ def _caption(name: str, mask: ShownMask) -> str:
 def _with_legend(
     text: PanelText | None, masks: Mapping[str, ShownMask], cells: Tensor | None
 ) -> PanelText:
-    """Returns the text with a legend of what is painted."""
+    """Returns the text with a legend of the painted tokens."""
     undecoded = any(mask.idx_decode is not None for mask in masks.values())
     footer = partial(_legend, regions=cells is not None, undecoded=undecoded)
     return replace(PanelText() if text is None else text, footer=footer)

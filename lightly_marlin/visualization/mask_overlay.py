@@ -1,4 +1,4 @@
-"""Mask over the face: hidden tokens, in the colours of the regions under them."""
+"""Mask overlay: masked tokens in the colours of the regions under them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def mask_overlay(
         idx_mask: int64 indices of the masked tokens, (B, n_mask).
         cells:
             int32 bit masks of region cells, (B, T, H / 8, W / 8); None paints all
-            masked tokens in one grey.
+            masked tokens grey.
         tubelet_size: Frames per tubelet.
         patch_size: Side of a patch in pixels.
         strength: Opacity of the paint in [0, 1].
@@ -68,7 +68,7 @@ def hatch_undecoded(
     Args:
         painted: Clips of `mask_overlay`, floating point (B, 3, T, H, W) in [0, 1].
         idx_mask: int64 indices of the masked tokens, (B, n_mask).
-        idx_decode: int64 indices of those that are decoded, (B, n_decode).
+        idx_decode: int64 indices of the decoded ones among them, (B, n_decode).
         tubelet_size: Frames per tubelet.
         patch_size: Side of a patch in pixels.
         strength: Opacity of the stripes in [0, 1].
@@ -94,11 +94,11 @@ def masked_pixels(
     tubelet_size: int = 2,
     patch_size: int = 16,
 ) -> Tensor:
-    """Returns which pixels belong to masked tokens.
+    """Returns a mask of the pixels of masked tokens.
 
     Args:
         idx_mask: int64 indices of the masked tokens, (B, n_mask).
-        shape: That of the videos: (B, C, T, H, W).
+        shape: Shape of the videos, (B, C, T, H, W).
         tubelet_size: Frames per tubelet.
         patch_size: Side of a patch in pixels.
 

@@ -1,4 +1,4 @@
-"""Panels: clips with captions side by side, as a sheet of frames or as a film."""
+"""Panels: clips with captions side by side, as a sheet of frames or an animation."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ _PAUSES = (20, 500)
 
 @dataclass(frozen=True)
 class PanelText:
-    """What stands around panels.
+    """Text and pictures around panels.
 
     Attributes:
-        title: A line above all.
+        title: Line above the panels.
         moments: Captions of the T frames of the clip; none if empty.
-        footer: Makes the pictures below from their width in pixels: legends, scales.
+        footer: Function from a width in pixels to the pictures below: legends, scales.
     """
 
     title: str = ""
@@ -63,10 +63,10 @@ _BARE = PanelText()
 
 
 def moment_captions(frames: Sequence[int], fps: float) -> list[str]:
-    """Returns what stands at the frames of a clip.
+    """Returns the captions of a clip's frames.
 
     Args:
-        frames: Their indices in the video; one that repeats the one before is padding.
+        frames: Indices of the frames in the video; a repeated index is padding.
         fps: Frames per second of the video.
     """
     captions = []
@@ -81,7 +81,7 @@ def moment_captions(frames: Sequence[int], fps: float) -> list[str]:
 
 
 def panel_clips(videos: Tensor) -> Tensor:
-    """Returns videos of any shape as panels show them: float32 in [0, 1].
+    """Returns videos of any shape in the form for panels: float32 in [0, 1].
 
     Args:
         videos: uint8 in [0, 255] or floating point in [0, 1].
@@ -102,10 +102,10 @@ def panel_sheet(
     Args:
         panels: Clips (B, 3, T, H, W) in [0, 1] by caption.
         frames: Indices in [0, T) of the frames to show.
-        clip: Which of the B clips.
+        clip: Index of the clip in [0, B).
         side: Width of a frame in the picture in pixels; None for its own, or a whole
             multiple of it that leaves room for captions.
-        text: What stands around the panels.
+        text: Title, moments and footer around the panels.
 
     Returns:
         RGB image.
@@ -143,14 +143,14 @@ def panel_animation(
     columns: int | None = None,
     text: PanelText = _BARE,
 ) -> list[Image.Image]:
-    """Draws the panels beside each other, one picture per frame.
+    """Draws the panels side by side, one picture per frame.
 
     Args:
         panels: Clips (B, 3, T, H, W) in [0, 1] by caption.
-        clip: Which of the B clips.
-        side: As in `panel_sheet`.
-        columns: Panels in a row; None for all of them.
-        text: What stands around the panels.
+        clip: Index of the clip in [0, B).
+        side: Width of a frame in the picture in pixels, as in `panel_sheet`.
+        columns: Panels per row; None for all of them.
+        text: Title, moments and footer around the panels.
 
     Returns:
         T RGB images of one size.
@@ -188,12 +188,12 @@ def write_panels(
     """Writes the first clip of panels as PNG and as GIF.
 
     Args:
-        folder: Where to.
-        name: Of the files, without suffix.
+        folder: Folder to write to.
+        name: Name of the files without suffix.
         panels: Clips (B, 3, T, H, W) in [0, 1] by caption.
         frames: Indices in [0, T) of the frames of the PNG.
-        seconds: How long the T frames last in the GIF.
-        text: What stands around the panels.
+        seconds: Duration of the T frames in the GIF.
+        text: Title, moments and footer around the panels.
     """
     with atomic_write(folder / f"{name}.png") as path:
         panel_sheet(panels, frames, text=text).save(path)
@@ -204,19 +204,19 @@ def write_panels(
 def write_gif(
     path: Path | str, pictures: Sequence[Image.Image], seconds: float
 ) -> None:
-    """Writes pictures as a GIF that plays for ever.
+    """Writes pictures as a GIF that loops forever.
 
     Args:
         path: The file to write.
         pictures: RGB images of one size, at least one.
-        seconds: How long one round takes; each picture stands for 20 to 500 ms, though.
+        seconds: Duration of one loop; each picture is limited to 20 to 500 ms.
     """
-    # One palette for all, or colours would flicker; an octree keeps rare colours, such
-    # as that of eyes; dithering would shimmer and double the size of the file.
+    # A shared palette prevents flickering colours; an octree keeps rare colours, such
+    # as that of eyes; dithering would shimmer and double the file size.
     step = max(1, len(pictures) // _PALETTE_FROM)
     palette = stack(pictures[::step]).quantize(255, Image.Quantize.FASTOCTREE)
-    # Its colours are means of many, but paper is to stay white. Pillow looks colours up
-    # in steps of 4, so those nearly white would be taken for it.
+    # Palette colours are means of many, but paper must stay white. Pillow looks up
+    # colours in steps of 4, so nearly white colours would become white.
     colors = np.array(palette.getpalette()).reshape(-1, 3)[:255]
     colors[colors.min(axis=1) >= 252] = PAPER
     palette.putpalette([*colors.ravel().tolist(), *PAPER])
@@ -226,7 +226,8 @@ def write_gif(
     ]
     pause = 1000 * seconds / len(pictures)
     pause = min(max(pause, _PAUSES[0]), _PAUSES[1])
-    # GIF counts in hundredths of a second: the ends of pauses are rounded, not each.
+    # GIF counts in hundredths of a second: the ends of pauses are rounded, not each
+    # pause.
     ends = [round(pause * number / 10) * 10 for number in range(len(pictures) + 1)]
     colored[0].save(
         path,
@@ -246,7 +247,7 @@ def _frame_size(panels: Mapping[str, Tensor], side: int | None) -> tuple[int, in
 
 
 def _surround(body: Image.Image, title: str, text: PanelText) -> Image.Image:
-    """Returns the panels with a title and what stands below, on paper."""
+    """Returns the panels with title above and footer below, on paper."""
     parts = [body, *text.footer(body.width)]
     if title:
         heading = Image.new("RGB", (body.width, _LINE), PAPER)
@@ -262,7 +263,7 @@ def _to_image(frame: Tensor, size: tuple[int, int]) -> Image.Image:
     image = Image.fromarray(pixels.cpu().contiguous().numpy(), "RGB")
     if image.size == size:
         return image
-    # The edges of tokens stay sharp when small frames are enlarged.
+    # This keeps the edges of tokens sharp when small frames are enlarged.
     enlarged = size[0] % image.width == 0
     way = Image.Resampling.NEAREST if enlarged else Image.Resampling.BILINEAR
     return image.resize(size, way)

@@ -1,4 +1,4 @@
-"""Plots by matplotlib: one style for all of them, and a PIL image as the result."""
+"""Plots with matplotlib: one style for all, and a PIL image as the result."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ QUALITATIVE = (
     "#E69F00",
     "#000000",
 )
-"""Colours that people with any colour vision tell apart, without the yellow of [0],
-which is lost on white.
+"""Colours that are distinct for any colour vision, without the yellow of [0], which is
+invisible on white.
 
 - [0]: Okabe and Ito, 2008, https://jfly.uni-koeln.de/color/
 """
@@ -69,7 +69,7 @@ _STYLE = {
     "legend.fontsize": 9,
     "legend.frameon": False,
     "lines.linewidth": 1.6,
-    # Long noisy curves exceed the rasterizer's memory in one piece.
+    # Long noisy curves exceed the rasterizer's memory if drawn in one piece.
     "agg.path.chunksize": 10_000,
     "xtick.color": MUTED,
     "xtick.labelsize": 8,
@@ -79,7 +79,7 @@ _STYLE = {
 
 
 def new_figure(width: float, height: float, *, layout: str | None = None) -> Figure:
-    """Returns an empty figure that belongs to no window and no pyplot state.
+    """Returns an empty figure without a window or pyplot state.
 
     Args:
         width: Width in inches.
@@ -92,13 +92,13 @@ def new_figure(width: float, height: float, *, layout: str | None = None) -> Fig
 
 
 def draw_plot(make: Callable[[], Figure]) -> Image.Image:
-    """Draws a figure in the style of this project, whatever the user's settings are.
+    """Draws a figure in the style of this project, regardless of the user's settings.
 
     Args:
-        make: Makes the figure; called with the style in force.
+        make: Function that makes the figure; called with the style in effect.
 
     Returns:
-        RGB image, the same for the same figure.
+        RGB image, deterministic for a figure.
 
     Raises:
         ModuleNotFoundError: If matplotlib is not installed.
@@ -106,7 +106,7 @@ def draw_plot(make: Callable[[], Figure]) -> Image.Image:
     style = matplotlib_module("style")
     agg = matplotlib_module("backends.backend_agg")
     with style.context(_STYLE, after_reset=True), warnings.catch_warnings():
-        # A name in a script that the font lacks is drawn as boxes.
+        # Characters that the font lacks are drawn as boxes.
         warnings.filterwarnings("ignore", message=r"Glyph \d+")
         canvas = agg.FigureCanvasAgg(make())
         canvas.draw()
@@ -115,7 +115,7 @@ def draw_plot(make: Callable[[], Figure]) -> Image.Image:
 
 
 def matplotlib_module(name: str) -> ModuleType:
-    """Imports a module of matplotlib without its notes on caches of fonts.
+    """Imports a module of matplotlib without its log messages on font caches.
 
     Args:
         name: Name within matplotlib, such as "lines".

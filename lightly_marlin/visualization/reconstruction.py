@@ -1,4 +1,4 @@
-"""Reconstruction beside its clip: sheets of training, panels with the error."""
+"""Pictures of reconstructions: sheets during training, panels with the error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROWS = ("original", "mask over regions", "visible", "reconstructed")
 _HIDDEN = 0.5
 _INDENT = 8
 _FULL_ERROR = 0.5
-# No heat is grey, so that what was not predicted is not taken for predicted well.
+# No heat colour is grey, so unpredicted tokens do not look well predicted.
 _VISIBLE = 0.55
 
 
@@ -47,7 +47,7 @@ def reconstruction_sheet(
         idx_mask: int64 indices of the masked tokens, (B, n_mask).
         pred: Predicted pixels of the masked tokens in [0, 1], (B, n_mask, P).
         cells: int32 bit masks of region cells, (B, T, H / 8, W / 8), if there are any.
-        num_frames: Frames to show, at even distances.
+        num_frames: Frames to show, evenly spaced.
         tubelet_size: Frames per tubelet.
         patch_size: Side of a patch in pixels.
 
@@ -98,8 +98,8 @@ def reconstruction_panels(
     Returns:
         By caption, float32 clips (B, 3, T, H, W) in [0, 1]: the original; the mask in
         the colours of the regions; the prediction with the visible tokens in place; the
-        absolute error, averaged over the colours, of what was predicted, up to 0.5, and
-        grey where nothing was.
+        absolute error of the predicted tokens, averaged over the colours, up to 0.5,
+        with the others in grey.
     """
     sizes = {"tubelet_size": tubelet_size, "patch_size": patch_size}
     clips = panel_clips(videos)
@@ -115,7 +115,7 @@ def reconstruction_panels(
 
 
 def reconstruction_footer(width: int) -> Sequence[Image.Image]:
-    """Draws what the colours of the panels mean, at a width in pixels."""
+    """Draws the legend of the panels' colours, for a width in pixels."""
     return (
         region_legend(width, background="background"),
         heat_scale(

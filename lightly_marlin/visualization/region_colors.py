@@ -92,7 +92,7 @@ def cell_colors(cells: Tensor) -> Tensor:
 
 
 def front_labels(cells: Tensor) -> Tensor:
-    """Returns the label that stands for each cell: the last of its in paint order.
+    """Returns the representative label of each cell: its last one in paint order.
 
     Args:
         cells: int32 bit masks of any shape.
@@ -110,7 +110,7 @@ def front_labels(cells: Tensor) -> Tensor:
 def paint_labels(
     crop: NDArray[np.uint8], labels: NDArray[np.integer]
 ) -> NDArray[np.uint8]:
-    """Paints a label map over a crop; background stays as it is.
+    """Paints a label map over a crop; background remains unchanged.
 
     Args:
         crop: uint8 array with shape (H, W, 3), RGB.
@@ -154,13 +154,13 @@ def region_legend(
     background: str | None = None,
     hatched: str | None = None,
 ) -> Image.Image:
-    """Draws which colour is which region, in as many lines as it takes.
+    """Draws the legend of region colours, in as many lines as needed.
 
     Args:
-        width: Of the picture in pixels.
-        regions: Whether regions of the face are painted.
-        background: What the colour of the background stands for, if it is painted.
-        hatched: What hatching stands for, if there is any.
+        width: Width of the picture in pixels.
+        regions: Include the regions of the face.
+        background: Meaning of the background's colour, if it is painted.
+        hatched: Meaning of hatching, if there is any.
 
     Returns:
         RGB image.
@@ -192,14 +192,14 @@ def _to_image(colors: Tensor) -> Image.Image:
 
 
 def _rounded() -> Image.Image:
-    """Returns a square with round corners, to paste through."""
+    """Returns a square with round corners, as a mask for pasting."""
     mask = Image.new("L", (_BOX, _BOX))
     ImageDraw.Draw(mask).rounded_rectangle((0, 0, _BOX - 1, _BOX - 1), 3, fill=255)
     return mask
 
 
 def _flow(names: Sequence[str], width: int) -> list[tuple[int, int]]:
-    """Returns left edge and line of each entry."""
+    """Returns left edge and line number of each entry."""
     places = []
     left = line = 0
     for name in names:

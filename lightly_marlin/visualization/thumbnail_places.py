@@ -1,4 +1,4 @@
-"""Places for thumbnails in a scatter plot, beside dots and other thumbnails."""
+"""Placement of thumbnails in a scatter plot, avoiding dots and other thumbnails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["place_thumbnails"]
 
 _BORDER = 4
 _DOT = 8
-# Distances of thumbnail and dot in sides of a thumbnail, and the places around a dot.
+# Distances from dot to thumbnail in sides of a thumbnail, and positions around a dot.
 _RINGS = (0.95, 1.35, 1.85, 2.5)
 _ANGLES = 16
 _MAX_THUMBNAILS = 60
@@ -24,7 +24,7 @@ def place_thumbnails(
     box: npt.NDArray[np.float64],
     side: int,
 ) -> dict[int, npt.NDArray[np.float64]]:
-    """Finds room for thumbnails near their dots, covering neither dots nor each other.
+    """Places thumbnails near their dots, covering neither dots nor each other.
 
     The first dot of every group comes before the second of any, up to 60 thumbnails.
 
@@ -35,7 +35,7 @@ def place_thumbnails(
         side: Width and height of a thumbnail in pixels.
 
     Returns:
-        Centres (2,) in pixels of the thumbnails that have room, by index of their dot.
+        Centres (2,) in pixels of the thumbnails that fit, by index of their dot.
     """
     turn = 2 * np.pi * np.arange(_ANGLES) / _ANGLES
     ring = np.stack([np.cos(turn), np.sin(turn)], axis=-1)

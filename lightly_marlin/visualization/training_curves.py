@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["training_curves", "training_figure"]
 
 Row = Mapping[str, "str | float | None"]
-"""Row of a table by column; what is missing or empty is not a number."""
+"""Row of a table by column; missing or empty entries are not numbers."""
 
-_WIDTH, _HEIGHT = 11.0, 3.4  # inches, of the sheet and of a row of plots
+_WIDTH, _HEIGHT = 11.0, 3.4  # inches: width of the sheet, height of a row of plots
 _COLUMNS = 2
 _SMOOTH_FROM = 60
 _WINDOWS = 20
@@ -34,7 +34,7 @@ _LOG_FROM = 10.0
 
 
 class _Curve(NamedTuple):
-    """Curve of a column: which table, its name in the legend, and its look."""
+    """Curve of a column: its table, its name in the legend, and its style."""
 
     table: str
     column: str
@@ -96,7 +96,7 @@ _PLOTS = (
 def training_curves(
     metrics: Sequence[Row], validation: Sequence[Row] = (), title: str = ""
 ) -> Image.Image:
-    """Draws what a run has logged, a plot per subject, over the step.
+    """Draws the metrics of a run over the step, one plot per subject.
 
     A long curve is pale, with its moving average in front. Losses are on a logarithmic
     axis when they span more than a factor of ten and none is negative.
@@ -104,7 +104,7 @@ def training_curves(
     Args:
         metrics: Rows of metrics.csv: `step`, and any of `loss/reconstruction`,
             `loss/generator_adversarial`, `loss/discriminator`, `loss`, `lr`,
-            `clips_per_second`. What was never logged gets no plot.
+            `clips_per_second`. Columns that were never logged get no plot.
         validation: Rows of validation.csv: `step`, `loss/reconstruction` and
             `loss/mean_color`.
         title: Heading of the picture, such as the name of the run.
@@ -113,7 +113,7 @@ def training_curves(
         RGB image.
 
     Raises:
-        ValueError: If there is no number to draw, or a value is none.
+        ValueError: If there is no number to draw, or a value is not a number.
     """
     return draw_plot(lambda: training_figure(metrics, validation, title))
 
@@ -174,7 +174,7 @@ def _draw_plot(axes: Axes, plot: _Plot, curves: Sequence[_Points]) -> None:
 def _read(
     rows: Sequence[Row], column: str
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Returns steps and values of a column, without those that are no numbers."""
+    """Returns steps and values of a column, without entries that are not numbers."""
     pairs = [(row.get("step"), row.get(column)) for row in rows]
     numbers = [
         (float(step), float(value))
@@ -192,12 +192,12 @@ def _draw_curve(
     steps: npt.NDArray[np.float64],
     values: npt.NDArray[np.float64],
 ) -> None:
-    """Draws a curve; a long one of training pale, below its moving average."""
+    """Draws a curve; a long training curve is pale, below its moving average."""
     smooth = curve.table == "metrics" and curve.column != "lr"
     if smooth and len(values) >= _SMOOTH_FROM:
         axes.plot(steps, values, color=curve.color, alpha=0.25, linewidth=0.8)
         values = _moving_average(values, len(values) // _WINDOWS)
-    # One point makes no line.
+    # A single point has no line.
     style = "o" if len(values) == 1 else curve.style
     axes.plot(
         steps, values, style, color=curve.color, label=curve.label, markersize=3.5
@@ -207,7 +207,7 @@ def _draw_curve(
 def _moving_average(
     values: npt.NDArray[np.float64], window: int
 ) -> npt.NDArray[np.float64]:
-    """Returns centred means of `window` values, of fewer at both ends."""
+    """Returns centred means of `window` values, with fewer at both ends."""
     ones = np.ones(window)
     counts = np.convolve(np.ones_like(values), ones, "same")
     means: npt.NDArray[np.float64] = np.convolve(values, ones, "same") / counts

@@ -1,7 +1,7 @@
-"""Degradations of video: what cameras, networks and converters do to faces.
+"""Degradations of video by cameras, networks and converters.
 
-Each takes the frames of a clip and gives frames of the degraded clip; `step` and
-`scale` say how these lie in time and space, so that boxes can be compared.
+Each takes the frames of a clip and yields frames of the degraded clip; `kept_frames`
+and `scale` relate the two in time and space, so boxes can be compared.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Frame = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Degradation:
-    """A way to make a clip worse.
+    """Degradation of a clip.
 
     Attributes:
         name: Name for tables.
         mild: Whether the tracks must survive it.
-        apply: Takes the frames (H, W, 3) of a clip and its frame rate; yields frames.
+        apply: Function of a clip's frames (H, W, 3) and frame rate that yields frames.
         scale: Pixels of a degraded frame per pixel of the original.
-        frame_rate: Frame rate after it, in frames per second; None for the clip's own.
+        frame_rate: Resulting frame rate in frames per second; None for the clip's own.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Degradation:
     frame_rate: float | None = None
 
     def kept_frames(self, num_frames: int, fps: float) -> list[int]:
-        """Returns which frames of a clip are left, in order.
+        """Returns the remaining frames of a clip, in order.
 
         Args:
             num_frames: Frames of the clip.

@@ -1,12 +1,12 @@
-"""Times the README's demo: what a tiny MARLIN learns in minutes on a CPU.
+"""Benchmark of the README's demo: a tiny MARLIN trained in minutes on a CPU.
 
     python recipes/benchmarks/demo_training.py
 
 Runs `recipes/pretrain_marlin.py` with its settings for the tiny model on the built-in
 demo clips, then reconstructs a held-out clip. Writes to results/: the losses and the
-minutes as demo_training-<machine>.json, and the README's picture, demo.png.
-`--picture RUN` only draws the picture anew, from a run that is there already, such as
-that of `python3 run.py demo`.
+minutes as demo_training-<machine>.json, and the README's picture, demo.png. `--picture
+RUN` only redraws the picture, from an existing run such as that of `python3 run.py
+demo`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def train(out: Path, options: list[str]) -> float:
-    """Runs the recipe into a folder; returns how many seconds it took."""
+    """Runs the recipe into a folder; returns its duration in seconds."""
     command = [sys.executable, str(RECIPE), "--model", "marlin_vit_tiny"]
     started = time.monotonic()
     subprocess.run([*command, "--out", str(out), *options], check=True)

@@ -1,4 +1,4 @@
-"""Description of the machine of a benchmark, as the kernels' benchmarks give it."""
+"""Description of a benchmark's machine, shared with the kernels' benchmarks."""
 
 from lightly_marlin.kernels.benchmarks.machine import describe_machine, machine_name
 

@@ -1,14 +1,14 @@
-"""Measures how well face tracks survive what cameras and networks do to video.
+"""Robustness of face tracks against degradations by cameras and networks.
 
     python recipes/benchmarks/face_robustness.py DATA
 
 DATA is a folder of real clips with a table SOURCES.md (see `faces.py`). Every clip is
-searched for all its faces, as it is and after each degradation of `degradations.py`:
+searched for all its faces, unchanged and after each degradation of `degradations.py`:
 
 - kept: of the frames of the clean run's tracks whose face is still at least 40 pixels
   wide, the share in which a track of the degraded run covers the face (intersection
   over union of the face boxes of at least 0.4). Per clip, and over all frames.
-- false tracks: tracks in the clips in which no face can be seen.
+- false tracks: tracks in clips without a visible face.
 
 Thresholds that were tuned on clean clips are not evidence; this is. Writes
 results/face_robustness-<machine>.json and prints a table. Exit status 1 if a mild
@@ -57,12 +57,12 @@ def count_kept(
     frames: list[int],
     scale: float,
 ) -> tuple[int, int]:
-    """Returns how many faces of the clean run are kept, and of how many.
+    """Returns the numbers of kept faces and of all faces of the clean run.
 
     Args:
         clean: Boxes by frame.
         degraded: Boxes by frame of the degraded clip.
-        frames: Frame of the clean clip of each frame of the degraded one.
+        frames: Frame of the clean clip for each frame of the degraded one.
         scale: Pixels of the degraded clip per pixel of the clean one.
     """
     kept = total = 0
@@ -77,7 +77,7 @@ def count_kept(
 
 
 def measure_clip(clip: Clip, chosen: list[Degradation]) -> dict[str, Any]:
-    """Searches a clip as it is and after each degradation."""
+    """Searches a clip unchanged and after each degradation."""
     with VideoReader(clip.path) as reader:
         frames = list(reader)
     clean = find_faces(frames)
@@ -95,7 +95,7 @@ def measure_clip(clip: Clip, chosen: list[Degradation]) -> dict[str, Any]:
 def summarise(
     rows: list[dict[str, Any]], chosen: list[Degradation]
 ) -> list[dict[str, Any]]:
-    """Returns a row per degradation: what all clips together keep."""
+    """Returns a row per degradation with the result over all clips."""
     faceless = [row for row in rows if row["clip"] in NO_FACE]
     false_clean = sum(row["clean_tracks"] for row in faceless)
     summary = []

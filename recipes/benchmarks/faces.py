@@ -1,22 +1,22 @@
-"""Measures how well and how fast faces are found, followed and cropped.
+"""Quality and speed of finding, tracking and cropping faces.
 
     python recipes/benchmarks/faces.py DATA
 
-DATA is a folder of real clips with a table SOURCES.md, whose column rate25 says in
-which share of 25 frames a detector sees a face (`../shared/data`). Four parts:
+DATA is a folder of real clips with a table SOURCES.md, whose column rate25 is the share
+of 25 frames in which a detector finds a face (`../shared/data`). Four parts:
 
 - coverage: every clip is prepared as `preprocess_faces.py` does, with the main face and
   with all faces. Clips with a rate of 1.0 must be covered by one track; for the
-  difficult ones, where the face is visible was written down by looking at the frames.
-- jitter of the crop, in units of the face's width, beside that of boxes detected in
+  difficult ones, the frames with a visible face were annotated by hand.
+- jitter of the crop, in units of the face's width, compared with boxes detected in
   every frame.
-- speed on one core, decoding to writing, beside detecting, cropping and parsing every
-  frame by itself; at 480x360 and 1280x720, to which clips are rescaled. The ways take
-  turns; medians.
+- speed on one core, from decoding to writing, compared with detecting, cropping and
+  parsing every frame independently; at 480x360 and 1280x720, to which clips are
+  rescaled. The methods alternate; medians.
 - workers: one and two processes on the same videos.
 
 Writes results/faces-<machine>.json and prints tables. Exit status 1 if a clip is not
-covered as it must be; a slow machine is no failure.
+covered as expected; a slow machine is not a failure.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def prepare_ours(path: Path, folder: Path) -> int:
 
 
 def prepare_by_frame(path: Path, folder: Path, factor: float) -> int:
-    """Detects, crops, parses and writes every frame by itself; returns how many."""
+    """Detects, crops, parses and writes each frame by itself; returns their number."""
     detector, predictor = DlibDetector(), DlibLandmarks()
     crops, points = [], []
     with VideoReader(path) as reader:
@@ -194,7 +194,7 @@ def rescale(path: Path, size: tuple[int, int], out: Path, num_frames: int) -> No
 
 
 def measure_speed(clips: list[Clip], folder: Path, rounds: int) -> list[dict[str, Any]]:
-    """Times the ways in turns, on one core."""
+    """Times the methods alternately, on one core."""
     rows = []
     paths = {clip.path.name: clip.path for clip in clips}
     for size_name, size in SIZES.items():
@@ -217,7 +217,7 @@ def measure_speed(clips: list[Clip], folder: Path, rounds: int) -> list[dict[str
 def time_alternating(
     ways: dict[str, tuple[Path, Callable[[Path, Path], int]]], rounds: int
 ) -> dict[str, dict[str, float]]:
-    """Returns frames per second of each way, quartiles over the rounds."""
+    """Returns frames per second of each method, as quartiles over the rounds."""
     rates: dict[str, list[float]] = {name: [] for name in ways}
     frames = {
         name: sum(1 for _ in iter_frames(path)) for name, (path, _) in ways.items()
@@ -247,7 +247,7 @@ def time_alternating(
 
 
 def measure_workers(clips: list[Clip], folder: Path, rounds: int) -> dict[str, Any]:
-    """Times one and two worker processes on the same videos, in turns."""
+    """Times one and two worker processes on the same videos, alternately."""
     videos = folder / "videos"
     videos.mkdir()
     for clip in clips:

@@ -15,8 +15,8 @@ TOLERANCE = 3
 
 Track = tuple[int, int, str]
 
-# Where a face can be seen, [first, last), written down from looking at the frames. A
-# face at the edge counts from half of it on, one in a fade from its first outline on.
+# Frames [first, last) with a visible face, annotated by hand. A face at the edge counts
+# once half of it is visible, one in a fade from its first outline.
 VISIBLE = {
     "face_then_no_face_01.mov": [(0, 72)],
     "x_no_face_then_face_01.mov": [(96, 168)],
@@ -31,7 +31,7 @@ NO_FACE = {
     "x_crowd_from_above_01.mp4",
 }
 
-# All people are there in all frames, and nothing else is a face: no shirt, no poster.
+# All people are visible in all frames, and nothing else is a face: no shirt, no poster.
 PEOPLE = {
     "multi_face_pair_01.mp4": 2,
     "x_sign_01.mkv": 1,
@@ -46,12 +46,12 @@ LEAST_COVERAGE = {"talking_head_profile_01.mp4": 0.95}
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip and what the table says of it.
+    """A clip with its row of the table.
 
     Attributes:
         path: The video.
         num_frames: Number of frames that can be decoded.
-        rate: Share of 25 frames in which a detector sees a face.
+        rate: Share of 25 frames in which a detector finds a face.
     """
 
     path: Path
@@ -87,12 +87,12 @@ def read_clips(data: Path, only: list[str] | None = None) -> list[Clip]:
 
 
 def judge(clip: Clip, main: list[Track], every: list[Track]) -> dict[str, Any]:
-    """Compares the tracks of a clip with what is to be found in it.
+    """Compares the tracks of a clip with the expected ones.
 
     Args:
         clip: The clip.
-        main: Its tracks when only the main face is kept.
-        every: Its tracks when all faces are kept.
+        main: Tracks of the clip when only the main face is kept.
+        every: Tracks of the clip when all faces are kept.
     """
     name = clip.path.name
     covered = max((end - start for start, end, _ in main), default=0)

@@ -1,9 +1,9 @@
-"""Draws the README's picture of faces: what the preparation finds in a demo clip.
+"""README's picture of the faces that preparation finds in a demo clip.
 
     python recipes/benchmarks/faces_picture.py
 
 Writes a demo clip as a video, runs `recipes/visualize_faces.py` on it, and saves the
-sheet, at a size for reading, as results/faces.png.
+sheet, at a readable size, as results/faces.png.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
     results: Path = parser.parse_args().results
     results.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
-        # The last of them is in another light, before another background.
+        # The last one has another light and another background.
         *_, clip = demo_clips(NUM_CLIPS, NUM_FRAMES)
         video = Path(work) / f"{clip.name}.mp4"
         write_video(video, clip.frames, clip.fps)

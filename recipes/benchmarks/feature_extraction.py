@@ -1,22 +1,22 @@
-"""Times feature extraction beside marlin-pytorch, alternating, in one run.
+"""Speed of feature extraction compared with marlin-pytorch, interleaved in one run.
 
     python recipes/benchmarks/feature_extraction.py CLIP.mp4 [CLIP.mp4 ...]
 
 From the path of a clip of 224x224 pixels to its features on the CPU: opening, decoding,
 cutting windows and encoding them, on the same windows with the same weights (random
 ones: speed does not depend on them). The reference is `extract_video` of marlin-pytorch
-0.3.4; the frame count that it asks ffprobe for is handed to it, at no cost. Ours is
-`lightly_marlin.features.extract_video` with `reference_windows`, in float32 and in
-bfloat16, for which the weights are converted once, before. No face is looked for.
+0.3.4; the frame count that it would request from ffprobe is provided at no cost. Ours
+is `lightly_marlin.features.extract_video` with `reference_windows`, in float32 and in
+bfloat16, for which the weights are converted once in advance. No face is searched for.
 
 Before anything is timed, the features must agree: float32 within 1e-4, bfloat16 with a
-cosine similarity of at least 0.999 for every window; otherwise nothing is reported.
-The variants take turns, so that a slow moment of the machine hits all of them; medians
-and quartiles are reported, and beside them the highest speed-up that the encoder's
-matrix products allow at the rate of this processor, measured before and after.
+cosine similarity of at least 0.999 for every window; otherwise nothing is reported. The
+variants alternate, so a slow moment of the machine affects all of them; medians and
+quartiles are reported, with the highest speed-up that the encoder's matrix products
+allow at this processor's rate, measured before and after.
 
-The cores should be idle otherwise. Where they are not, --processor-time counts the time
-that one thread spends on a processor, which other programs change little.
+The cores should be otherwise idle. If they are not, --processor-time counts the time
+that one thread spends on a processor, which other programs affect little.
 
 Writes results/feature_extraction-<machine>.json (feature_extraction_1_thread-... for
 --processor-time) and prints a table.
@@ -60,7 +60,7 @@ Extract = Callable[[Path], Tensor]
 
 
 def make_variants(model: str, batch_size: int) -> dict[str, Extract]:
-    """Returns the ways to extract, all with the same weights, by name."""
+    """Returns the methods of extraction by name, all with the same weights."""
     from marlin_pytorch import Marlin as ReferenceMarlin
 
     torch.manual_seed(0)
@@ -113,10 +113,10 @@ def hand_out_frame_counts(clips: list[Path]) -> int:
 def check_same_result(
     variants: dict[str, Extract], clips: list[Path]
 ) -> dict[str, float]:
-    """Extracts every way once; returns how far the results differ.
+    """Extracts once with every method; returns the differences of the results.
 
     Raises:
-        SystemExit: If they differ by more than they may.
+        SystemExit: If they differ by more than allowed.
     """
     features = {
         name: torch.cat([extract(path) for path in clips])
@@ -145,7 +145,7 @@ def time_variants(
     repeats: int,
     clock: Callable[[], float],
 ) -> dict[str, list[float]]:
-    """Returns the seconds of every pass over the clips, the variants in turns."""
+    """Returns the seconds of every pass over the clips, alternating the variants."""
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     with progress() as bar:
         task = bar.add_task("timing", total=repeats * len(variants), unit="passes")
@@ -173,9 +173,9 @@ def summarise(
     """Returns medians, quartiles and speed-ups, in seconds per window.
 
     Args:
-        seconds: Of every pass, by variant.
-        windows: How many windows a pass has.
-        least: Seconds that the products of a window take at least, by variant.
+        seconds: Duration of every pass in seconds, by variant.
+        windows: Number of windows in a pass.
+        least: Minimum seconds for the products of a window, by variant.
     """
     rows: dict[str, Any] = {}
     for name, values in seconds.items():
@@ -220,13 +220,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     if arguments.processor_time:
-        # Threads that wait for each other in a loop would count as busy.
+        # Threads that busy-wait for each other would count as busy.
         arguments.threads = 1
     torch.set_num_threads(arguments.threads)
     num_frames = hand_out_frame_counts(arguments.clips)
     variants = make_variants(arguments.model, arguments.batch_size)
     check = check_same_result(variants, arguments.clips)
-    # Whatever else runs on the machine slows all variants, but not by the same factor.
+    # Other load on the machine slows all variants, but not by the same factor.
     load = os.getloadavg()[0]
     clock = time.process_time if arguments.processor_time else time.perf_counter
     encoder = create_marlin_encoder(arguments.model).eval()

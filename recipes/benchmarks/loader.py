@@ -1,15 +1,15 @@
-"""Times loading clips from a face store beside the reference's way.
+"""Speed of loading clips from a face store, compared with the reference.
 
     python recipes/benchmarks/loader.py [VIDEOS]
 
-The same tracks are written twice to a temporary folder: as a face store, and as the
-released MARLIN preparation leaves them (one JPEG of quality 95 and one int64 `.npy`
+The same tracks are written twice to a temporary folder: as a face store, and in the
+layout of the released MARLIN preparation (one JPEG of quality 95 and one int64 `.npy`
 region map per frame). A clip is 16 frames at stride 2. Ours: `FaceClips`, uint8 video
 and region cells. The reference's: 16 JPEG files decoded to float32 in [0, 1] and the 8
 region maps that decide its masks; turning those into masks is not timed. It is timed
 with Pillow and with torchvision, and the faster one counts.
 
-One core, page cache warm, the ways take turns; medians and quartiles. Before anything
+One core, warm page cache, alternating methods; medians and quartiles. Before anything
 is timed, both must give the same frames (within JPEG's loss) and the same regions.
 
 Writes results/loader-<machine>.json and prints a table. Without VIDEOS the built-in
@@ -49,7 +49,7 @@ from lightly_marlin.utils.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
 NUM_FRAMES, STRIDE, TUBELET = 16, 2, 2
-MAX_DIFFERENCE = 4.0  # mean over a clip, in grey levels: what two JPEG encodings lose
+MAX_DIFFERENCE = 4.0  # mean loss of two JPEG encodings over a clip, in grey levels
 
 
 class ReferenceClips:
@@ -107,7 +107,7 @@ def write_reference(store: FaceStore, root: Path) -> None:
 
 
 def check_equal(clips: FaceClips, reference: ReferenceClips, starts: list[int]) -> None:
-    """Raises RuntimeError unless both ways load the same clips."""
+    """Raises RuntimeError unless both methods load the same clips."""
     for index, start in enumerate(starts):
         ours = clips[index]
         video, labels = reference.load(clips.track_ids[index], start)
@@ -123,7 +123,7 @@ def check_equal(clips: FaceClips, reference: ReferenceClips, starts: list[int]) 
 def time_alternating(
     ways: dict[str, Callable[[int], Any]], num_clips: int, rounds: int
 ) -> dict[str, list[float]]:
-    """Returns milliseconds per clip of each way; the ways take turns."""
+    """Returns milliseconds per clip of each method; the methods alternate."""
     for load in ways.values():
         for index in range(num_clips):
             load(index)
@@ -141,7 +141,7 @@ def time_alternating(
 
 
 def bytes_below(folder: Path) -> int:
-    """Returns the size of all files below a folder."""
+    """Returns the total size of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
@@ -200,7 +200,7 @@ def load_reference(
 
 
 def measure(store: FaceStore, layout: Path, rounds: int) -> dict[str, Any]:
-    """Checks and times all ways of loading; returns the result without the machine."""
+    """Checks and times all methods; returns the result without the machine."""
     lengths = zip(store.column("track_id"), store.column("num_frames"), strict=True)
     tracks = [name for name, length in lengths if length > NUM_FRAMES * STRIDE]
     clips = FaceClips(store, NUM_FRAMES, STRIDE, start="center", tracks=tracks)

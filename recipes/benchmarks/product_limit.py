@@ -1,8 +1,8 @@
-"""The least time that an encoder's matrix products take on this processor.
+"""Lower bound on the time of an encoder's matrix products on this processor.
 
-Nine tenths of the encoder's time are matrix products, so their rate is the roof that
-no implementation passes without computing something else. The rate is measured on the
-encoder's largest product, as `lightly_marlin.models.cpu.linear` computes it.
+Matrix products take nine tenths of the encoder's time, so their rate is the limit for
+any implementation of the same computation. The rate is measured on the encoder's
+largest product, as `lightly_marlin.models.cpu.linear` computes it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ def count_flops(encoder: MarlinEncoder) -> int:
     """Returns the floating-point operations of the products for one clip.
 
     Args:
-        encoder: On the CPU.
+        encoder: An encoder on the CPU.
 
     Returns:
-        Two per multiplication and addition; softmax, norms and GELU not counted.
+        Two operations per multiplication and addition; softmax, norms and GELU are not
+        counted.
     """
     config = encoder.config
     size = (1, 3, config.num_frames, config.img_size, config.img_size)
-    # The counter does not know the fused attention of float32 on CPUs.
+    # The counter does not support the fused float32 attention on CPUs.
     unfused = copy.deepcopy(encoder).to(torch.bfloat16)
     with FlopCounterMode(display=False) as counter:
         unfused(torch.zeros(size, dtype=torch.uint8))
@@ -46,8 +47,8 @@ def product_rate(encoder: MarlinEncoder, dtype: torch.dtype) -> float:
     """Measures the highest rate of the product of tokens and hidden layer.
 
     Args:
-        encoder: Gives the sizes.
-        dtype: In which to multiply.
+        encoder: Encoder whose sizes to use.
+        dtype: Data type of the product.
 
     Returns:
         Floating-point operations per second, in the fastest of 20 repeats.

@@ -3,8 +3,8 @@
     python recipes/benchmarks/readme_table.py            # print all of them
     python recipes/benchmarks/readme_table.py --write    # and update both files
 
-README.md shows the rows of `IN_README`, docs/benchmarks.md shows all. A test holds both
-files against this script, so that they cannot quote anything else.
+README.md shows the rows of `IN_README`, docs/benchmarks.md shows all. A test compares
+both files with this script, so they cannot quote other figures.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def make_caption(machine: dict[str, Any], dates: list[str]) -> str:
 
 
 def replace_table(text: str, table: str) -> str:
-    """Returns the text of a page with another table between its marks."""
+    """Returns the text of a page with the table between its marks replaced."""
     pattern = f"{re.escape(BEGIN)}.*{re.escape(END)}"
     return re.sub(pattern, lambda _: f"{BEGIN}\n{table}\n{END}", text, flags=re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""The released training step, built on the modules of `marlin-pytorch` 0.3.4.
+"""Released training step, built on the modules of `marlin-pytorch` 0.3.4.
 
 All tokens are embedded and then indexed by a boolean mask, the discriminator's step
 runs the generator forward and backward, and the generator's step runs it again. Needs

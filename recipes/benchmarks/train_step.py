@@ -1,23 +1,23 @@
-"""Times one training step beside the reference's, alternating, in one run.
+"""Speed of a training step compared with the reference, interleaved in one run.
 
     python recipes/benchmarks/train_step.py
     python recipes/benchmarks/train_step.py --device cuda
 
 The reference step is the released one (see reference_step.py). Ours is
 `lightly_marlin.training.PretrainStep` on uint8 clips. Both update both networks with
-AdamW. The variants take turns, so that a slow moment of the machine hits all of them;
-medians and quartiles are reported, and peak memory over that of the model, measured in
-processes of their own. With `--device cuda`, "plain" is ours with the kernels off, the
-default is small, base and large at a batch of 64, and a variant that does not fit into
-the memory of the GPU is left out.
+AdamW. The variants alternate, so a slow moment of the machine affects all of them;
+medians and quartiles are reported, and peak memory beyond the model's, measured in
+separate processes. With `--device cuda`, "plain" is ours without kernels, the default
+is small, base and large at a batch size of 64, and a variant that does not fit into GPU
+memory is left out.
 
 Before anything is timed, both models predict from the same weights and must agree
-within 1e-4; otherwise nothing is reported, nor if a kernel was replaced by its plain
-version. (That one forward gives the same updates as
-two is tested in tests/training/test_pretrain_step.py.)
+within 1e-4; otherwise nothing is reported, nor if a kernel fell back to its plain
+version. (tests/training/test_pretrain_step.py tests that one forward pass gives the
+same updates as two.)
 
-Writes results/train_step-<machine>.json and prints a table. `--memory` measures memory
-alone and adds it to the result that is already there.
+Writes results/train_step-<machine>.json and prints a table. `--memory` only measures
+memory and adds it to the existing result.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def make_our_step(
 
 
 def check_same_result(model: str, batch: dict[str, Tensor]) -> float:
-    """Predicts with the same weights both ways; returns the largest difference.
+    """Predicts in both ways with the same weights; returns the largest difference.
 
     Raises:
         SystemExit: If the implementations differ by more than 1e-4.
@@ -145,7 +145,7 @@ def check_same_result(model: str, batch: dict[str, Tensor]) -> float:
 def time_variants(
     model: str, batch: dict[str, Tensor], repeats: int, variants: tuple[str, ...]
 ) -> dict[str, list[float]]:
-    """Returns the seconds of every timed step of every variant, taken in turns."""
+    """Returns the seconds of every timed step of every variant, interleaved."""
     steps = {}
     for variant in variants:
         try:
@@ -170,13 +170,13 @@ def time_variants(
 
 
 def synchronize(batch: dict[str, Tensor]) -> None:
-    """Waits for the device of a batch."""
+    """Synchronises with the device of a batch."""
     if batch["uint8"].is_cuda:
         torch.cuda.synchronize()
 
 
 def peak_memory(variant: str, model: str, batch_size: int, device: str) -> float:
-    """Returns MiB that two steps need beyond the weights, in a process of its own."""
+    """Returns the MiB that two steps need beyond the weights, in a separate process."""
     command = [sys.executable, __file__, "--probe", variant, "--models", model]
     command += ["--batch-size", str(batch_size), "--device", device]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -184,14 +184,14 @@ def peak_memory(variant: str, model: str, batch_size: int, device: str) -> float
 
 
 def probe(variant: str, model: str, batch_size: int, device: str) -> None:
-    """Prints how far two steps raise the memory in use, as JSON."""
+    """Prints the memory increase of two steps as JSON."""
     step = make_step(variant, model, make_batch(batch_size, device))
     if device == "cuda":
         before = torch.cuda.memory_allocated() / 2**20
         torch.cuda.reset_peak_memory_stats()
     else:
         before = read_memory("VmRSS")
-        # From here on the kernel notes the peak anew.
+        # This resets the peak that the kernel records.
         Path("/proc/self/clear_refs").write_text("5")
     step()
     step()
@@ -292,7 +292,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             for row in rows.values():
                 row["speedup"] = base / row["median_s"]
         results[model] = rows
-        # The next model, and the processes that measure memory, need the room.
+        # The next model, and the processes that measure memory, need the space.
         torch.cuda.empty_cache()
     if arguments.device == "cuda" and find_fallbacks():
         name, reason = find_fallbacks()[0]

@@ -83,7 +83,7 @@ def test_no_face_gives_no_feature(save, make_frames, encoder, bright_faces):
 
 def test_frames_that_are_no_square_are_spoken_of(save, make_frames, encoder):
     path = save("wide.mkv", make_frames(4, 32, 48))
-    with pytest.warns(UserWarning, match=r"wide\.mkv: .* middle square"):
+    with pytest.warns(UserWarning, match=r"wide\.mkv: the middle square"):
         extract_video(encoder, path)
 
 

@@ -32,7 +32,7 @@ def test_the_middle_square_of_other_frames(save, make_frames):
     square = frames[0, :, 16:80].reshape(32, 2, 32, 2, 3).mean(axis=(1, 3))
     inner = np.s_[1:-1, 1:-1]
     assert np.abs(window.clip[0][inner] - square[inner]).max() < 12
-    assert "96x64 pixels the middle square" in info.note
+    assert "the middle square of its 96x64 frames" in info.note
 
 
 def test_faces_are_cropped(save, make_frames, bright_faces):

@@ -99,7 +99,7 @@ def test_from_pretrained_says_what_is_wrong(model, tmp_path):
         Marlin.from_pretrained(tmp_path / "nowhere")
     model.save_pretrained(tmp_path)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(ValueError, match=r"config.json: it is no JSON"):
+    with pytest.raises(ValueError, match=r"config.json: it is not a JSON"):
         Marlin.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"depth": 3}))
     with pytest.raises(ValueError, match="Unknown model settings 'depth'"):

@@ -66,7 +66,7 @@ def test_writes_features_index_and_table(extract, weights, videos, tmp_path, cap
     assert index.equals(table.select(index.column_names))
     text = capsys.readouterr().out
     assert "text.mp4: cannot be opened" in text
-    assert "wide.mp4: of its frames of 112x224 pixels the middle square" in text
+    assert "wide.mp4: the middle square of its 112x224 frames" in text
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_inspect_store__numbers(tiny_store, inspect_store, capsys):
     store = FaceStore(tiny_store)
     table = rows(text)
     assert table["tracks"] == ["3"]
-    assert table["people (told apart within a video)"] == ["3"]
+    assert table["people (identified within a video)"] == ["3"]
     assert table["frames"] == ["72"]
     assert table["hours"] == [f"{72 / 25 / 3600:.3g}"]
     values = np.array(store.column("face_width"))

@@ -1,4 +1,4 @@
-"""Fast layers for CPUs, swapped in for those of PyTorch and timm, and back."""
+"""Fast layers for CPUs that replace those of PyTorch and timm, reversibly."""
 
 from lightly_marlin.models.cpu.accelerate import accelerate_cpu, restore_layers
 

@@ -1,4 +1,4 @@
-"""Plain layers of a model swapped for fast ones in place, and swapped back."""
+"""In-place swap of a model's plain layers for fast ones, and its reversal."""
 
 from __future__ import annotations
 
@@ -28,17 +28,18 @@ _Module = TypeVar("_Module", bound=nn.Module)
 def accelerate_cpu(module: _Module) -> _Module:
     """Swaps the plain layers of a module for ones that are fast on CPUs, in place.
 
-    Layers stay the objects that they are: only their class changes, to a subclass with
-    the same parameters. So the state dict, optimizers, hooks, copies, pickles and
-    `torch.compile` know nothing of it. Layers of other classes, subclasses included,
-    are left alone. On other devices, on processors where it was not measured to help,
-    in compilers and exporters, the fast layers compute what the plain ones compute.
+    Layers remain the same objects: only their class changes, to a subclass with the
+    same parameters. The state dict, optimizers, hooks, copies, pickles and
+    `torch.compile` are therefore unaffected. Layers of other classes, subclasses
+    included, are left unchanged. On other devices, on processors where no speed-up was
+    measured, and in compilers and exporters, the fast layers fall back to the plain
+    computation.
 
     Example:
         >>> model = accelerate_cpu(Marlin(MarlinConfig()))
 
     Args:
-        module: Any module. Swapping twice is swapping once.
+        module: Any module. Swapping twice has no further effect.
 
     Returns:
         The same module; `restore_layers` undoes it.
@@ -47,13 +48,13 @@ def accelerate_cpu(module: _Module) -> _Module:
 
 
 def restore_layers(module: _Module) -> _Module:
-    """Swaps fast layers for plain ones in place: undoes `accelerate_cpu`.
+    """Swaps fast layers back for plain ones in place: undoes `accelerate_cpu`.
 
     Args:
         module: Any module.
 
     Returns:
-        The same module, of the layers of PyTorch and timm that it was built of.
+        The same module, with the layers of PyTorch and timm that it was built from.
     """
     return _swap(module, _PLAIN)
 

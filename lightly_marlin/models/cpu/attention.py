@@ -2,7 +2,7 @@
 
 PyTorch's fused attention multiplies bfloat16 through MKL on CPUs, which on AMD's
 processors is no faster than float32 and slower than oneDNN, which serves plain matrix
-products. Head by head the scores stay in the cache, so they need not be fused.
+products. Computed head by head, the scores stay in the cache, so fusion is not needed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lightly_marlin.models.cpu.processor import onednn_is_faster, runs_plainly
 
 __all__ = ["FastAttention", "attention"]
 
-# Rows of scores at a time: some megabytes, whatever the length of the sequence.
+# Rows of scores computed at a time: a few megabytes at any sequence length.
 _ROWS = 784
 
 
@@ -28,7 +28,7 @@ def attention(
     attn_mask: Tensor | None = None,
     is_causal: bool = False,
 ) -> Tensor:
-    """Computes what `torch.nn.functional.scaled_dot_product_attention` does.
+    """Computes the same as `torch.nn.functional.scaled_dot_product_attention`.
 
     Args:
         q: Queries (B, heads, N, d), floating point.
@@ -50,7 +50,7 @@ def attention(
 
 
 class FastAttention(QVBiasAttention):
-    """`QVBiasAttention`, computed by `linear` and `attention`."""
+    """`QVBiasAttention` computed with `linear` and `attention`."""
 
     _linear = staticmethod(linear)
     _attention = staticmethod(attention)
@@ -78,6 +78,6 @@ def _prefers_products(q: Tensor, k: Tensor, v: Tensor) -> bool:
         return False
     if torch.is_grad_enabled() and (q.requires_grad or k.requires_grad):
         return False
-    # Fused attention has matrix units of its own to use.
+    # Fused attention uses the processor's matrix units itself.
     amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return amx is None or not amx()

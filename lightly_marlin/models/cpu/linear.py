@@ -2,8 +2,8 @@
 
 PyTorch computes float32 matrix products on x86 with MKL, which was measured at half the
 speed of oneDNN on an AMD EPYC, and convolutions with oneDNN. A linear layer is a 1x1
-convolution over a channels-last picture, and a row-major matrix is such a picture
-without a copy.
+convolution over a channels-last image, and a row-major matrix can be viewed as such an
+image without a copy.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 class FastLinear(nn.Linear):
-    """`torch.nn.Linear`, computed by `linear`."""
+    """`torch.nn.Linear` computed with `linear`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Applies the layer to (..., K), giving (..., N)."""
@@ -49,7 +49,8 @@ def _prefers_convolution(x: Tensor, weight: Tensor) -> bool:
         not runs_plainly(x.device)
         and x.dtype == weight.dtype == torch.float32
         and x.numel() > 0
-        # One column is a product with a vector, bound by memory: MKL is faster.
+        # A single column is a matrix-vector product, which is memory-bound: MKL is
+        # faster.
         and weight.shape[0] > 1
         and not torch.is_autocast_enabled("cpu")
         and onednn_is_faster()

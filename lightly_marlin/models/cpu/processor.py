@@ -1,4 +1,4 @@
-"""Processor of this machine, and what was measured to be fast on it."""
+"""Processor of this machine, and the faster library measured on it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import torch
 __all__ = ["onednn_is_faster", "processor_vendor", "runs_plainly"]
 
 _CPUINFO = Path("/proc/cpuinfo")
-# Intel's own processors run MKL at full speed; on others nothing was measured.
+# Intel's own processors run MKL at full speed; other vendors were not measured.
 _MEASURED = ("AuthenticAMD",)
 
 
 @cache
 def processor_vendor() -> str:
-    """Returns the vendor as the processor names itself, such as "GenuineIntel".
+    """Returns the vendor that the processor reports, such as "GenuineIntel".
 
     Returns:
-        The name, or an empty string where the system does not tell it.
+        The name; an empty string if the system does not report it.
     """
     try:
         lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -39,8 +39,8 @@ def onednn_is_faster() -> bool:
 def runs_plainly(device: torch.device) -> bool:
     """Returns whether a layer must compute as PyTorch's own would.
 
-    Compilers and exporters know what to do with plain layers, and what is fast on a CPU
-    is not on other devices.
+    Compilers and exporters handle plain layers best, and a layer that is fast on a CPU
+    is not fast on other devices.
 
     Args:
         device: Device of the layer's input.

@@ -1,1 +1,1 @@
-"""Weights: checkpoints of every known layout, opened once, converted, published."""
+"""Weights: checkpoints of every known layout, read once, converted and published."""

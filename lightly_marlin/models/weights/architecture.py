@@ -17,7 +17,7 @@ _BLOCK = re.compile(r"(encoder|decoder)\.blocks\.(\d+)\.")
 
 
 def infer_architecture(tensors: Mapping[str, Tensor], path: Path) -> MarlinConfig:
-    """Finds the named model that has the width, depth and tokens of a checkpoint.
+    """Finds the named model with the width, depth and number of tokens of a checkpoint.
 
     Shapes do not show the number of heads, so only named models can be inferred.
 
@@ -42,8 +42,8 @@ def infer_architecture(tensors: Mapping[str, Tensor], path: Path) -> MarlinConfi
             return config
     tokens = "" if positions is None else f" over {positions.shape[1]} tokens"
     raise UsageError(
-        f"The weights in {path}, {depth} blocks of width {width}{tokens}, are those of "
-        f"no named model ({', '.join(list_models())}). Put the config.json of their "
+        f"The weights in {path}, {depth} blocks of width {width}{tokens}, match no "
+        f"named model ({', '.join(list_models())}). Put the config.json of their "
         "model beside them, as model.safetensors in one folder."
     )
 
@@ -56,7 +56,7 @@ def count_blocks(names: Iterable[str], part: str) -> int:
         part: "encoder" or "decoder".
 
     Returns:
-        The number of blocks; 0 if the part is not there.
+        The number of blocks; 0 if the part is missing.
     """
     found = (_BLOCK.match(name) for name in names)
     return len({match[2] for match in found if match and match[1] == part})

@@ -1,4 +1,4 @@
-"""Checkpoint of any known layout: opened once, and loaded into models."""
+"""Checkpoint of any known layout, read once and loaded into models."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ __all__ = ["Checkpoint", "load_weights"]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights of a source that was opened, with all that is known about them.
+    """Checkpoint that was read: its weights, layout and configuration.
 
     Attributes:
-        path: The file of the weights.
-        layout: Names that they have in the file.
-        tensors: Weights on the CPU by their names in `Marlin.state_dict()`, or with
-            "discriminator." before it; shapes and dtypes are those of the file.
+        path: Path of the weights file.
+        layout: Layout of the file, which names the weights.
+        tensors: Weights on the CPU by their names in `Marlin.state_dict()`, or with the
+            prefix "discriminator."; shapes and dtypes are those of the file.
         config: Configuration beside the weights; None if there is none.
     """
 
@@ -50,8 +50,9 @@ class Checkpoint:
 
         Args:
             source: Path of a checkpoint or of a folder with `model.safetensors`, or the
-                id of a repository on the Hugging Face Hub. Understood are the released
-                checkpoints of MARLIN, those of this package, and VideoMAE pretraining.
+                id of a repository on the Hugging Face Hub. Supported are MARLIN's
+                released checkpoints, those of this package, and those of VideoMAE
+                pretraining.
             config: Configuration of the weights; None to look for a `config.json`
                 beside them.
 
@@ -71,14 +72,14 @@ class Checkpoint:
 
     @property
     def parts(self) -> set[str]:
-        """Some of "encoder", "enc_dec_proj", "decoder" and "discriminator"."""
+        """Parts: some of "encoder", "enc_dec_proj", "decoder", "discriminator"."""
         return {name.partition(".")[0] for name in self.tensors}
 
     def architecture(self) -> MarlinConfig:
         """Returns the configuration beside the weights, or infers it from their shapes.
 
         Raises:
-            UsageError: A ValueError, if the weights are those of no named model.
+            UsageError: A ValueError, if the weights match no named model.
         """
         return self.config or infer_architecture(self.tensors, self.path)
 
@@ -112,7 +113,7 @@ class Checkpoint:
         )
 
     def _tensors_for(self, config: MarlinConfig | None) -> dict[str, Tensor]:
-        """Returns the tensors in the form that a model of ours has them."""
+        """Returns the tensors in the form that our models use."""
         if config is None:
             return dict(self.tensors)
         shape = config.tubelet_shape
@@ -122,14 +123,13 @@ class Checkpoint:
 def load_weights(module: nn.Module, source: str | Path) -> None:
     """Loads a module's part of a checkpoint into it.
 
-    All or nothing: a checkpoint that does not fit leaves the module as it was.
-    Positional embeddings are taken from the file where it has them; if they are for
-    another number of frames or frame size, they are interpolated, and a warning says
-    so.
+    All or nothing: a checkpoint that does not fit leaves the module unchanged.
+    Positional embeddings are read from the file if it has them; if they are for another
+    number of frames or frame size, they are interpolated, with a warning.
 
     Args:
         module: A `Marlin`, `MarlinEncoder` or `MarlinDiscriminator`.
-        source: See `Checkpoint.open`.
+        source: Checkpoint, as for `Checkpoint.open`.
 
     Raises:
         UsageError: A ValueError, if `source` does not exist, cannot be read without

@@ -16,7 +16,7 @@ from lightly_marlin.utils.errors import UsageError
 __all__ = ["CONFIG_NAME", "find_config", "read_config"]
 
 CONFIG_NAME = "config.json"
-# Settings that must be there, because the shapes of weights do not show them.
+# Required settings, because the shapes of weights do not determine them.
 _UNSEEN_FIELDS = ("encoder_num_heads", "decoder_num_heads")
 
 
@@ -30,12 +30,12 @@ def read_config(source: str | Path) -> MarlinConfig:
         The configuration.
 
     Raises:
-        UsageError: A ValueError, if there is none or it cannot be used.
+        UsageError: A ValueError, if there is no such file or it cannot be used.
     """
     if Path(source).expanduser().is_file():
         raise UsageError(
-            f"{source} is a file, which does not say what sizes its model has. Give "
-            "the folder that was written by save_pretrained, or load the file by "
+            f"{source} is a file, which does not state the sizes of its model. Give "
+            "the folder that was written by save_pretrained, or load the file with "
             "create_marlin(name, weights=...) or create_marlin_encoder."
         )
     return _parse(locate(source, CONFIG_NAME))
@@ -49,10 +49,11 @@ def find_config(source: str | Path, weights: Path) -> MarlinConfig | None:
         weights: Path of their file, as `locate` found it.
 
     Returns:
-        The configuration; None for single files, and where none is beside the weights.
+        The configuration; None for single files, and if there is none beside the
+        weights.
 
     Raises:
-        UsageError: A ValueError, if there is one that cannot be used.
+        UsageError: A ValueError, if there is such a file but it cannot be used.
     """
     if weights.name != WEIGHTS_NAME:
         return None
@@ -72,7 +73,7 @@ def _parse(path: Path) -> MarlinConfig:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UsageError(
-            f"Cannot read {path}: it is no JSON file ({error})."
+            f"Cannot read {path}: it is not a JSON file ({error})."
         ) from error
     if not isinstance(values, dict):
         raise UsageError(f"Cannot use {path}: it holds no settings by name.")

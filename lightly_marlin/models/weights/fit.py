@@ -17,14 +17,14 @@ __all__ = ["check_config", "check_finite", "check_names_and_shapes"]
 
 _PARTS = ("encoder", "enc_dec_proj", "decoder", "discriminator")
 _LISTED = 10
-# A model of other clips has the same weights but for its positional embeddings.
+# A model for other clips has the same weights except for its positional embeddings.
 _CLIP_FIELDS = ("num_frames", "img_size")
 
 
 def check_config(
     config: MarlinConfig, saved: MarlinConfig, weights: Path, encoder_only: bool
 ) -> None:
-    """Rejects what shapes do not show, above all another number of heads.
+    """Rejects mismatches that shapes do not show, above all another number of heads.
 
     Args:
         config: Configuration of the model.
@@ -57,11 +57,11 @@ def check_names_and_shapes(
     refusal: str,
     config: MarlinConfig | None,
 ) -> None:
-    """Rejects weights that are not all of a model's, or of other shapes or dtypes.
+    """Rejects missing and unexpected weights, and those of other shapes or dtypes.
 
     Args:
         own: The model's weights by their names in `Marlin.state_dict()`.
-        found: Those of the checkpoint by the same names.
+        found: Weights of the checkpoint by the same names.
         layout: Layout of the checkpoint, for the names in the error message.
         refusal: Beginning of the error message.
         config: Configuration of the model, for advice; None for a discriminator.
@@ -77,7 +77,7 @@ def check_names_and_shapes(
         for n in common
         if found[n].shape != own[n].shape
     ]
-    # VideoMAE and some exports leave the positional embedding out: it is fixed.
+    # VideoMAE and some exports omit the positional embedding because it is fixed.
     missing = [n for n in own if n not in found and not n.endswith(".pos_embed")]
     unexpected = [
         n for n in found if n not in own and n.partition(".")[0] not in unused
@@ -105,7 +105,7 @@ def check_finite(
 
     Args:
         own: The model's weights by their names in `Marlin.state_dict()`.
-        found: Those of the checkpoint by the same names.
+        found: Weights of the checkpoint by the same names.
         layout: Layout of the checkpoint, for the names in the error message.
         path: The file, for the error message.
 
@@ -126,9 +126,7 @@ def _hint(
 ) -> str:
     parts = {name.partition(".")[0] for name in found}
     if "decoder" not in parts and any(name.startswith("decoder.") for name in own):
-        return (
-            " They are those of an encoder alone: load them with create_marlin_encoder."
-        )
+        return " They belong to an encoder alone: load them with create_marlin_encoder."
     kernel = found.get("encoder.patch_embed.weight")
     if config is not None and kernel is not None:
         wanted = config.tubelet_shape
@@ -149,10 +147,10 @@ def _hint(
         if there and here and there != here:
             return (
                 f" Its {part} has {there} blocks, the model's has {here}: choose the "
-                f"model's name, or set {part}_depth."
+                f"matching model by name, or set {part}_depth."
             )
     if any(n in found and found[n].shape != t.shape for n, t in own.items()):
-        return " They are those of a model of another size: choose its name."
+        return " They belong to a model of another size: choose its name."
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Layouts of known checkpoints: the names of their weights there and here."""
+"""Layouts of known checkpoints: names of weights in the file and in our models."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ __all__ = ["Layout", "find_layout", "without_wrappers"]
 
 @dataclass(frozen=True)
 class Layout:
-    """Names of weights in one kind of checkpoints.
+    """Names of weights in one kind of checkpoint.
 
     Attributes:
         name: Writer of such checkpoints, for error messages.
         signs: Parts of names that only this layout has, all names starting with a dot.
-        renames: Pairs of what a part of a name is there and here.
-        prefix: What stands before every name there and not here.
-        missing_prefix: What stands before every name here and not there.
+        renames: Pairs of a part of a name in the file and its counterpart in our
+            models.
+        prefix: Prefix of every name in the file that our names lack.
+        missing_prefix: Prefix of every name of ours that the file's names lack.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Layout:
             name: Name in the file.
 
         Returns:
-            Name in `Marlin.state_dict()`, or with "discriminator." before it.
+            Name in `Marlin.state_dict()`, or with the prefix "discriminator.".
         """
         name = f".{self.missing_prefix}{name.removeprefix(self.prefix)}"
         for old, new in self.renames:
@@ -50,7 +51,7 @@ class Layout:
         """Translates a name in our models to the name in the file.
 
         Args:
-            name: Name in `Marlin.state_dict()`, or with "discriminator." before it.
+            name: Name in `Marlin.state_dict()`, or with the prefix "discriminator.".
 
         Returns:
             Name in the file.
@@ -59,11 +60,11 @@ class Layout:
         for old, new in self.renames:
             name = name.replace(new, old)
         name = name[1:].removeprefix(self.missing_prefix)
-        # Discriminators stand beside the model that the prefix is for.
+        # The prefix is the model's: discriminators are stored beside it.
         return name if name.startswith("discriminator.") else self.prefix + name
 
     def convert(self, name: str, tensor: Tensor, tubelet: tuple[int, ...]) -> Tensor:
-        """Brings a tensor of the file into the form of our models.
+        """Converts a tensor of the file to the form of our models.
 
         Args:
             name: Its name in our models.
@@ -71,7 +72,7 @@ class Layout:
             tubelet: Channels, frames, height and width of a tubelet.
 
         Returns:
-            The tensor for our models; as it is where its shape does not fit.
+            The tensor for our models; unchanged if its shape does not fit.
         """
         if name == "encoder.patch_embed.weight" and tensor.shape[1:] == tubelet:
             return tensor.flatten(1)
@@ -81,7 +82,7 @@ class Layout:
 
 
 OURS = Layout("lightly_marlin", (".encoder.patch_embed.", ".encoder.blocks."))
-# Not ".patch_embed.": transformers of timm have such names with ".proj." after it.
+# Not ".patch_embed.": timm's transformers have such names followed by ".proj.".
 OUR_ENCODER = Layout(
     "lightly_marlin (encoder)",
     (".patch_embed.weight", ".patch_embed.bias"),
@@ -108,7 +109,7 @@ RELEASED_ON_HUB = Layout(
 )
 VIDEOMAE = Layout(
     "VideoMAE",
-    # Not ".encoder_to_decoder.": Hugging Face's VideoMAE has that, too.
+    # Not ".encoder_to_decoder.": Hugging Face's VideoMAE has that too.
     (".encoder.patch_embed.proj.",),
     (
         (".encoder.patch_embed.proj.", ".encoder.patch_embed."),
@@ -116,9 +117,9 @@ VIDEOMAE = Layout(
         (".mask_token", ".decoder.mask_token"),
     ),
 )
-# The more special first: every sign of OURS is in names of VIDEOMAE too.
+# The more specific first: every sign of OURS is in names of VIDEOMAE too.
 _LAYOUTS = (RELEASED_ON_HUB, OUR_TRAINING, RELEASED, VIDEOMAE, OURS, OUR_ENCODER)
-# Signs of what people mistake for one of these.
+# Signs of checkpoints that are often mistaken for one of these.
 _STRANGERS = (
     (".videomae.", "Hugging Face's VideoMAE"),
     (".patch_embed.proj.", "timm, or a VideoMAE fine-tuned for classification,"),
@@ -132,7 +133,7 @@ def without_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         state: Tensors by the names that they have in the file.
 
     Returns:
-        The same tensors by the names of the model that was wrapped.
+        The same tensors by the names of the wrapped model.
     """
     unwrapped = {name.replace("_orig_mod.", ""): t for name, t in state.items()}
     while all(name.startswith("module.") for name in unwrapped):

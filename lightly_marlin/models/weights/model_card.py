@@ -1,4 +1,4 @@
-"""Model card of published weights: what they are and what to beware of."""
+"""Model card of published weights: data, licence, known biases and use."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from lightly_marlin.utils.errors import UsageError
 __all__ = ["ModelCard"]
 
 _FACES = """
-Training clips are crops around faces that dlib's detectors found and followed. They \
-miss faces in profile, in the dark, behind hands and masks, and of people who are rare \
-in their training data, dark-skinned people and children among them. What the detector \
-misses, the model has not seen, so features of such faces are worse than those of \
-others, and by how much is not measured. Facial regions, where masks followed them, \
-come from landmarks: hair and forehead are estimated.
+Training clips are crops around faces that were found and tracked with dlib's \
+detectors. They miss faces in profile, in the dark, behind hands and masks, and of \
+people who are rare in their training data, dark-skinned people and children among \
+them. The model has not seen the faces that the detector misses, so features of such \
+faces are worse than those of others; by how much was not measured. Facial regions, \
+where they guided the masks, come from landmarks: hair and forehead are estimated.
 """
 _DATA = """
-A model of faces knows the faces in its data. Whoever is rare there by age, skin, \
-gender, language, disability, pose, light or camera is served worse. Check the results \
-on the people you mean to use it for, group by group. Features of faces are biometric \
-data in many jurisdictions: they may tell people apart, and using them without consent \
-may be unlawful. The model does not tell what a person feels, intends or is.
+A face model only knows the faces in its training data. It performs worse for people \
+who are rare there by age, skin, gender, language, disability, pose, light or camera. \
+Check the results on the people you intend to use it for, group by group. Features of \
+faces are biometric data in many jurisdictions: they may identify people, and using \
+them without consent may be unlawful. The model does not reveal what a person feels, \
+intends or is.
 """
 _USE = """
 ```python
@@ -39,16 +40,16 @@ features = encoder(clips)  # (2, {D})
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What only the publisher of weights can say about them.
+    """Facts about weights that only their publisher knows.
 
     Attributes:
-        data: What the weights were trained on, and under which terms it was used.
+        data: Training data, and the terms under which it was used.
         license: Licence of the weights as the Hub abbreviates it, such as "mit" or
-            "cc-by-nc-4.0". Weights that were initialised from others are bound by
-            theirs: the released ones of MARLIN are CC BY-NC 4.0.
+            "cc-by-nc-4.0". Weights that were initialised from others are bound by the
+            licence of those: MARLIN's released weights are CC BY-NC 4.0.
         datasets: Ids of data sets on the Hub, for the metadata.
-        training: How they were trained, in a sentence or two.
-        figures: Measured numbers by what was measured.
+        training: Training procedure in a sentence or two.
+        figures: Measured values by the name of the measure.
     """
 
     data: str
@@ -58,7 +59,7 @@ class ModelCard:
     figures: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuses a card that leaves out what users need most.
+        """Rejects a card without data or licence.
 
         Raises:
             UsageError: If data or licence is empty.
@@ -75,8 +76,8 @@ class ModelCard:
 
         Args:
             config: Sizes of the model.
-            source: Where the weights will be found: a repository id or a folder.
-            name: Named model of that size, if there is one.
+            source: Place of the weights: a repository id or a folder.
+            name: Name of the model of these sizes; None if it has none.
 
         Returns:
             Markdown with the Hub's metadata in front.

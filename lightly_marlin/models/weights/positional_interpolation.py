@@ -30,18 +30,18 @@ RELEASED_GRID: Grid = (8, 14, 14)
 
 
 def interpolate_positions(table: Tensor, source: Grid, target: Grid) -> Tensor:
-    """Stretches a positional embedding over another grid of tokens.
+    """Resamples a positional embedding for another grid of tokens.
 
-    Also right for MARLIN's fixed one, although sines and cosines could be computed
-    for any number of tokens: its positions count along the flattened grid, so in a
-    grid with other rows the same number stands for another place, and blocks that
-    learned where a number lies would be misled. The interpolated row of a token is a
-    mean of the rows of the places around it, each known to the blocks.
+    This also suits MARLIN's fixed embedding, although sines and cosines could be
+    computed for any number of tokens: its positions count along the flattened grid, so
+    in a grid with other rows the same number means another place, which would mislead
+    blocks that learned the original places. The interpolated row of a token is a
+    weighted mean of the rows of neighbouring places, each known to the blocks.
 
     Args:
         table: Floating-point tensor (1, N, D) over the flattened grid.
         source: The grid of the embedding, of N tokens.
-        target: The grid to stretch it over.
+        target: The grid to resample it for.
 
     Returns:
         Tensor (1, product of `target`, D) of the same dtype, trilinear between the
@@ -53,18 +53,19 @@ def interpolate_positions(table: Tensor, source: Grid, target: Grid) -> Tensor:
 
 
 def guess_grid(num_tokens: int, target: Grid) -> Grid:
-    """Guesses the grid of a positional embedding without a configuration.
+    """Guesses the grid of a positional embedding in the absence of a configuration.
 
     Args:
         num_tokens: Number of positions N.
         target: The grid of the model.
 
     Returns:
-        The released grid if the number is its; else the grid of as many tubelets in
-        time as the model and square frames; else that of frames like the model's.
+        The released grid if it has this number of positions; else the grid with the
+        model's number of tubelets in time and square frames; else the grid with the
+        model's frames.
 
     Raises:
-        UsageError: If none of them has so many positions.
+        UsageError: If none of them has this number of positions.
     """
     time, height, width = target
     if num_tokens == math.prod(RELEASED_GRID):
@@ -75,9 +76,9 @@ def guess_grid(num_tokens: int, target: Grid) -> Grid:
     if num_tokens % (height * width) == 0:
         return num_tokens // (height * width), height, width
     raise UsageError(
-        f"It cannot be told how {num_tokens} positions lie in time and space. Put the "
-        "config.json of their model beside the weights, or change either num_frames "
-        "or img_size alone."
+        f"Cannot infer how {num_tokens} positions are laid out in time and space. Put "
+        "the config.json of their model beside the weights, or change either "
+        "num_frames or img_size alone."
     )
 
 
@@ -87,30 +88,31 @@ def fit_positions(
     config: MarlinConfig,
     saved: MarlinConfig | None,
 ) -> set[Grid]:
-    """Interpolates those embeddings of a checkpoint that are for other clips.
+    """Interpolates the embeddings of a checkpoint that are for other clips.
 
     Args:
         own: The model's weights by their names in `Marlin.state_dict()`.
-        found: Those of the checkpoint by the same names; embeddings are replaced here.
+        found: Weights of the checkpoint by the same names; embeddings are replaced in
+            place.
         config: Configuration of the model.
         saved: Configuration of the checkpoint; None to guess its grid.
 
     Returns:
-        The grids that they are for; nothing where nothing had to be done.
+        The grids that the interpolated embeddings were for; empty if there were none.
 
     Raises:
         UsageError: A ValueError, if the grid cannot be guessed.
     """
     kernel = found.get("encoder.patch_embed.weight")
     if kernel is None or kernel.shape[1:] != (config.patch_dim,):
-        return set()  # Of another patch size: whatever its grid is, it does not fit.
+        return set()  # Another patch size: no grid makes it fit.
     grids = set()
     for name, tensor in own.items():
         table = found.get(name)
         if not name.endswith(".pos_embed") or table is None or table.ndim != 3:
             continue
         if table.shape[::2] != tensor.shape[::2]:
-            continue  # Of another width: reported with the other shapes.
+            continue  # Another width: reported with the other shapes.
         count = table.shape[1]
         if saved is not None and saved.num_tokens == count:
             grid = saved.grid
@@ -131,11 +133,11 @@ def warn_of_positions(
     config: MarlinConfig,
     weights: Path,
 ) -> None:
-    """Warns of embeddings that were interpolated, or computed for an unusual size.
+    """Warns about embeddings that were interpolated, or computed for an unusual size.
 
     Args:
         own: The model's weights by their names in `Marlin.state_dict()`.
-        found: Those of the checkpoint by the same names.
+        found: Weights of the checkpoint by the same names.
         grids: Grids that embeddings were interpolated from.
         config: Configuration of the model.
         weights: Path of the checkpoint.

@@ -24,10 +24,11 @@ _Model = TypeVar("_Model", bound="PretrainedMixin")
 
 
 class PretrainedMixin:
-    """Gives a model of `config` and `state_prefix` its folder and its repository.
+    """Saving to and loading from folders and Hub repositories, as a mix-in.
 
-    A folder holds `model.safetensors`, `config.json` and, if one was given, the model
-    card `README.md`. The weights of an encoder are named as in a whole model.
+    The model has a `config` and a `state_prefix`. A folder holds `model.safetensors`,
+    `config.json` and, if one was given, the model card `README.md`. The weights of an
+    encoder are named as in a whole model.
     """
 
     config: MarlinConfig
@@ -36,11 +37,11 @@ class PretrainedMixin:
     def save_pretrained(
         self, directory: str | Path, *, card: ModelCard | None = None
     ) -> None:
-        """Writes weights and configuration, each file whole or not at all.
+        """Writes weights and configuration, each file atomically.
 
         Args:
-            directory: The folder to write to; made if it does not exist.
-            card: What to say about the weights; no card is written without it.
+            directory: The folder to write to; created if it does not exist.
+            card: Model card to write; none if left out.
         """
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
@@ -57,18 +58,18 @@ class PretrainedMixin:
 
     @classmethod
     def from_pretrained(cls: type[_Model], source: str | Path) -> _Model:
-        """Makes a model from what `save_pretrained` or `push_to_hub` wrote.
+        """Loads a model that `save_pretrained` or `push_to_hub` wrote.
 
         Args:
             source: A folder, or the id of a repository on the Hugging Face Hub. An
-                encoder is also made from a whole model.
+                encoder can also be loaded from a whole model.
 
         Returns:
             The model, in evaluation mode, accelerated on CPUs.
 
         Raises:
             UsageError: A ValueError, if `source` does not exist, cannot be read or
-                does not hold the whole of it.
+                lacks weights of the model.
         """
         checkpoint = Checkpoint.open(source, read_config(source))
         model: Any = cls(checkpoint.architecture())  # type: ignore[call-arg]
@@ -89,8 +90,8 @@ class PretrainedMixin:
 
         Args:
             repository: Id as in "owner/name"; created if it does not exist.
-            card: What to say about the weights: nothing is published without it.
-            private: Whether a new repository is private; None for the owner's default.
+            card: Model card; nothing is published without it.
+            private: Make a new repository private; None for the owner's default.
             token: Access token; None for that of the last `hf auth login`.
             commit_message: Title of the commit.
 
@@ -98,7 +99,7 @@ class PretrainedMixin:
             Address of the commit.
 
         Raises:
-            UsageError: A ValueError, if the Hub cannot be reached or refuses.
+            UsageError: A ValueError, if the Hub cannot be reached or rejects the model.
         """
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HFValidationError

@@ -1,4 +1,4 @@
-"""Weights of ours in the layout of the released checkpoints."""
+"""Our weights in the layout of the released checkpoints."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ __all__ = ["released_state"]
 
 
 def released_state(model: Marlin | MarlinEncoder) -> dict[str, Tensor]:
-    """Renames and reshapes weights, so that MARLIN's own package loads them.
+    """Renames and reshapes weights for MARLIN's own package.
 
     Saved by `torch.save` as `NAME.encoder.pt` (an encoder) or `NAME.full.pt` (a whole
-    model), they are what `marlin_pytorch.Marlin.from_file` reads for a model of the
+    model), they can be read by `marlin_pytorch.Marlin.from_file` for a model of the
     same sizes.
 
     Args:
-        model: The model or encoder; left as it is.
+        model: The model or encoder; not modified.
 
     Returns:
-        Tensors on the CPU by their names there; the kernel of the patch embedding is
-        that of a convolution, (D, C, t, p, p).
+        Tensors on the CPU by their released names; the kernel of the patch embedding
+        has the shape of a convolution's, (D, C, t, p, p).
     """
     config = model.config
     tensors = {}

@@ -16,7 +16,7 @@ _PATIENCE = 10.0  # Seconds.
 
 
 class WeightsNotFoundError(UsageError, FileNotFoundError):
-    """The weights are neither a path that exists nor on the Hugging Face Hub."""
+    """Error for weights that neither exist at a path nor on the Hugging Face Hub."""
 
 
 def locate(source: str | Path, name: str = WEIGHTS_NAME) -> Path:
@@ -30,7 +30,7 @@ def locate(source: str | Path, name: str = WEIGHTS_NAME) -> Path:
         The path of the file; downloaded first if `source` is a repository.
 
     Raises:
-        UsageError: If the folder lacks the file.
+        UsageError: If the folder does not contain the file.
         WeightsNotFoundError: If nothing of that name exists here or on the Hub.
     """
     path = Path(source).expanduser()
@@ -44,7 +44,7 @@ def locate(source: str | Path, name: str = WEIGHTS_NAME) -> Path:
             )
         return path / name
     repository = str(source)
-    # A misspelt path below a folder that exists is not worth asking the network for.
+    # A misspelt path below an existing folder is not worth a request to the Hub.
     local = path.suffix in _FILE_SUFFIXES or path.parent.is_dir()
     if local or not _REPOSITORY_ID.fullmatch(repository):
         raise WeightsNotFoundError(
@@ -71,19 +71,19 @@ def _download(repository: str, name: str) -> Path:
 
 
 def _hub_answers() -> bool:
-    """Returns whether the Hub answers: without a network, downloads try for long."""
+    """Returns whether the Hub answers: without a network, downloads retry for long."""
     from huggingface_hub import constants, get_session
 
     try:
         get_session().head(constants.ENDPOINT, timeout=_PATIENCE)
     except Exception:
-        # Which error it is depends on the HTTP client of the installed version.
+        # The type of error depends on the HTTP client of the installed version.
         return False
     return True
 
 
 def _other_weights(folder: Path) -> str:
-    """Names what else in a folder could have been meant."""
+    """Names other files in a folder that could have been meant."""
     others = sorted(
         entry.name
         for entry in folder.iterdir()

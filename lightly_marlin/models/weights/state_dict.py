@@ -20,26 +20,26 @@ from lightly_marlin.utils.errors import UsageError, first_line
 
 __all__ = ["read_state_dict"]
 
-# Plain data that checkpoints of VideoMAE and Lightning carry beside their weights.
+# Plain data that checkpoints of VideoMAE and Lightning store beside their weights.
 _HARMLESS: list[Any] = [argparse.Namespace, pathlib.PosixPath]
-# Where programs put the weights when they save more than those.
+# Keys under which programs store the weights when they save more than weights.
 _WEIGHT_ENTRIES = ("state_dict", "model", "module")
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-# Counters, as other architectures have them; whose they are is told by their names.
+# Counters that other architectures have; their names identify the layout.
 _INTEGERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
-# What else gets saved under a name of weights, and how it begins.
+# Other content found under names of weights, by its first bytes.
 _MISTAKEN = (
     (
         b"version https://git-lfs",
-        "a pointer of Git LFS: fetch the file by git lfs pull",
+        "a Git LFS pointer: fetch the file with git lfs pull",
     ),
-    (b"<", "a web page, perhaps an error of the server it was to come from"),
-    (b"{", "JSON, perhaps an error of the server it was to come from"),
+    (b"<", "a web page, perhaps an error page of the download server"),
+    (b"{", "JSON, perhaps an error message of the download server"),
 )
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Reads the weights of a checkpoint of any container format, on the CPU.
+    """Reads the weights of a checkpoint of any container format, onto the CPU.
 
     The container is recognised by its content, not by the name of the file.
 
@@ -51,8 +51,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         Tensors by the names that they have in the file.
 
     Raises:
-        UsageError: If the file is damaged, holds anything that would have to be
-            executed to be read, or holds no weights.
+        UsageError: If the file is damaged, holds anything that can only be read by
+            running code, or holds no weights.
     """
     content = _read_content(path)
     for entry in _WEIGHT_ENTRIES:
@@ -67,9 +67,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     odd = [str(name) for name, value in content.items() if not _is_weight(name, value)]
     if odd:
         raise UsageError(
-            f"Cannot use {path}: it should hold weights by name only, but "
-            f"{', '.join(odd[:5])} is no dense tensor of floating point numbers of 16, "
-            "32 or 64 bits."
+            f"Cannot use {path}: it should hold named weights only, but "
+            f"{', '.join(odd[:5])} is not a dense floating-point tensor of 16, 32 or "
+            "64 bits."
         )
     return dict(content)
 
@@ -87,10 +87,10 @@ def _read_content(path: Path) -> Any:
 
 
 def _is_safetensors(head: bytes, path: Path) -> bool:
-    """Returns whether a file is to be read as safetensors, by its first bytes.
+    """Returns whether a file is safetensors, judged by its first bytes.
 
     Raises:
-        UsageError: If it is nothing that holds weights.
+        UsageError: If it is not a checkpoint.
     """
     # The length of the header, far below 2**40, and its opening brace.
     if head[5:9] == b"\0\0\0{":
@@ -100,8 +100,8 @@ def _is_safetensors(head: bytes, path: Path) -> bool:
         if head.lstrip().startswith(beginning):
             what = thing
     if what:
-        raise UsageError(f"Cannot read {path}: it is no checkpoint but {what}.")
-    # Not a zip archive: the reader of safetensors says what is wrong with it.
+        raise UsageError(f"Cannot read {path}: it is not a checkpoint but {what}.")
+    # Not a zip archive: the safetensors reader reports the problem.
     return path.suffix == ".safetensors" and not head.startswith(b"PK")
 
 
@@ -121,11 +121,11 @@ def _read_pickle(file: BinaryIO, path: Path) -> Any:
             torch.serialization.safe_globals(_HARMLESS),
             warnings.catch_warnings(),
         ):
-            # What PyTorch warns of is either read nevertheless or reported below.
+            # Files that PyTorch warns about are either read anyway or reported below.
             warnings.simplefilter("ignore")
             return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
-        # Bytes that are no pickle make the unpickler fail in any way there is.
+        # Bytes that are not a pickle can make the unpickler raise any exception.
         found = re.search(r"GLOBAL ([\w.]+)", str(error))
         if "TorchScript" in str(error):
             raise UsageError(

@@ -1,7 +1,7 @@
-"""Masking strategies, one a file: its function, its class, its name and caption.
+"""Masking strategies, one per file with its function, class, name and caption.
 
-Every module of this folder is imported with the folder, and what it registers is a
-strategy; there is no second list.
+Importing this folder imports all its modules, and each registers its strategies; there
+is no second list.
 """
 
 from importlib import import_module

@@ -1,22 +1,22 @@
 """CRFR-P: one random facial region is covered, the rest masked in proportion.
 
-- [0]: FSFM, 2024, https://arxiv.org/abs/2412.12032 (CRFR-P masking), and what its
-  authors released: `fsfm-3c/util/datasets.py`,
-  https://github.com/wolo-wolo/FSFM-CVPR25
+- [0]: FSFM, 2024, https://arxiv.org/abs/2412.12032 (CRFR-P masking), and its released
+  code: `fsfm-3c/util/datasets.py`, https://github.com/wolo-wolo/FSFM-CVPR25
 
-The regions, which of them may be covered, and to which one a token of several belongs
-are those of [0]. It masks single images; what departs, and why:
+The regions, the choice of regions that may be covered, and the assignment of tokens
+with several regions follow [0], which masks single images. The differences, and their
+reasons:
 
 - A clip is masked: the covered region is drawn once per clip, covered wherever it is in
   each tubelet, and the proportions hold in every tubelet by itself.
 - The region is drawn for every clip among those that occur in it. The released code
-  draws one for the whole batch, and where an image lacks it, nothing is covered.
-- Each region keeps its share to the token above or below, by chance, so that the share
-  holds on average and the counts (MARLIN's) are met at once. The released code rounds
-  to the nearest, then masks or shows random tokens until the count is right: at a ratio
-  of 0.9 a region of up to four tokens would lose all in the first step.
-- Where no face was parsed, a clip is masked at random. [0] has no such images.
-- The separate loss on the covered region is not here.
+  draws one for the whole batch, and covers nothing in images that lack it.
+- Each region keeps its share, randomly rounded up or down to whole tokens, so that the
+  share holds on average and MARLIN's counts are met directly. The released code rounds
+  to the nearest, then masks or reveals random tokens until the count is right: at a
+  ratio of 0.9, a region of up to four tokens would lose them all in the first step.
+- A clip without a parsed face is masked at random. [0] has no such images.
+- The separate loss on the covered region is not implemented.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from lightly_marlin.transforms.tubelet_regions import tubelet_bits
 __all__ = ["COVERED_REGIONS", "Crfrp", "Region", "covered_regions", "crfrp_token_mask"]
 
 Region = tuple[tuple[Label, ...], ...]
-"""Groups of labels: a token is in the region if it holds one label of every group."""
+"""Groups of labels: a token is in the region if it has a label of every group."""
 
 COVERED_REGIONS: dict[str, Region] = {
     "eyebrows": ((Label.LEFT_EYEBROW, Label.RIGHT_EYEBROW),),
@@ -50,7 +50,7 @@ COVERED_REGIONS: dict[str, Region] = {
 }
 """The regions that may be covered: all but skin and background [0]."""
 
-# For the proportions a token is of one region only: the first of these that it is in.
+# For the proportions, a token counts towards only the first of these that it is in.
 _REGIONS: tuple[Region, ...] = (
     *COVERED_REGIONS.values(),
     ((Label.SKIN,),),
@@ -69,15 +69,15 @@ def crfrp_token_mask(
 ) -> tuple[Tensor, Tensor]:
     """Draws masks that cover one facial region and a share of every other [0].
 
-    One of the regions of `COVERED_REGIONS` that occur in the clip is drawn, each alike,
-    and all tokens with a pixel of it are masked (of the face boundary: all with skin
+    One of the regions of `COVERED_REGIONS` that occur in the clip is drawn uniformly,
+    and all tokens with a pixel of it are masked (for the face boundary: all with skin
     beside hair or background). All other tokens are masked in proportion: within every
-    tubelet, each region loses the same share, to the token above or below, so that
+    tubelet, each region loses the same share, rounded up or down to whole tokens, and
     int(N * (1 - mask_ratio)) tokens stay visible in the clip. The first frame of a
     tubelet decides.
 
-    Where no region occurs (no face was parsed), nothing is covered. Where the covered
-    region alone is more than mask_ratio allows, random tokens of it stay visible.
+    If no region occurs (no face was parsed), nothing is covered. If the covered region
+    alone exceeds mask_ratio, random tokens of it stay visible.
 
     Works for images as well: one frame and `tubelet_size=1`.
 
@@ -89,7 +89,8 @@ def crfrp_token_mask(
         mask_ratio: Share of tokens to mask, in (0, 1).
         patch_size: Side of a patch in pixels.
         tubelet_size: Frames per tubelet; divides T.
-        num_prefix_tokens: Class tokens of the model: kept, first, shift the others.
+        num_prefix_tokens: Class tokens of the model; kept, first in idx_keep, and
+            shifting all other indices.
         generator: Source of randomness, of any device; None for torch's global one.
 
     Returns:
@@ -97,7 +98,7 @@ def crfrp_token_mask(
         `regions`, with shapes (B, num_prefix_tokens + n_keep) and (B, n_mask).
 
     Raises:
-        ValueError: If an argument is out of shape or range.
+        ValueError: If an argument has an unsupported shape or range.
     """
     bits = tubelet_bits(regions, patch_size, tubelet_size)
     _, num_tubelets, tokens_per_tubelet = bits.shape
@@ -139,14 +140,14 @@ class Crfrp(MaskStrategy):
         )
 
     def describe(self, given: MaskInputs, idx_mask: Tensor) -> str:
-        """Returns the caption with the regions that are hidden whole."""
+        """Returns the caption with the regions that are fully hidden."""
         bits = tubelet_bits(self._regions(given), self.patch_size, self.tubelet_size)
         covered = covered_regions(bits.flatten(), idx_mask[0] - self.num_prefix_tokens)
         return f"{self.caption}; hidden whole here: {', '.join(covered) or 'none'}"
 
 
 def covered_regions(bits: Tensor, idx_mask: Tensor) -> list[str]:
-    """Returns the names of the regions of which every token is masked.
+    """Returns the names of the regions with all tokens masked.
 
     Args:
         bits: int32 label bits (N,) of a clip's tokens, as `tubelet_bits` gives them.
@@ -161,7 +162,7 @@ def covered_regions(bits: Tensor, idx_mask: Tensor) -> list[str]:
 
 
 def _tokens_in_region(bits: Tensor, region: Region) -> Tensor:
-    """Returns which tokens are in a region.
+    """Returns a mask of the tokens in a region.
 
     Args:
         bits: int32 label bits of any shape, as `tubelet_bits` gives them.
@@ -193,7 +194,7 @@ def _draw_region(present: Tensor, generator: Generator | None) -> Tensor:
         generator: Source of randomness.
 
     Returns:
-        int64 tensor (B,); where no region is present, any.
+        int64 tensor (B,); arbitrary for clips without a region.
     """
     scores = draw_uniform(tuple(present.shape), present.device, generator)
     return scores.masked_fill(~present, -1.0).argmax(dim=1)
@@ -202,17 +203,17 @@ def _draw_region(present: Tensor, generator: Generator | None) -> Tensor:
 def _keep_in_proportion(
     stratum: Tensor, covered: Tensor, count: int, generator: Generator | None
 ) -> Tensor:
-    """Keeps the same share of every stratum of the tokens that are not covered.
+    """Keeps the same share of every stratum of the uncovered tokens.
 
-    Systematic sampling: of the S tokens in the order of their strata, every
-    (S / count)-th is kept, from a random start. Each stratum so keeps its share to the
-    nearest token above or below, and all together keep `count`.
+    Systematic sampling: of the S tokens in the order of their strata, every (S /
+    count)-th is kept, from a random start. Each stratum thus keeps its share, rounded
+    up or down, and together they keep `count`.
 
     Args:
         stratum: int64 tensor with shape (B, N).
         covered: Boolean tensor with shape (B, N).
-        count: Number of tokens to keep in each row; covered ones only where the others
-            do not suffice.
+        count: Number of tokens to keep in each row; covered ones only if the others do
+            not suffice.
         generator: Source of randomness.
 
     Returns:

@@ -3,8 +3,8 @@
 - [0]: MARLIN, 2023, https://arxiv.org/abs/2211.06627 (section 3.2)
 
 The paper describes a mask that is the same in all tubelets of a clip; the released code
-decides anew for every tubelet. Both are here: `mode="tubelet"` is the released
-behaviour, `mode="tube"` the strict tube.
+decides separately for every tubelet. Both are supported: `mode="tubelet"` is the
+released behaviour, `mode="tube"` the strict tube.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ def fasking_token_mask(
     """Draws masks that hide eyes, nose, mouth and hair first [0].
 
     The visible tokens of a tubelet are filled label by label: background, skin, then
-    the five component groups in an order drawn once per clip, until at least
-    1 - mask_ratio of its tokens are visible. The first frame of the tubelet decides. A
+    the five component groups in an order drawn once per clip, until at least 1 -
+    mask_ratio of its tokens are visible. The first frame of the tubelet decides. A
     token has a label when any of its pixels has it. Visible tokens are then dropped at
-    random over the whole clip until exactly int(N * (1 - mask_ratio)) are left. Where
-    no face was parsed, all tokens of the tubelet are candidates.
+    random over the whole clip until exactly int(N * (1 - mask_ratio)) are left. If no
+    face was parsed, all tokens of the tubelet are candidates.
 
     Works for images as well: one frame and `tubelet_size=1`.
 
@@ -78,11 +78,11 @@ def fasking_token_mask(
         patch_size: Side of a patch in pixels.
         tubelet_size: Frames per tubelet; divides T.
         mode:
-            "tubelet" decides for every tubelet by itself, as released. "tube" decides
-            once per clip, by the first tubelet in which a face was parsed, for all
-            tubelets alike. (Where the number to keep is no multiple of the number of
-            tubelets, the few tokens too many are then dropped at random, as the
-            released tube masking does.)
+            "tubelet" decides for every tubelet separately, as in the released code.
+            "tube" decides once per clip, for all tubelets, by the first tubelet with a
+            parsed face. (If the number to keep is not a multiple of the number of
+            tubelets, the surplus tokens are dropped at random, as in the released tube
+            masking.)
         order:
             "components_masked_first" as described, or "components_visible_first", the
             opposite: components, skin, background ("fasking_opp" of [0]).
@@ -97,7 +97,7 @@ def fasking_token_mask(
         `regions`, with shapes (B, num_prefix_tokens + n_keep) and (B, n_mask).
 
     Raises:
-        ValueError: If an argument is out of shape, range or options.
+        ValueError: If an argument has an unsupported shape, range or value.
     """
     check_option("mode", mode, get_args(FaskingMode))
     check_option("order", order, get_args(FaskingOrder))
@@ -202,7 +202,7 @@ def _fill(bits: Tensor, ranks: Tensor, mask_ratio: float) -> Tensor:
     """
     labels = torch.arange(NUM_LABELS, device=bits.device, dtype=bits.dtype)
     occurs = (bits.unsqueeze(-1) >> labels).bitwise_and(1).bool()
-    # A token becomes visible with its earliest label; without any it never does.
+    # A token becomes visible with its earliest label, and never without any label.
     token_rank = torch.where(occurs, ranks[:, None, None], _NUM_RANKS).amin(dim=-1)
 
     steps = torch.arange(_NUM_RANKS, device=bits.device)

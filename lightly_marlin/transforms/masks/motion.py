@@ -1,29 +1,29 @@
-"""Motion-guided masks: what is visible stays visible where it moves to.
+"""Motion-guided masks, whose visible tokens follow the content as it moves.
 
-- [0]: MGMAE, 2023, https://arxiv.org/abs/2308.10794, and what its authors released:
+- [0]: MGMAE, 2023, https://arxiv.org/abs/2308.10794, and its released code:
   `engine_for_mgmae.py` and `dataset/masking_generator.py`,
   https://github.com/MCG-NJU/MGMAE
 
 As in [0], a map with a Gaussian on every patch that is drawn visible starts in the
-middle of the clip and is carried outwards, from neighbour to neighbour, by the backward
-motion; what comes from outside the frame has the value that the base has there; and in
-every tubelet the tokens with most of it are visible. So a visible token follows its
-content, and nothing leaks from where a tube would stay behind. This is after MGMAE, not
-MGMAE; what departs:
+middle of the clip and is warped outwards, from neighbour to neighbour, by the backward
+motion; values from outside the frame are those of the base there; and in every tubelet
+the tokens with the highest values are visible. A visible token thus follows its
+content, and nothing leaks where a tube would stay behind. This is modelled on MGMAE,
+but is not MGMAE. The differences:
 
 - No optical flow network ([0] runs RAFT). The motion of each patch is the shift, in
   steps of a quarter patch and up to a whole patch, at which the difference of two
-  frames is least (block matching). It is one shift per patch, not one per pixel, the
-  map is one value per quarter patch, not per pixel, and nothing that moves more than a
-  patch from tubelet to tubelet is followed.
+  frames is least (block matching). There is one shift per patch and one map value per
+  quarter patch, not one per pixel, and content that moves more than a patch between
+  tubelets is not followed.
 - A shift must lower the mean difference by one of 255 grey levels per step of its
-  length, so that noise does not move what stands still.
-- Only the first frame of each tubelet is looked at, where [0] follows the motion
-  through all frames and adds up the map of those of a tubelet.
-- Before the base, the motion is taken from each tubelet to the next, as after it in
-  mirror image. The released code takes it the other way round there.
-- The counts are MARLIN's: as many tokens in every tubelet, rounded up, of which the few
-  too many of the whole clip are dropped at random, as in its tube masks. [0] rounds
+  length, so that noise does not move static content.
+- Only the first frame of each tubelet is used; [0] follows the motion through all
+  frames and sums the maps of a tubelet's frames.
+- Before the base, the motion is taken from each tubelet to the next, mirroring the side
+  after it. The released code takes it in the opposite direction there.
+- The counts are MARLIN's: the same number of tokens in every tubelet, rounded up; the
+  surplus over the whole clip is dropped at random, as in its tube masks. [0] rounds
   down in every tubelet.
 """
 
@@ -49,7 +49,7 @@ _STEPS = 4
 """Steps of a shift in a patch; also the longest shift in steps, in each direction."""
 
 _STILLNESS = 1 / 255
-"""How much a shift must lower the mean grey difference, per step of its length."""
+"""Required decrease of the mean grey difference per step of a shift's length."""
 
 
 def motion_token_mask(
@@ -63,8 +63,7 @@ def motion_token_mask(
 ) -> tuple[Tensor, Tensor]:
     """Draws masks whose visible tokens follow the motion of a clip [0].
 
-    In a clip without motion they are tube masks. The first frame of each tubelet
-    decides.
+    Without motion, they are tube masks. The first frame of each tubelet decides.
 
     Args:
         videos:
@@ -73,7 +72,8 @@ def motion_token_mask(
         mask_ratio: Share of tokens to mask, in (0, 1).
         patch_size: Side of a patch in pixels, a multiple of 4 that divides H and W.
         tubelet_size: Frames per tubelet; divides T.
-        num_prefix_tokens: Class tokens of the model: kept, first, shift the others.
+        num_prefix_tokens: Class tokens of the model; kept, first in idx_keep, and
+            shifting all other indices.
         generator: Source of randomness, of any device; None for torch's global one.
 
     Returns:
@@ -82,7 +82,7 @@ def motion_token_mask(
         being int(N * (1 - mask_ratio)).
 
     Raises:
-        ValueError: If an argument is out of shape, dtype or range.
+        ValueError: If an argument has an unsupported shape, dtype or range.
     """
     grey = _grey_cells(videos, patch_size, tubelet_size)
     batch, tubelets, height, width = grey.shape
@@ -93,8 +93,8 @@ def motion_token_mask(
     every = torch.ones(batch, patches, dtype=torch.bool, device=grey.device)
     base = select_tokens(every, count, generator)
     values = _carry(_base_map(base, height, width), grey)
-    # It decides between equals, in all tubelets alike, and is less than what a token
-    # in the base is above its neighbours.
+    # It breaks ties, equally in all tubelets, and is smaller than the difference
+    # between a token of the base and its neighbours.
     noise = draw_uniform((batch, 1, patches), grey.device, generator) * 1e-4
     best = (values + noise).topk(count, dim=-1).indices
     candidates = torch.zeros_like(values, dtype=torch.bool).scatter_(-1, best, True)
@@ -104,7 +104,7 @@ def motion_token_mask(
 
 @register_mask
 class MotionMask(MaskStrategy):
-    """Visible tokens that follow the motion of the clip (after MGMAE).
+    """Visible tokens that follow the motion of the clip (modelled on MGMAE).
 
     See `motion_token_mask`. A sample needs "video" (C, T, H, W), uint8 or floating
     point.
@@ -168,7 +168,7 @@ def _shifts(device: torch.device) -> Tensor:
 
 
 def _match(target: Tensor, source: Tensor) -> Tensor:
-    """Finds where in `source` each patch of `target` comes from.
+    """Finds the origin in `source` of each patch of `target`.
 
     Args:
         target: Grey cells with shape (B, H, W).
@@ -188,7 +188,7 @@ def _match(target: Tensor, source: Tensor) -> Tensor:
 
 
 def _base_map(base: Tensor, height: int, width: int) -> Tensor:
-    """Returns how near each cell is to a visible patch: the highest of their Gaussians.
+    """Returns the nearness of each cell to visible patches: the highest Gaussian.
 
     Args:
         base: Boolean tensor with shape (B, n), True where visible.
@@ -196,8 +196,8 @@ def _base_map(base: Tensor, height: int, width: int) -> Tensor:
         width: Number of cells in a row.
 
     Returns:
-        float32 tensor (B, height, width) in [0, 1]: exp(-d * d), d being the distance
-        to the middle of the nearest visible patch in patches.
+        float32 tensor (B, height, width) in [0, 1]: exp(-d * d), d being the distance,
+        in patches, to the middle of the nearest visible patch.
     """
     patches = base.view(len(base), height // _STEPS, width // _STEPS)
     down, across = (_fall_off(side, base.device) for side in patches.shape[1:])
@@ -213,7 +213,7 @@ def _fall_off(patches: int, device: torch.device) -> Tensor:
 
 
 def _carry(start: Tensor, grey: Tensor) -> Tensor:
-    """Carries the map of the middle tubelet to all others.
+    """Warps the map of the middle tubelet to all others.
 
     Args:
         start: float32 tensor with shape (B, 4h, 4w) in [0, 1].

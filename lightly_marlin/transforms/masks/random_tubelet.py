@@ -1,4 +1,4 @@
-"""Random masks: all tokens of a clip alike.
+"""Random masks: uniform over all tokens of a clip.
 
 - [0]: VideoMAE, 2022, https://arxiv.org/abs/2203.12602
 """
@@ -28,12 +28,13 @@ def random_tubelet_mask(
     generator: Generator | None = None,
     device: torch.device | str | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Draws masks over all tokens of the clip alike.
+    """Draws masks uniformly over all tokens of the clip.
 
     Args:
         size: Batch size and token grid (B, (t, h, w)).
         mask_ratio: Share of tokens to mask, in (0, 1).
-        num_prefix_tokens: Class tokens of the model: kept, first, shift the others.
+        num_prefix_tokens: Class tokens of the model; kept, first in idx_keep, and
+            shifting all other indices.
         generator: Source of randomness, of any device; None for torch's global one.
         device: Device of the indices.
 
@@ -54,7 +55,7 @@ def random_tubelet_mask(
 
 @register_mask
 class RandomTubeletMask(MaskStrategy):
-    """All tokens of a clip masked alike (VideoMAE).
+    """All tokens of a clip masked with equal probability (VideoMAE).
 
     See `random_tubelet_mask`. A sample needs "video" (C, T, H, W), which the
     tubelets tile.

@@ -1,7 +1,7 @@
 """Tube masks: the same places in all tubelets of a clip.
 
-The counts are those of the released MARLIN code [1], which makes the mask of [0] and
-then drops visible tokens at random until exactly int(N * (1 - mask_ratio)) are left.
+The counts match the released MARLIN code [1], which makes the mask of [0] and then
+drops visible tokens at random until exactly int(N * (1 - mask_ratio)) are left.
 
 - [0]: VideoMAE, 2022, https://arxiv.org/abs/2203.12602
 - [1]: MARLIN, 2023, https://arxiv.org/abs/2211.06627
@@ -38,7 +38,8 @@ def tube_token_mask(
     Args:
         size: Batch size and token grid (B, (t, h, w)).
         mask_ratio: Share of tokens to mask, in (0, 1).
-        num_prefix_tokens: Class tokens of the model: kept, first, shift the others.
+        num_prefix_tokens: Class tokens of the model; kept, first in idx_keep, and
+            shifting all other indices.
         generator: Source of randomness, of any device; None for torch's global one.
         device: Device of the indices.
 

@@ -157,8 +157,8 @@ def test_wrapped_models(prefix, part, model, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "it is no JSON file"),
-        ("{'img_size': 224}", "it is no JSON file"),
+        ("", "it is not a JSON file"),
+        ("{'img_size': 224}", "it is not a JSON file"),
         ("[224]", "it holds no settings by name"),
         ('{"drop_path": 0.1}', "Unknown model settings 'drop_path'"),
         ('{"encoder_dim": "192"}', r"Invalid encoder_dim \('192'\)"),

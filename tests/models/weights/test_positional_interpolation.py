@@ -54,6 +54,8 @@ def test_grids_are_guessed(count, target, grid):
     assert guess_grid(count, target) == grid
 
 
-def test_what_cannot_be_guessed_is_said():
-    with pytest.raises(ValueError, match=r"how 18 positions lie.*config\.json"):
+def test_a_grid_that_cannot_be_guessed_is_an_error():
+    with pytest.raises(
+        ValueError, match=r"how 18 positions are laid out.*config\.json"
+    ):
         guess_grid(18, (8, 14, 14))

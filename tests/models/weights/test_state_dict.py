@@ -78,14 +78,14 @@ def test_truncated_files(suffix, kept, tmp_path):
     ],
 )
 @pytest.mark.parametrize("suffix", ["pt", "safetensors"])
-def test_what_was_saved_in_place_of_weights_is_told(content, what, suffix, tmp_path):
+def test_content_that_is_not_weights_is_named(content, what, suffix, tmp_path):
     path = tmp_path / f"weights.{suffix}"
     path.write_text(content)
-    with pytest.raises(UsageError, match=rf"weights\.{suffix}: it is no .*{what}"):
+    with pytest.raises(UsageError, match=rf"weights\.{suffix}: it is not a .*{what}"):
         read_state_dict(path)
 
 
-def test_containers_are_told_from_the_content(tmp_path):
+def test_containers_are_recognised_by_their_content(tmp_path):
     save_file(STATE, tmp_path / "weights.pt")
     torch.save(STATE, tmp_path / "weights.safetensors")
     for name in ("weights.pt", "weights.safetensors"):
@@ -140,13 +140,16 @@ def test_text_files(tmp_path):
     [
         ({}, "holds no weights"),
         ([torch.ones(1)], "holds no weights"),
-        ({"a": torch.ones(1), "epoch": 3}, "epoch is no dense tensor"),
-        ({"a": torch.ones(1).to_sparse()}, "a is no dense tensor"),
-        ({"a": torch.ones(1, device="meta")}, "a is no dense tensor"),
+        (
+            {"a": torch.ones(1), "epoch": 3},
+            "epoch is not a dense floating-point",
+        ),
+        ({"a": torch.ones(1).to_sparse()}, "a is not a dense floating-point"),
+        ({"a": torch.ones(1, device="meta")}, "a is not a dense floating-point"),
         ({"a": torch.ones(1, dtype=torch.float8_e4m3fn)}, "16, 32 or 64 bits"),
         (
             {"a": torch.ones(1, dtype=torch.complex64)},
-            "a is no dense tensor of floating point",
+            "a is not a dense floating-point tensor",
         ),
     ],
 )
