@@ -210,3 +210,15 @@ def test_visualize_faces__bad_input(arguments, message, store, visualize_faces, 
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_visualize_faces__a_sheet_that_cannot_be_written(
+    store, visualize_faces, tmp_path, capsys
+):
+    """It costs no other sheet."""
+    (tmp_path / "out" / "a.mp4.png").mkdir(parents=True)
+    assert visualize_faces(store, tmp_path / "out") == 0
+    text = capsys.readouterr().out
+    assert "a.mp4.png cannot be written: Is a directory." in text
+    assert "3 sheets are in" in text
+    assert (tmp_path / "out" / "deep er" / "a.mp4.png").is_file()
