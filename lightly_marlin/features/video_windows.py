@@ -66,7 +66,7 @@ def video_windows(
     """
     info = VideoInfo() if info is None else info
     read = _of_faces if options.crop_face else _of_frames
-    yield from read(Path(path), options, num_frames, size, info)
+    yield from read(Path(path).absolute(), options, num_frames, size, info)
 
 
 def _of_frames(

@@ -32,7 +32,7 @@ class VideoFile:
     """A video to prepare.
 
     Attributes:
-        path: Where it lies.
+        path: Where it lies, absolute.
         source: Its POSIX path relative to the folder that was named, as valid Unicode.
     """
 
@@ -79,7 +79,7 @@ def find_videos(
         ) from error
     files: dict[str, VideoFile] = {}
     for path in sorted(_each_once(root, paths)):
-        file = VideoFile(path, _source(path, root))
+        file = VideoFile(path.absolute(), _source(path, root))
         if files.setdefault(file.source, file) is not file:
             # Bytes that are no Unicode, and a name that spells their escapes.
             warnings.warn(

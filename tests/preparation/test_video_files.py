@@ -240,4 +240,4 @@ def test_find_videos_glob_as_the_standard_library_has_it(pattern, folder, monkey
     monkeypatch.chdir(folder)
     found = {str(file.path) for file in find_videos(pattern)}
     listed = map(Path, glob.glob(pattern, recursive=True))
-    assert found == {str(path) for path in listed if path.is_file()}
+    assert found == {str(path.absolute()) for path in listed if path.is_file()}
