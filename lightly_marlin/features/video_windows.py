@@ -76,14 +76,14 @@ def _of_frames(
     cutter = _cutter(options, num_frames)
     info.num_tracks = 1
     with VideoReader(path) as reader:
-        for index, convert in enumerate(reader.lazy_frames()):
+        for convert in reader.lazy_frames():
             report_progress()
             if not cutter.needs_next:
                 yield from cutter.add(None)
                 continue
             frame = convert()
             height, width = frame.shape[:2]
-            if index == 0 and height != width:
+            if info.note is None and height != width:
                 info.note = (
                     f"of its frames of {width}x{height} pixels the middle square was "
                     "taken for the crop of a face; crop_face (on the command line "
