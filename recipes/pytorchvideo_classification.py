@@ -10,9 +10,11 @@ labels. PyTorchVideo's `LabeledVideoDataset` and clip samplers read the videos,
 model.pt.
 
 What to know: the whole frame is squeezed to 224x224, so for good results cut out the
-faces first (preprocess_faces.py); predictions are on the videos trained on; and
-PyTorchVideo passes over what it cannot decode without a word, so each video is tried
-first, and those that fail are named and left out.
+faces first (preprocess_faces.py); PyTorchVideo decodes pictures as they are stored, so
+those of a turned phone lie on their side, wide pixels stay narrow, and no video may
+change its size (the crops of preprocess_faces.py are upright); predictions are on the
+videos trained on; and PyTorchVideo passes over what it cannot decode without a word, so
+each video is tried first, and those that fail are named and left out.
 
 - [0]: PyTorchVideo, 2021, https://arxiv.org/abs/2111.09887
 """

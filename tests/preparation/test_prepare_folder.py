@@ -127,6 +127,7 @@ def test_prepare_videos_all_faces(tmp_path, fake_faces, make_frames):
 
 
 NAMES = ["ж 脸 é.mp4", "new\nline 1.mp4", "a[1]*.mp4", "\udcff.mp4"]
+NAMES += ["a" * 251 + ".mp4", "脸" * 81 + ".mp4"]  # As long as a name may be.
 
 
 def test_prepare_videos_names(tmp_path, fake_faces, make_frames):
@@ -138,7 +139,7 @@ def test_prepare_videos_names(tmp_path, fake_faces, make_frames):
         (folder / name).write_bytes(data)
     summary = prepare_videos(folder, tmp_path / "store", num_workers=0)
     store = FaceStore(tmp_path / "store")
-    assert len(store) == 4
+    assert len(store) == len(NAMES)
     assert set(statuses(summary).values()) == {"ok"}
     assert {"ж 脸 é.mp4", "new\nline 1.mp4", "\\xff.mp4"} <= set(store.column("source"))
     assert all(track.frames.shape[0] == 16 for track in store)
