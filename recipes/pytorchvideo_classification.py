@@ -9,10 +9,12 @@ labels. PyTorchVideo's `LabeledVideoDataset` and clip samplers read the videos,
 `create_marlin_encoder` and a linear head. OUT holds metrics.csv, predictions.csv and
 model.pt.
 
-Limitations: the whole frame is squeezed to 224x224, so for good results crop the faces
-first (preprocess_faces.py); accuracy is measured on the training videos; and
-PyTorchVideo silently skips videos that it cannot decode, so each video is tried first,
-and failing ones are reported and left out.
+What to know: the whole frame is squeezed to 224x224, so for good results cut out the
+faces first (preprocess_faces.py); PyTorchVideo decodes pictures as they are stored, so
+those of a turned phone lie on their side, wide pixels stay narrow, and no video may
+change its size (the crops of preprocess_faces.py are upright); predictions are on the
+videos trained on; and PyTorchVideo passes over what it cannot decode without a word, so
+each video is tried first, and those that fail are named and left out.
 
 - [0]: PyTorchVideo, 2021, https://arxiv.org/abs/2111.09887
 """

@@ -17,7 +17,8 @@ Features:
 - A video without a track gets a sheet with its frames and the reason.
 - A PNG shows moments side by side; a GIF plays them.
 
-Exit status: 0 done; 2 bad arguments, or nothing to draw, or OUT cannot be written.
+Exit status: 0 done, also if one of many sheets cannot be written, which is then said; 2
+bad arguments, or nothing to draw, or OUT cannot be written.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from lightly_marlin.preparation import find_videos, prepare_videos
 from lightly_marlin.store import FaceStore, Track, VideoRecord
 from lightly_marlin.store.format import CROP_SIZE, INDEX_NAME, video_id
 from lightly_marlin.utils.arguments import RecipeParser, positive_integer
-from lightly_marlin.utils.console import console, progress, run_recipe
+from lightly_marlin.utils.console import console, one_line, progress, run_recipe
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
 from lightly_marlin.video import VideoError, VideoReader
@@ -57,6 +58,7 @@ _GIF_COLUMNS = 3
 # Larger source frames are shrunk when read: a sheet shows them smaller anyway.
 _MAX_SIDE = 1600
 _MAX_NAME_BYTES = 200
+_RATE_FRAMES = 100
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         UsageError: If the input or an option cannot be used, or OUT cannot be written.
     """
     options = parse_arguments(arguments)
+    problems = []
     with open_videos(options) as videos, progress() as bar:
         for video in bar.track(videos, description="sheets"):
             path = sheet_path(options.out, video.record.source, options.format)
@@ -90,11 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 save(pictures, path, seconds)
             except OSError as error:
-                raise UsageError(
-                    f"The sheet {path} cannot be written: {error.strerror or error}."
-                ) from error
-    text = f"{len(videos)} sheets are in {options.out}"
-    console.print(text, markup=False, soft_wrap=True)
+                reason = error.strerror or error
+                problems.append(f"The sheet {path} cannot be written: {reason}.")
+    if len(problems) == len(videos):
+        raise UsageError(problems[0])
+    text = f"{len(videos) - len(problems)} sheets are in {options.out}"
+    for line in (*map(one_line, problems), text):
+        console.print(line, markup=False, soft_wrap=True)
     return 0
 
 
@@ -183,6 +188,9 @@ def frame_rate(path: Path | None) -> float:
     with contextlib.suppress(VideoError):
         if path is not None:
             with VideoReader(path) as reader:
+                # Headers may lie; the time stamps of some frames tell.
+                for _ in reader.lazy_frames(0, _RATE_FRAMES):
+                    pass
                 return reader.fps
     return 25.0
 
@@ -251,7 +259,8 @@ def read_frames(
         with VideoReader(video.path) as reader:
             for index, frame in enumerate(reader.frames(0, moments[-1] + 1)):
                 if index in wanted:
-                    frames.append(mark_faces(video, index, frame, reader.fps))
+                    second = float(reader.seconds[-1])
+                    frames.append(mark_faces(video, index, frame, second))
     except VideoError as error:
         return [], sentence(error.reason)
     if len(frames) < len(moments):
@@ -259,7 +268,9 @@ def read_frames(
     return frames, None
 
 
-def mark_faces(video: Video, index: int, frame: np.ndarray, fps: float) -> SheetFrame:
+def mark_faces(
+    video: Video, index: int, frame: np.ndarray, second: float
+) -> SheetFrame:
     """Returns a source frame with the tracks that have a face in it."""
     scale = min(1.0, _MAX_SIDE / max(frame.shape[:2]))
     size = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
@@ -274,7 +285,7 @@ def mark_faces(video: Video, index: int, frame: np.ndarray, fps: float) -> Sheet
             points = track.read_landmarks([place], in_source=True)[0]
             points = (points + 0.5) * scale - 0.5
             marks.append(FaceMark(text, person, box, points))
-    caption = f"frame {index} · {index / fps:.2f} s"
+    caption = f"frame {index} · {second:.2f} s"
     return SheetFrame(np.asarray(picture), caption, marks)
 
 

@@ -132,3 +132,39 @@ def encoder():
         if parameter.requires_grad:
             parameter.data += 0.1 * torch.randn(parameter.shape)
     return model.eval()
+
+
+@pytest.fixture(scope="session")
+def write_browser_webm():
+    """Writes VP8 in WebM as browsers record it: with time stamps, without a rate.
+
+    Takes a path, frames whose size may change, and their stamps in milliseconds.
+    """
+    from fractions import Fraction
+
+    import av
+
+    def write(path, frames, stamps):
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libvpx", rate=1000)
+            stream.height, stream.width = frames[0].shape[:2]
+            stream.pix_fmt, encoder, size = "yuv420p", None, None
+            for frame, stamp in [*zip(frames, stamps, strict=True), (None, None)]:
+                packets = []
+                if encoder and (frame is None or frame.shape != size):
+                    packets, encoder = encoder.encode(), None
+                if frame is not None and encoder is None:
+                    encoder, size = av.CodecContext.create("libvpx", "w"), frame.shape
+                    encoder.height, encoder.width = size[:2]
+                    encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 1000)
+                    encoder.bit_rate = 2_000_000
+                if frame is not None:
+                    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame))
+                    picture.pts, picture.time_base = stamp, Fraction(1, 1000)
+                    packets = [*packets, *encoder.encode(picture)]
+                for packet in packets:
+                    packet.stream = stream
+                    container.mux(packet)
+        return path
+
+    return write

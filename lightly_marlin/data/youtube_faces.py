@@ -78,7 +78,7 @@ class YouTubeFaces(Dataset[FaceClip]):
             raise ValueError(
                 f"Invalid split {split!r}. Supported values are {', '.join(_LISTS)}."
             )
-        self.root = Path(root)
+        self.root = Path(root).absolute()
         self.num_frames = num_frames
         self.stride = stride
         self._start = start

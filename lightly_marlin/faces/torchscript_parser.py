@@ -77,7 +77,7 @@ class TorchScriptParser:
                 "State dicts and pickled modules are not loaded."
             ) from error
         self._network = network.eval().to(device)
-        self._path = path
+        self._path = Path(path).absolute()
         self._size = size
         self._batch_size = batch_size
         self._device = torch.device(device)
@@ -94,7 +94,7 @@ class TorchScriptParser:
 
     def __reduce__(
         self,
-    ) -> tuple[Callable[..., TorchScriptParser], tuple[Path | str]]:
+    ) -> tuple[Callable[..., TorchScriptParser], tuple[Path]]:
         load = partial(
             type(self),
             size=self._size,

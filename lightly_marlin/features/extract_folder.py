@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from contextlib import ExitStack, closing
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from lightly_marlin.store.format import video_id
 from lightly_marlin.utils.console import progress
 from lightly_marlin.utils.dependency import require_extras
 from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.files import why_not_writable
 
 if TYPE_CHECKING:
     from lightly_marlin.models import Marlin, MarlinEncoder
@@ -54,6 +55,7 @@ class _Job:
     fingerprint: dict[str, Any]
     num_waiting: int = 0
     end: VideoEnd | None = None
+    write_error: str | None = None
     reductions: dict[int, Reduction] = field(default_factory=dict)
     places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
@@ -63,8 +65,10 @@ class _Job:
         return self.end is not None and self.num_waiting == 0
 
     def add(self, track: int, row: Row, reduction: str) -> None:
-        """Adds the features of a window."""
+        """Adds the features of a window; none once the file cannot be written."""
         self.num_waiting -= 1
+        if self.write_error is not None:
+            return
         if track not in self.reductions:
             self.reductions[track] = make_reduction(reduction)
             self.places[track] = []
@@ -73,15 +77,18 @@ class _Job:
     def finish(self) -> FeatureRecord:
         """Writes the file; returns the record of the video."""
         assert self.end is not None
-        failed = self.end.status == "failed"
+        status, reason = self.end.status, self.end.reason
+        if self.write_error is not None:
+            status, reason = "failed", self.write_error
+        failed = status == "failed"
         rows = () if failed else self._close()
         if failed:
             self.file.abandon()
         return FeatureRecord(
             source=self.video.source,
-            status=self.end.status,
+            status=status,
             file=None if failed else self.fingerprint["file"],
-            reason=self.end.reason,
+            reason=reason,
             num_frames=self.end.info.num_frames,
             rows=rows,
             retry=failed,
@@ -125,7 +132,8 @@ def extract_folder(
     temporal order; after a reduction, one row per track. `OUT/index.parquet` has a row
     per row of these files, `OUT/report.json` an entry per video. A video without a face
     has a file with no rows and the status "no_face". (If two videos differ only in
-    their suffix, the second keeps it in the name.)
+    their suffix, the second keeps it in the name.) A file that cannot be written, for
+    example because its name is too long, costs that video only.
 
     It may be killed at any moment: run again, it processes only videos that are missing
     or affected by a change of the video, an option, the weights or this package's
@@ -218,16 +226,18 @@ def _run(
 
         def deliver(encoded: Iterable[tuple[_Key, Tensor]]) -> None:
             for (index, track, start, count), features in encoded:
-                with ledger.explained():
+                with _one_target(jobs[index], ledger):
                     jobs[index].add(track, (start, count, features), options.reduction)
                 bar.advance(windows)
                 close_if_finished(index)
 
         def close_if_finished(index: int) -> None:
-            if jobs[index].finished:
-                with ledger.explained():
-                    record = jobs[index].finish()
-                ledger.add(record)
+            job = jobs[index]
+            if job.finished:
+                record = None
+                with _one_target(job, ledger):
+                    record = job.finish()
+                ledger.add(record or job.finish())
                 bar.advance(videos)
 
         events = stream_windows(
@@ -250,13 +260,26 @@ def _run(
         deliver(encoder.flush())
 
 
+@contextmanager
+def _one_target(job: _Job, ledger: FeatureLedger) -> Iterator[None]:
+    """Lets an error of writing cost one video, unless no file can be written."""
+    try:
+        yield
+    except OSError as error:
+        if reason := why_not_writable(ledger.path, error):
+            raise ledger.error(reason) from error
+        name, reason = job.fingerprint["file"], error.strerror or str(error)
+        job.write_error = f"its file {name} cannot be written: {reason}"
+
+
 def _file_names(files: list[VideoFile], file_format: str) -> list[str]:
     """Returns the name of every video's feature file."""
     names: dict[str, None] = {}  # A set in the order of insertion.
+    folders = {str(folder) for file in files for folder in Path(file.source).parents}
     for file in files:
         name = Path(file.source).with_suffix(f".{file_format}").as_posix()
         stem = file.source
-        while name in names:
+        while name in names or name in folders:
             name = f"{stem}.{file_format}"
             stem += "_"
         names[name] = None

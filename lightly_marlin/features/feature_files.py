@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import json
 import os
 import shutil
@@ -15,7 +14,7 @@ from typing import IO
 import numpy as np
 from torch import Tensor
 
-from lightly_marlin.utils.files import atomic_write
+from lightly_marlin.utils.files import atomic_write, remove_leftovers
 
 __all__ = ["FORMATS", "FeatureFile"]
 
@@ -69,9 +68,9 @@ class FeatureFile:
 
     def remove_remains(self) -> None:
         """Removes remnants of a run that was killed while writing this file."""
-        for path in self.path.parent.glob(f".{glob.escape(self.path.stem)}-*"):
-            if path.suffix == self.path.suffix:
-                path.unlink(missing_ok=True)
+        # A folder that does not exist is reported when the file is written.
+        with contextlib.suppress(OSError):
+            remove_leftovers(self.path)
 
     def abandon(self) -> None:
         """Discards the rows; does nothing after `close`."""

@@ -66,7 +66,7 @@ def video_windows(
     """
     info = VideoInfo() if info is None else info
     read = _of_faces if options.crop_face else _of_frames
-    yield from read(Path(path), options, num_frames, size, info)
+    yield from read(Path(path).absolute(), options, num_frames, size, info)
 
 
 def _of_frames(
@@ -76,14 +76,14 @@ def _of_frames(
     cutter = _cutter(options, num_frames)
     info.num_tracks = 1
     with VideoReader(path) as reader:
-        for index, convert in enumerate(reader.lazy_frames()):
+        for convert in reader.lazy_frames():
             report_progress()
             if not cutter.needs_next:
                 yield from cutter.add(None)
                 continue
             frame = convert()
             height, width = frame.shape[:2]
-            if index == 0 and height != width:
+            if info.note is None and height != width:
                 info.note = (
                     f"the middle square of its {width}x{height} frames was used as the "
                     "face crop; crop_face (--crop-face on the command line) finds the "

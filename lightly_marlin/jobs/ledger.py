@@ -39,7 +39,7 @@ class Ledger(ABC, Generic[_RecordT]):
     """Ledger of finished videos. Use it in a `with` block.
 
     Attributes:
-        path: The folder.
+        path: The folder, absolute: a later change of directory does not matter.
         records: Record of each video that is finished, by source.
         kind: Kind of the folder for messages, such as "store".
         sums: Numbers in the report's entries that its totals sum.
@@ -63,7 +63,7 @@ class Ledger(ABC, Generic[_RecordT]):
         """
         if not str(path):
             raise UsageError(f"The path of the {self.kind} is empty. Name a folder.")
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self.records: dict[str, _RecordT] = {}
         self._sources = sources
         self._num_frames = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import os
@@ -21,6 +20,7 @@ from lightly_marlin.store.writer import StoreWriter
 from lightly_marlin.utils.console import progress
 from lightly_marlin.utils.dependency import require_extras
 from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.files import why_not_writable
 
 if TYPE_CHECKING:
     from lightly_marlin.faces import FaceParser
@@ -30,8 +30,6 @@ __all__ = ["PreparationSummary", "prepare_videos"]
 
 PreparationSummary = JobSummary[VideoRecord]
 """Outcome of a call of `prepare_videos`."""
-
-_PROBE_BYTES = 2**18
 
 
 @dataclass(frozen=True)
@@ -144,26 +142,10 @@ def _check_pickles(parser: FaceParser | None) -> None:
 def _run(options: PreparationOptions, job: _Job) -> VideoRecord | _StoreFailure:
     try:
         return prepare_video(job.video, job.folder, options)
-    except Exception:
-        # A full disk causes many kinds of errors; all later videos would fail too.
-        if reason := _why_not_writable(job.folder):
+    except Exception as error:
+        if reason := why_not_writable(job.folder, error):
             return _StoreFailure(reason)
         raise
-
-
-def _why_not_writable(folder: Path) -> str | None:
-    """Returns the reason if even a small file cannot be written; None if it can."""
-    try:
-        with open(folder / "probe", "wb") as file:
-            file.write(bytes(_PROBE_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        return error.strerror or str(error)
-    finally:
-        with contextlib.suppress(OSError):
-            (folder / "probe").unlink()
-    return None
 
 
 def _record(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import glob
 import os
 import warnings
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +32,7 @@ class VideoFile:
     """A video to prepare.
 
     Attributes:
-        path: Path of the file.
+        path: Absolute path of the file.
         source: POSIX path relative to the named folder, as valid Unicode.
     """
 
@@ -42,7 +46,8 @@ def find_videos(
     """Lists videos, sorted by their relative path.
 
     The crops of face stores never count as videos. A folder that cannot be searched is
-    skipped with a warning.
+    skipped with a warning. Links are followed, and a file that several paths lead to is
+    listed once, by the path with the fewest links.
 
     Args:
         videos:
@@ -73,8 +78,8 @@ def find_videos(
             f"The videos {videos} cannot be read: {error.strerror or error}."
         ) from error
     files: dict[str, VideoFile] = {}
-    for path in sorted(paths):
-        file = VideoFile(path, _source(path, root))
+    for path in sorted(_each_once(root, paths)):
+        file = VideoFile(path.absolute(), _source(path, root))
         if files.setdefault(file.source, file) is not file:
             # Bytes that are not Unicode, and a name that spells their escapes.
             warnings.warn(
@@ -116,7 +121,7 @@ def _list(videos: Path | str, exclude: Path | None) -> tuple[Path, list[Path]]:
         )
     root = _fixed_part(root)
     stores = _Stores(root, exclude)
-    matches = [Path(path) for path in glob.glob(str(videos), recursive=True)]
+    matches = map(Path, _glob(Path(videos).parts))
     paths = [
         path for path in matches if path.is_file() and not stores.around(path.parent)
     ]
@@ -154,7 +159,7 @@ class _Stores:
 
 
 def _walk(root: Path, stores: _Stores) -> list[Path]:
-    """Returns the files under `root` with a video suffix."""
+    """Returns the files under `root` with a video suffix, once for every folder."""
 
     def report(error: OSError) -> None:
         if Path(error.filename) == root:
@@ -162,19 +167,81 @@ def _walk(root: Path, stores: _Stores) -> list[Path]:
         name = one_line(str(error.filename))
         warnings.warn(f"The folder {name} is left out: {error.strerror}.", stacklevel=2)
 
-    paths = []
-    for folder, subfolders, names in os.walk(root, onerror=report):
-        subfolders[:] = [
-            name
-            for name in subfolders
-            if not name.startswith(".") and not stores.around(Path(folder, name))
-        ]
-        paths += [
-            Path(folder, name)
-            for name in names
-            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
-        ]
+    paths: list[Path] = []
+    seen: set[str] = set()
+    # What lies in the folder itself comes first, then linked folders, near ones first.
+    waiting = deque([str(root)])
+    while waiting:
+        for folder, subfolders, names in os.walk(waiting.popleft(), onerror=report):
+            real = os.path.realpath(folder)
+            if real in seen:
+                subfolders.clear()
+                continue
+            seen.add(real)
+            subfolders[:] = [
+                name
+                for name in sorted(subfolders)
+                if not name.startswith(".") and not stores.around(Path(folder, name))
+            ]
+            children = [os.path.join(folder, name) for name in subfolders]
+            waiting += [child for child in children if os.path.islink(child)]
+            paths += [Path(folder, name) for name in names if _is_video_name(name)]
     return paths
+
+
+def _glob(parts: tuple[str, ...]) -> set[str]:
+    """Returns what matches a pattern; links in `**` do not lead round in circles."""
+    if "**" not in parts:
+        return set(glob.glob(str(Path(*parts))))
+    place = parts.index("**")
+    found: set[str] = set()
+    for base in glob.glob(str(Path(*parts[:place]))):
+        for folder in _folders_below(base, frozenset()):
+            rest = parts[place + 1 :] or ("*",)
+            found |= _glob((*Path(glob.escape(folder)).parts, *rest))
+    return found
+
+
+def _folders_below(folder: str, above: frozenset[str]) -> Iterator[str]:
+    """Yields a folder and those below it that are not hidden, but none within itself.
+
+    Args:
+        folder: A path.
+        above: Real paths of the folders on the way to it.
+    """
+    real = os.path.realpath(folder)
+    if real in above or not os.path.isdir(folder):
+        return
+    yield folder
+    with contextlib.suppress(OSError):
+        for name in sorted(os.listdir(folder)):
+            if not name.startswith("."):
+                yield from _folders_below(os.path.join(folder, name), above | {real})
+
+
+def _is_video_name(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
+
+
+def _each_once(root: Path, paths: list[Path]) -> list[Path]:
+    """Leaves out paths that lead to the same file as another one through links.
+
+    The path with the fewest links stays, of several the one with the fewest parts.
+    """
+    real_folder = functools.cache(os.path.realpath)
+
+    @functools.cache
+    def count_links(path: Path) -> int:
+        return 0 if path == root else path.is_symlink() + count_links(path.parent)
+
+    chosen: dict[str, tuple[int, int, Path]] = {}
+    for path in paths:
+        is_link = path.is_symlink()
+        real = os.path.join(real_folder(path.parent), path.name)
+        real = os.path.realpath(path) if is_link else real
+        rank = (is_link + count_links(path.parent), len(path.parts), path)
+        chosen[real] = min(chosen.get(real, rank), rank)
+    return [path for _, _, path in chosen.values()]
 
 
 def _is_store(folder: Path) -> bool:

@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from lightly_marlin.store.repair import damaged_file, lost_file
 from lightly_marlin.utils.dependency import require
-from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["JPEG_QUALITY", "CropVideoWriter", "read_crops"]
 
@@ -168,10 +168,7 @@ def read_crops(
         stop = start + length
         picture = _decoder.planes(span[start:stop]) if in_order else None
         if picture is None or (picture.width, picture.height) != (size, size):
-            raise UsageError(
-                f"The crops {path} are damaged at byte {offset}. Delete the folder "
-                f"{Path(path).parent} and prepare the videos again."
-            )
+            raise damaged_file("crops", path, f"are damaged at byte {offset}")
         for channel, plane in zip((1, 2, 0), picture.planes, strict=True):
             rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
             video[channel, index] = rows[:size, :size]
@@ -192,7 +189,4 @@ def _read_span(path: Path | str, offset: int, length: int) -> bytes:
             file.seek(offset)
             return file.read(length)
     except OSError as error:
-        raise UsageError(
-            f"The crops {path} cannot be read: {error.strerror}. Prepare the videos "
-            "again."
-        ) from error
+        raise lost_file("crops", path, error) from error

@@ -31,12 +31,11 @@ from lightly_marlin.store.format import (
     track_arrays,
 )
 from lightly_marlin.store.npy_rows import read_rows
+from lightly_marlin.store.repair import PREPARE, damaged_file, lost_file
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["FaceStore", "Track"]
-
-_PREPARE = "python recipes/preprocess_faces.py VIDEOS STORE"
 
 
 @dataclass(frozen=True)
@@ -179,11 +178,10 @@ class Track:
         dtype, shape = track_arrays(self.num_frames)[name]
         try:
             return read_rows(path, dtype, shape, frames)
-        except (OSError, ValueError) as error:
-            raise UsageError(
-                f"The file {path} cannot be read: {error}. Delete its folder and "
-                f"prepare the videos again: {_PREPARE}"
-            ) from error
+        except OSError as error:
+            raise lost_file("file", path, error) from error
+        except ValueError as error:
+            raise damaged_file("file", path, f"cannot be read: {error}") from error
 
 
 class FaceStore:
@@ -192,7 +190,7 @@ class FaceStore:
     Only the index is read when a store is opened; it can be sent to worker processes.
 
     Attributes:
-        path: The folder.
+        path: The folder, absolute: a later change of directory does not matter.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -204,7 +202,7 @@ class FaceStore:
         Raises:
             UsageError: If it is not a face store, or has another version.
         """
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self._table = _read_index(self.path)
 
     def __len__(self) -> int:
@@ -244,14 +242,14 @@ class FaceStore:
             raise UsageError(
                 f"The store {self.path} has no options that all its tracks were "
                 f"cropped with. Prepare all its videos again with the same options: "
-                f"{_PREPARE}"
+                f"{PREPARE}"
             )
         try:
             return CropOptions.from_crops(crops)
         except UsageError as error:
             raise UsageError(
                 f"The crop options of the store {self.path} cannot be reused: {error} "
-                f"Prepare the videos again: {_PREPARE}"
+                f"Prepare the videos again: {PREPARE}"
             ) from error
 
     def records(self) -> list[VideoRecord]:
@@ -290,22 +288,25 @@ def _read_index(path: Path) -> Any:
     index = path / INDEX_NAME
     try:
         if not index.is_file():
-            raise UsageError(
-                f"{path} is no face store: it has no {INDEX_NAME}. "
-                f"Make one with: {_PREPARE}"
-            )
+            reason = f"it has no {INDEX_NAME}. Make one with"
+            if not path.exists():
+                reason = (
+                    "there is no such folder. Check its name and that its disk is "
+                    "connected, or make a store with"
+                )
+            raise UsageError(f"{path} is no face store: {reason}: {PREPARE}")
         metadata = parquet.read_schema(index).metadata or {}
         version = metadata.get(VERSION_KEY, b"unknown").decode()
         if version != str(FORMAT_VERSION):
             raise UsageError(
                 f"{path} is a face store of version {version}; this release reads "
                 f"version {FORMAT_VERSION}. Prepare the videos again into a new "
-                f"folder: {_PREPARE}"
+                f"folder: {PREPARE}"
             )
         columns = list(TrackRow.__dataclass_fields__)
         return parquet.read_table(index, columns=columns)
     except (pa.ArrowException, OSError) as error:
         raise UsageError(
-            f"The index {index} cannot be read: {error}. Delete it and run the "
-            f"preparation again, which rebuilds it: {_PREPARE}"
+            f"The index {index} cannot be read: {error}. If its disk is there, "
+            f"prepare the videos again, which rebuilds the index: {PREPARE}"
         ) from error

@@ -6,6 +6,7 @@ complete; the index and the report are rebuilt from the renamed folders.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import secrets
 import shutil
@@ -26,7 +27,7 @@ from lightly_marlin.store.format import (
     video_id,
 )
 from lightly_marlin.utils.errors import UsageError
-from lightly_marlin.utils.files import remove_leftovers, write_json
+from lightly_marlin.utils.files import remove_leftovers, why_not_writable, write_json
 
 __all__ = ["StoreWriter"]
 
@@ -62,7 +63,7 @@ class StoreWriter(Ledger[VideoRecord]):
         self._check_version()
         for folder in list(self._tracks.iterdir()):
             if folder.name.startswith(_UNFINISHED_PREFIX):
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
                 continue
             # Damaged records count as unfinished.
             record = read_record(folder)
@@ -73,7 +74,8 @@ class StoreWriter(Ledger[VideoRecord]):
         """Adds a prepared video to the store, replacing its earlier version.
 
         Tracks of an earlier run are kept if the new attempt failed for a transient
-        reason, such as a missing disk.
+        reason, such as a missing disk. A folder that cannot be replaced costs its video
+        only.
         """
         folder = self._folders.pop(record.source)
         final = self._tracks / video_id(record.source)
@@ -82,23 +84,34 @@ class StoreWriter(Ledger[VideoRecord]):
             record = _kept(earlier, record)
             remove_leftovers(final / VIDEO_NAME)
             write_json(final / VIDEO_NAME, record.to_json())
-            shutil.rmtree(folder)
-        else:
+            _remove(folder)
+            return record
+        try:
             self._replace(final, record, folder)
+        except OSError as error:
+            if why_not_writable(self._tracks, error):
+                raise
+            _remove(folder)
+            reason = f"{final} cannot be replaced: {error.strerror or error}"
+            record = dataclasses.replace(
+                record, status="failed", reason=reason, rows=(), retry=True
+            )
+            if earlier is not None and earlier.rows and final.exists():
+                record = _kept(earlier, record)
         return record
 
     def _replace(self, final: Path, record: VideoRecord, folder: Path) -> None:
         """Completes a folder and moves it into place."""
         if not record.rows:
             for file in folder.iterdir():
-                file.unlink()
+                _remove(file)
         write_json(folder / VIDEO_NAME, record.to_json())
         if final.exists():
             # Renamed first, so that no reader sees a half-removed folder.
             old = self._unfinished(f"{final.name}-old")
             final.rename(old)
             folder.rename(final)
-            shutil.rmtree(old)
+            _remove(old)
         else:
             folder.rename(final)
 
@@ -123,6 +136,13 @@ class StoreWriter(Ledger[VideoRecord]):
 
     def _notes(self, records: Sequence[VideoRecord]) -> dict[str, Any]:
         return {"crops": common_crops(r.fingerprint for r in records if r.rows)}
+
+
+def _remove(path: Path) -> None:
+    """Removes a folder or a file, as far as that is allowed."""
+    shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def _kept(earlier: VideoRecord, failed: VideoRecord) -> VideoRecord:

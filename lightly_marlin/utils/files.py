@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import glob
+import hashlib
 import json
 import os
 import tempfile
@@ -11,15 +14,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["atomic_write", "remove_leftovers", "write_json"]
+__all__ = ["atomic_write", "remove_leftovers", "why_not_writable", "write_json"]
+
+_MAX_STEM_BYTES = 40
+_MAX_SUFFIX_BYTES = 16
+_PROBE_BYTES = 2**18
+
+# Whatever is written next fails for these, too, even if little of it still fits.
+_LASTING_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 @contextmanager
 def atomic_write(path: Path | str) -> Iterator[Path]:
     """Yields a temporary path beside `path`, renamed to it when the block succeeds.
 
-    The temporary name keeps the suffix, because encoders choose their format by it. If
-    the block raises, the temporary file is removed and `path` is left unchanged.
+    The temporary name keeps the suffix, because encoders choose their format by it, and
+    is short, because the name of `path` may be as long as a file system allows. If the
+    block raises, the temporary file is removed and `path` stays as it was.
 
     Args:
         path: The file to write; its folder exists.
@@ -28,9 +39,8 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         The path to write to.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
-    )
+    prefix, suffix = _temporary_name(path)
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -53,8 +63,49 @@ def remove_leftovers(path: Path | str) -> None:
         path: A file written by `atomic_write`.
     """
     path = Path(path)
-    for leftover in path.parent.glob(f".{glob.escape(path.stem)}-*{path.suffix}"):
+    prefix, suffix = map(glob.escape, _temporary_name(path))
+    for leftover in path.parent.glob(f"{prefix}*{suffix}"):
         leftover.unlink(missing_ok=True)
+
+
+def _temporary_name(path: Path) -> tuple[str, str]:
+    """Returns what temporary names of a file begin and end with."""
+    stem, suffix = path.stem, path.suffix
+    if len(os.fsencode(suffix)) > _MAX_SUFFIX_BYTES:
+        # No format, but a sentence after a full stop.
+        stem, suffix = path.name, ""
+    if len(os.fsencode(stem)) > _MAX_STEM_BYTES:
+        stem = hashlib.blake2b(os.fsencode(stem), digest_size=8).hexdigest()
+    return f".{stem}-", suffix
+
+
+def why_not_writable(folder: Path, error: BaseException | None = None) -> str | None:
+    """Tells a folder that cannot be written from a single file that cannot.
+
+    A full disk shows in many ways, and all later files would fail on it, too; a name
+    that is too long, or a folder where a file should be, is the trouble of one.
+
+    Args:
+        folder: The folder of all files.
+        error: Error that writing one of them ended with.
+
+    Returns:
+        Reason why no file can be written; None if another one can.
+    """
+    if isinstance(error, OSError) and error.errno in _LASTING_ERRORS:
+        return error.strerror
+    probe = folder / f".probe-{os.getpid()}"
+    try:
+        with open(probe, "wb") as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as reason:
+        return reason.strerror or str(reason)
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
+    return None
 
 
 def write_json(path: Path | str, value: Any) -> None:

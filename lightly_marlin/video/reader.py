@@ -18,6 +18,7 @@ import os
 import stat
 from array import array
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -34,6 +35,7 @@ from lightly_marlin.video.frame_times import (
     frame_seconds,
     stamp_of,
 )
+from lightly_marlin.video.oddities import Oddities
 from lightly_marlin.video.planes import first_plane, has_luma
 
 __all__ = ["VideoError", "VideoReader", "iter_frames"]
@@ -42,11 +44,8 @@ _DEFAULT_FPS = 25.0
 _MAX_PIXELS = 2**26
 """Pixels of a frame: twice 8K. A few kilobytes can decode to 16000x16000 pixels."""
 
-
-_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
-"""Transfer characteristics of high dynamic range, by their numbers in ITU-T H.273."""
-
-_LISTED_SIZES = 4
+_MAX_DELAY = 64
+"""Packets that a decoder may hold before it gives the frame of the first, at most."""
 
 _PLAYLISTS = frozenset({"concat", "dash", "hls", "imf"})
 """Demuxers of files that refer to other files, which are separate videos or none at
@@ -104,10 +103,9 @@ class VideoReader:
         self._stamps = array("d")
         self._av = require("av", "Reading videos")
         self._reformatter = self._av.video.reformatter.VideoReformatter()
-        self._sizes: dict[tuple[int, int], None] = {}  # In the order of appearance.
-        self._num_sizes = 0
-        self._size = (0, 0)
-        self._transfer: str | None = None
+        self._oddities = Oddities()
+        self._size = (0, 0)  # Of the frame at hand in square pixels, before it turns.
+        self._ratios: dict[int | None, Fraction | None] = {}  # By time stamp.
         self._resources = contextlib.ExitStack()
         self._container = self._open()
         try:
@@ -147,19 +145,7 @@ class VideoReader:
     @property
     def notes(self) -> list[str]:
         """Readable notes on oddities of the frames so far."""
-        notes = []
-        if self.num_skipped:
-            notes.append(f"{self.num_skipped} damaged packets were skipped")
-        if self._num_sizes > 1:
-            sizes = [f"{width}x{height}" for width, height in self._sizes]
-            listed = ", ".join(sizes[:_LISTED_SIZES])
-            notes.append(
-                f"the size of its frames changes {self._num_sizes - 1} times ({listed}"
-                f"{', ...' if len(sizes) > _LISTED_SIZES else ''} pixels)"
-            )
-        if self._transfer is not None:
-            notes.append(f"its colours are HDR ({self._transfer}), not tone-mapped")
-        return notes
+        return self._oddities.notes(self.num_skipped)
 
     @property
     def seconds(self) -> npt.NDArray[np.float64]:
@@ -235,17 +221,15 @@ class VideoReader:
 
     def _look_at(self, frame: Any) -> None:
         """Records oddities of a frame and its display size."""
-        ratio = self._stream.codec_context.sample_aspect_ratio
-        # A container's ratio holds throughout; that of the codec may change.
+        current = self._stream.codec_context.sample_aspect_ratio
+        ratio = self._ratios.pop(frame.pts, current)
+        # A container's own ratio holds throughout; that of the codec may change.
         if self._stream_ratio and self._stream_ratio != self._first_ratio:
             ratio = self._stream_ratio
-        size = display_size(frame.width, frame.height, ratio, _MAX_PIXELS)
-        if size != self._size or self._num_sizes == 0:
-            self._size = size
-            self._sizes[size] = None
-            self._num_sizes += 1
-        if self._transfer is None:
-            self._transfer = _HDR_TRANSFERS.get(int(frame.color_trc))
+        self._size = display_size(frame.width, frame.height, ratio, _MAX_PIXELS)
+        turned = self._orientation(frame).transposed
+        shown = self._size[::-1] if turned else self._size
+        self._oddities.look_at(shown, int(frame.color_trc))
 
     def _open(self) -> Any:
         """Opens the container; makes FFmpeg's errors readable."""
@@ -320,12 +304,23 @@ class VideoReader:
                 # In the middle of a file, it would signal the end of the stream to the
                 # decoder.
                 continue
+            frames: list[Any] = []
             try:
-                yield from self._stream.decode(packet)
+                frames = self._stream.decode(packet)
             except errors:
                 self.num_skipped += 1
+            if packet is not None:
+                self._remember_ratio(packet)
+            yield from frames
             if packet is None:
                 return
+
+    def _remember_ratio(self, packet: Any) -> None:
+        """Keeps the codec's ratio for the frame of a packet, which may come later."""
+        ratio = self._stream.codec_context.sample_aspect_ratio
+        self._ratios[packet.pts] = ratio
+        if len(self._ratios) > _MAX_DELAY:
+            del self._ratios[next(iter(self._ratios))]
 
     def _to_rgb(self, frame: Any) -> npt.NDArray[np.uint8]:
         width, height = self._size

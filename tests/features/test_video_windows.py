@@ -135,3 +135,16 @@ def test_a_video_that_is_cut_off_gives_what_it_has(tmp_path, make_frames):
     windows = read(cut, info)
     assert 0 < info.num_frames < 60
     assert windows[-1].start_frame + 31 >= info.num_frames
+
+
+def test_frames_whose_size_changes(make_frames, write_browser_webm, tmp_path):
+    """Each gives its own middle square, and what is odd is said."""
+    frames = [*make_frames(10, 32, 32), *make_frames(6, 32, 64), *make_frames(4)]
+    path = write_browser_webm(tmp_path / "a.webm", frames, range(0, 800, 40))
+    info = VideoInfo()
+    (window,) = read(path, info, sample_rate=1, stride=32)[:1]
+    assert window.clip.shape == (16, 32, 32, 3)
+    expected = np.stack([frame[:, -48:-16] for frame in frames[10:16]])
+    assert np.abs(window.clip[10:].astype(int) - expected).mean() < 12
+    assert "of its frames of 64x32 pixels the middle square" in info.note
+    assert "changes 2 times (32x32, 64x32 pixels)" in info.note

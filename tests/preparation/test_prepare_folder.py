@@ -1,5 +1,8 @@
+import errno
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -124,6 +127,7 @@ def test_prepare_videos_all_faces(tmp_path, fake_faces, make_frames):
 
 
 NAMES = ["ж 脸 é.mp4", "new\nline 1.mp4", "a[1]*.mp4", "\udcff.mp4"]
+NAMES += ["a" * 251 + ".mp4", "脸" * 81 + ".mp4"]  # As long as a name may be.
 
 
 def test_prepare_videos_names(tmp_path, fake_faces, make_frames):
@@ -135,7 +139,7 @@ def test_prepare_videos_names(tmp_path, fake_faces, make_frames):
         (folder / name).write_bytes(data)
     summary = prepare_videos(folder, tmp_path / "store", num_workers=0)
     store = FaceStore(tmp_path / "store")
-    assert len(store) == 4
+    assert len(store) == len(NAMES)
     assert set(statuses(summary).values()) == {"ok"}
     assert {"ж 脸 é.mp4", "new\nline 1.mp4", "\\xff.mp4"} <= set(store.column("source"))
     assert all(track.frames.shape[0] == 16 for track in store)
@@ -247,3 +251,45 @@ def test_prepare_videos_parser_fails(videos, tmp_path, fake_faces):
     assert record.retry
     folder = tmp_path / "store" / "tracks" / video_id(record.source)
     assert [path.name for path in folder.iterdir()] == ["video.json"]
+
+
+def only_folder(store):
+    (folder,) = (store / "tracks").glob("a_*")
+    return folder
+
+
+def test_prepare_videos_a_file_where_the_folder_should_be(videos, tmp_path, fake_faces):
+    store = tmp_path / "store"
+    prepare_videos(videos / "a.mp4", store, num_workers=0)
+    folder = only_folder(store)
+    shutil.rmtree(folder)
+    folder.write_text("not a folder")
+    summary = prepare_videos(videos / "a.mp4", store, num_workers=0)
+    assert [record.status for record in summary.records] == ["ok"]
+    assert FaceStore(store)[0].frames.shape[0] == 40
+    assert [path.name for path in (store / "tracks").iterdir()] == [folder.name]
+
+
+def test_prepare_videos_a_folder_that_cannot_be_replaced(
+    videos, tmp_path, fake_faces, monkeypatch
+):
+    """Root may rename anything, so the refusal is played."""
+    store = tmp_path / "store"
+    prepare_videos(videos / "a.mp4", store, num_workers=0)
+    folder, rename = only_folder(store), Path.rename
+
+    def refuse(self, target):
+        if self == folder:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    os.utime(videos / "a.mp4", (0, 0))
+    summary = prepare_videos(videos, store, num_workers=0)
+    (record,) = (record for record in summary.records if record.source == "a.mp4")
+    assert "earlier run were kept: " in record.reason
+    assert record.reason.endswith("cannot be replaced: Permission denied")
+    assert len(FaceStore(store)) == 2
+    monkeypatch.undo()
+    summary = prepare_videos(videos, store, num_workers=0)
+    assert all("kept" not in (record.reason or "") for record in summary.records)

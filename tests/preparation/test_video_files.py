@@ -1,4 +1,6 @@
+import glob
 import os
+from pathlib import Path
 
 import pytest
 
@@ -150,3 +152,92 @@ def test_find_videos_links_in_a_circle(folder):
     (folder / "loop.mp4").symlink_to("loop.mp4")
     (folder / "a" / "again").symlink_to(folder)
     assert sources(folder) == ["a/b.MKV", "a/b/c.webm", "b.mp4", "loop.mp4"]
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A folder of videos outside the one that is searched."""
+    (tmp_path / "disk" / "deep").mkdir(parents=True)
+    for name in ("d.mp4", "deep/e.mp4"):
+        (tmp_path / "disk" / name).touch()
+    return tmp_path / "disk"
+
+
+def test_find_videos_linked_folder(folder, elsewhere):
+    (folder / "a" / "disk").symlink_to(elsewhere)
+    own = ["a/b.MKV", "a/b/c.webm", "b.mp4"]
+    linked = ["a/disk/d.mp4", "a/disk/deep/e.mp4"]
+    assert sources(folder) == sorted(own + linked)
+    assert sources(f"{folder}/**/*.mp4") == sorted([*linked, "b.mp4"])
+    # A linked root, a link to a linked folder, and one that is relative.
+    (folder / "a" / "disk").unlink()
+    (folder / "again").symlink_to("a/disk")
+    (folder / "a" / "disk").symlink_to(os.path.relpath(elsewhere, folder / "a"))
+    (folder.parent / "root").symlink_to(folder)
+    assert sources(folder.parent / "root") == sorted(
+        [*own, "again/d.mp4", "again/deep/e.mp4"]
+    )
+
+
+def test_find_videos_lists_a_file_once(folder, elsewhere):
+    """Where it lies, or by the path with the fewest links."""
+    (folder / "0").symlink_to(folder / "a")
+    (folder / "0.mp4").symlink_to(folder / "b.mp4")
+    (folder / "a" / "short").symlink_to(elsewhere / "deep")
+    (folder / "a" / "whole").symlink_to(elsewhere)
+    (folder / "a" / "d.mp4").symlink_to(elsewhere / "d.mp4")
+    expected = ["a/b.MKV", "a/b/c.webm", "a/d.mp4", "a/short/e.mp4", "b.mp4"]
+    assert sources(folder) == expected
+    assert sources(f"{folder}/**/*.[mMw]*") == expected
+    # Hard links are files of their own.
+    os.link(folder / "b.mp4", folder / "hard.mp4")
+    assert "hard.mp4" in sources(folder)
+
+
+def test_find_videos_links_upwards_and_to_themselves(folder, elsewhere):
+    (folder / "a" / "up").symlink_to(folder.parent)
+    (folder / "loop").symlink_to("loop")
+    (folder / "gone").symlink_to("nowhere")
+    (elsewhere / "back").symlink_to(folder / "a")
+    assert sources(folder) == [
+        "a/b.MKV",
+        "a/b/c.webm",
+        "a/up/disk/d.mp4",
+        "a/up/disk/deep/e.mp4",
+        "b.mp4",
+    ]
+    # From within, the links lead out of the folder and back into it.
+    assert sources(folder / "a" / "b")[0] == "c.webm"
+
+
+def test_find_videos_linked_stores_and_hidden_folders(folder, tmp_path):
+    make_store(tmp_path / "s")
+    (folder / "store").symlink_to(tmp_path / "s")
+    (folder / "tracks").symlink_to(tmp_path / "s" / "tracks" / "x")
+    (folder / "own").symlink_to(tmp_path / "mine")
+    (tmp_path / "mine" / "tracks").mkdir(parents=True)
+    (tmp_path / "mine" / "tracks" / "t.mov").touch()
+    (folder / ".secret").symlink_to(folder / "a")
+    own = ["a/b.MKV", "a/b/c.webm", "b.mp4"]
+    assert sources(folder, exclude=tmp_path / "mine") == own
+
+
+def test_find_videos_glob_with_links_in_circles(folder):
+    """Each further circle would double the paths that are followed, forty times."""
+    for name in "xyz":
+        (folder / "a" / name).symlink_to(folder)
+    expected = ["a/b.MKV", "a/b/c.webm", "b.mp4"]
+    assert sources(f"{folder}/**/*.[mMw]*") == expected
+    assert sources(f"{folder}/**/b/**/*") == ["a/b/c.webm"]
+    assert sources(f"{folder}/a/**") == ["b.MKV", "b/c.webm", "x/b.mp4", "x/n.txt"]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["**/*.mp4", "*/**/*.webm", "**/b/*", "a/**/c*", "**/**/*.MKV", "./**/b.*"],
+)
+def test_find_videos_glob_as_the_standard_library_has_it(pattern, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    found = {str(file.path) for file in find_videos(pattern)}
+    listed = map(Path, glob.glob(pattern, recursive=True))
+    assert found == {str(path.absolute()) for path in listed if path.is_file()}

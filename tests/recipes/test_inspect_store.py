@@ -119,3 +119,15 @@ def test_inspect_store__bad_input(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_inspect_store__hours_of_a_browsers_recording(
+    tmp_path, make_frames, write_browser_webm, fake_faces, inspect_store, capsys
+):
+    """The header holds the time base of 1000 a second in place of a rate."""
+    stamps = [round(1000 * index / 30.2) for index in range(60)]
+    path = write_browser_webm(tmp_path / "a.webm", make_frames(60, 64, 64), stamps)
+    prepare_videos(path, tmp_path / "store", num_workers=0)
+    assert inspect_store(tmp_path / "store") == 0
+    hours = rows(capsys.readouterr().out)["hours"]
+    assert hours == [f"{60 / 30.2 / 3600:.3g}"]

@@ -210,3 +210,34 @@ def test_visualize_faces__bad_input(arguments, message, store, visualize_faces, 
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_visualize_faces__a_sheet_that_cannot_be_written(
+    store, visualize_faces, tmp_path, capsys
+):
+    """It costs no other sheet."""
+    (tmp_path / "out" / "a.mp4.png").mkdir(parents=True)
+    assert visualize_faces(store, tmp_path / "out") == 0
+    text = capsys.readouterr().out
+    assert "a.mp4.png cannot be written: Is a directory." in text
+    assert "3 sheets are in" in text
+    assert (tmp_path / "out" / "deep er" / "a.mp4.png").is_file()
+
+
+def test_frame_rate__of_a_time_base(recipe, tmp_path, make_frames, write_browser_webm):
+    stamps = range(0, 2000, 100)
+    path = write_browser_webm(tmp_path / "a.webm", make_frames(20), stamps)
+    assert recipe.frame_rate(path) == pytest.approx(10)
+
+
+@pytest.mark.parametrize("suffix", ["png", "gif"])
+def test_visualize_faces__a_size_that_changes(
+    suffix, tmp_path, make_frames, write_browser_webm, fake_faces, visualize_faces
+):
+    frames = [*make_frames(20, 64, 64), *make_frames(20, 96, 160)]
+    (tmp_path / "v").mkdir()
+    write_browser_webm(tmp_path / "v" / "a.webm", frames, range(0, 1600, 40))
+    prepare_videos(tmp_path / "v", tmp_path / "store", num_workers=0)
+    out = tmp_path / "out"
+    assert visualize_faces(tmp_path / "store", out, "--format", suffix) == 0
+    assert (out / f"a.webm.{suffix}").is_file()

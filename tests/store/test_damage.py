@@ -84,8 +84,8 @@ def damage_and_repair(prepared, tmp_path, number):
     left = complaint(lambda: prepare_videos(videos, copy, num_workers=0))
     left = left or complaint(lambda: read_all(copy))
     if left:
-        # What a run cannot see, or must not touch, people are told to delete.
-        assert any(word in left for word in ("Delete", "a new folder"))
+        # What a run cannot see, or must not touch, people are told to move away.
+        assert any(word in left for word in ("Move its folder", "a new folder"))
         target = victim if victim.parent == copy else victim.parent
         shutil.rmtree(target) if target.is_dir() else target.unlink()
         prepare_videos(videos, copy, num_workers=0)

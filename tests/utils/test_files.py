@@ -1,9 +1,16 @@
+import errno
 import json
+import os
 import stat
 
 import pytest
 
-from lightly_marlin.utils.files import atomic_write, remove_leftovers, write_json
+from lightly_marlin.utils.files import (
+    atomic_write,
+    remove_leftovers,
+    why_not_writable,
+    write_json,
+)
 
 
 def test_atomic_write__replaces_when_done(tmp_path):
@@ -54,3 +61,48 @@ def test_remove_leftovers__removes_nothing_else(tmp_path):
     remove_leftovers(tmp_path / "a.json")
     left = {path.name for path in tmp_path.iterdir()}
     assert left == set(names) - {".a-x1.json"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a" * 251 + ".npy",
+        "脸" * 81 + ".npy",
+        "a" * 255,
+        "a." + "b" * 253,
+        "\udcff" * 251 + ".npy",
+        "[*" * 100 + ".json",
+    ],
+)
+def test_atomic_write__names_as_long_as_a_file_system_allows(tmp_path, name):
+    path = tmp_path / name
+    with atomic_write(path) as temporary:
+        temporary.write_text("new")
+        assert len(temporary.name) < 80
+    assert path.read_text() == "new"
+    # As if the process had been killed in the block.
+    (tmp_path / temporary.name).touch()
+    (tmp_path / ".other-x1.npy").touch()
+    remove_leftovers(path)
+    assert {file.name for file in tmp_path.iterdir()} == {name, ".other-x1.npy"}
+
+
+def test_why_not_writable__of_a_folder(tmp_path):
+    assert why_not_writable(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+    assert why_not_writable(tmp_path / "gone") == "No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("number", "is_lasting"),
+    [
+        (errno.ENOSPC, True),
+        (errno.EROFS, True),
+        (errno.ENAMETOOLONG, False),
+        (errno.EISDIR, False),
+        (errno.EACCES, False),
+    ],
+)
+def test_why_not_writable__after_an_error(tmp_path, number, is_lasting):
+    reason = why_not_writable(tmp_path, OSError(number, os.strerror(number)))
+    assert reason == (os.strerror(number) if is_lasting else None)

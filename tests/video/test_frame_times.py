@@ -51,10 +51,22 @@ def test_none_and_one():
         ([0.0, 2.0, 1.0], 25.0, 25.0),
         ([3.0], 25.0, 25.0),
         ([], 25.0, 25.0),
+        # Of a time base, stamps of which one is missing or goes back know more.
+        ([0.0, 0.1, math.nan, 0.3, 0.4, 0.5], 1000.0, 10.0),
+        ([0.0, 0.1, 0.2, 0.0, 0.1, 0.2], 1000.0, 10.0),
+        ([math.nan] * 4, 1000.0, 1000.0),
+        # A real camera of 480 frames a second, in milliseconds.
+        ([0.0, 0.002, 0.004, 0.006, 0.008, 0.01], 480.0, 480.0),
     ],
 )
 def test_frame_rate(stamps, header, rate):
     assert frame_rate(stamps, header) == pytest.approx(rate)
+
+
+def test_frame_seconds__of_a_time_base_and_stamps_that_go_back():
+    """Two recordings of a browser, joined."""
+    times = frame_seconds([0.0, 0.1, 0.2, 0.0, 0.1, 0.2], 1000.0)
+    np.testing.assert_allclose(times, np.arange(6) / 10)
 
 
 def test_frame_rate__never_more_than_a_camera_has():

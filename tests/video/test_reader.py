@@ -1,5 +1,3 @@
-from fractions import Fraction
-
 import av
 import numpy as np
 import pytest
@@ -230,41 +228,17 @@ def test_video_reader_frames_range(tmp_path, make_frames):
     assert (some == everything[3:9]).all()
 
 
-def write_webm_of_a_browser(path, sizes, milliseconds):
-    """VP8 in WebM whose size changes, with time stamps and no frame rate."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libvpx", rate=1000)
-        stream.width, stream.height, stream.pix_fmt = sizes[0], sizes[0], "yuv420p"
-        stamps = iter(milliseconds)
-        for side in dict.fromkeys(sizes):
-            encoder = av.CodecContext.create("libvpx", "w")
-            encoder.width = encoder.height = side
-            encoder.pix_fmt, encoder.time_base = "yuv420p", Fraction(1, 1000)
-            for _ in range(sizes.count(side)):
-                frame = np.full((side, side, 3), side % 256, np.uint8)
-                picture = av.VideoFrame.from_ndarray(frame)
-                picture.pts, picture.time_base = next(stamps), Fraction(1, 1000)
-                for packet in encoder.encode(picture):
-                    packet.stream = stream
-                    container.mux(packet)
-            for packet in encoder.encode():
-                packet.stream = stream
-                container.mux(packet)
-
-
-def test_frames_of_a_stream_that_grows(tmp_path):
+def test_frames_of_a_stream_that_grows(tmp_path, make_frames, write_browser_webm):
     """As in a call whose bandwidth grows: no frame loses its resolution."""
-    sizes = [40] * 10 + [320] * 20
-    path = tmp_path / "call.webm"
-    write_webm_of_a_browser(path, sizes, [33 * i for i in range(30)])
-    assert [frame.shape[0] for frame in iter_frames(path)] == sizes
+    frames = [*make_frames(10, 40, 40), *make_frames(20, 320, 320)]
+    path = write_browser_webm(tmp_path / "a.webm", frames, range(0, 990, 33))
+    assert [frame.shape for frame in iter_frames(path)] == [f.shape for f in frames]
 
 
-def test_frame_rate_that_is_only_a_time_base(tmp_path):
+def test_frame_rate_that_is_only_a_time_base(tmp_path, make_frames, write_browser_webm):
     """Stamps average 30.2 frames a second; the header says 1000."""
     stamps = [round(1000 * i / 30.2) for i in range(90)]
-    path = tmp_path / "browser.webm"
-    write_webm_of_a_browser(path, [64] * 90, stamps)
+    path = write_browser_webm(tmp_path / "a.webm", make_frames(90, 64, 64), stamps)
     with VideoReader(path) as reader:
         assert reader.fps == 1000
         list(reader.planes())

@@ -109,3 +109,95 @@ def test_pixels_become_square(tmp_path, name, codec, ratio, shape):
     assert frame.shape[:2] == plane.shape == shape
     # Resizing luma keeps its range: 90 in RGB is about 93 of 16 to 235.
     assert abs(float(plane.mean()) - 93) < 4
+
+
+def write_shaped(path, ratio, num_frames=5, codec="libx264", size=SIZE, **options):
+    """Writes grey frames whose codec says what shape a pixel has."""
+    height, width = size
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        if ratio is not None:
+            stream.codec_context.sample_aspect_ratio = Fraction(*ratio)
+        grey = np.full((height, width, 3), 90, np.uint8)
+        for _ in range(num_frames):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey)))
+        container.mux(stream.encode())
+    return path
+
+
+def shapes(path):
+    with VideoReader(path) as reader:
+        found = [plane.shape for plane in reader.planes()]
+    return found, reader.notes
+
+
+@pytest.mark.parametrize(
+    ("codec", "container", "shape"),
+    [
+        ((2, 1), (4, 3), (64, 128)),
+        ((2, 1), (1, 1), (64, 96)),
+        ((1, 1), (2, 1), (64, 192)),
+        # Nonsense says nothing.
+        ((2, 1), (0, 1), (64, 192)),
+        ((2, 1), (1, 0), (64, 192)),
+    ],
+)
+def test_the_container_knows_the_shape_of_a_pixel_better(
+    tmp_path, codec, container, shape
+):
+    path = write_shaped(tmp_path / "a.mp4", codec)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"pasp") + 4
+    data[place : place + 8] = struct.pack(">2I", *container)
+    path.write_bytes(data)
+    assert shapes(path) == ([shape] * 5, [])
+
+
+def test_a_track_that_is_wider_than_its_pictures(tmp_path):
+    """QuickTime says the shape of a pixel by the size of the track alone, too."""
+    path = write_shaped(tmp_path / "a.mp4", None)
+    data = bytearray(path.read_bytes())
+    assert b"pasp" not in data
+    place = data.index(b"tkhd") + 80
+    data[place : place + 4] = struct.pack(">I", 192 << 16)
+    path.write_bytes(data)
+    assert shapes(path) == ([(64, 192)] * 5, [])
+
+
+@pytest.mark.parametrize(
+    ("ratio", "shape"), [((16, 15), (576, 768)), ((64, 45), (576, 1024))]
+)
+def test_digital_video_tapes(tmp_path, ratio, shape):
+    path = write_shaped(tmp_path / "a.dv", ratio, 3, "dvvideo", (576, 720))
+    assert shapes(path) == ([shape] * 3, [])
+
+
+def test_broadcast_that_switches_the_shape_of_its_pixels(tmp_path):
+    """Between films and advertisements; the pictures are coded at one size."""
+    parts = [
+        write_shaped(tmp_path / f"{index}.ts", ratio, 12, bf="2").read_bytes()
+        for index, ratio in enumerate(((1, 1), (64, 45), (1, 1)))
+    ]
+    (tmp_path / "joined.ts").write_bytes(b"".join(parts))
+    found, notes = shapes(tmp_path / "joined.ts")
+    assert found == [(64, 96)] * 12 + [(64, 137)] * 12 + [(64, 96)] * 12
+    assert notes == ["the size of its frames changes 2 times (96x64, 137x64 pixels)"]
+
+
+@pytest.mark.parametrize("degrees", [90, -90])
+def test_wide_pixels_of_a_picture_on_its_side(tmp_path, degrees):
+    """The shape belongs to the pixel as it is coded, before the picture is turned."""
+    with av.open(str(tmp_path / "a.mov"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(2)
+        stream.set_display_rotation(degrees)
+        for _ in range(3):
+            picture = av.VideoFrame.from_ndarray(quarter(), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    frame, plane = both(tmp_path / "a.mov")
+    assert frame.shape[:2] == plane.shape == (192, 64)
+    corner = {90: "bottom left", -90: "top right"}[degrees]
+    assert bright_corner(frame) == bright_corner(plane) == corner

@@ -1,0 +1,43 @@
+"""Errors about files of a store, each with the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightly_marlin.utils.errors import UsageError
+
+__all__ = ["PREPARE", "damaged_file", "lost_file"]
+
+PREPARE = "python recipes/preprocess_faces.py VIDEOS STORE"
+"""Command that makes a store, and completes one."""
+
+
+def lost_file(what: str, path: Path | str, error: OSError) -> UsageError:
+    """Returns the error for a file that the system does not give.
+
+    Its disk may only be away, so nothing here is to be deleted.
+
+    Args:
+        what: The kind of file, the first word of the message.
+        path: The file.
+        error: What opening or reading it ended with.
+    """
+    return UsageError(
+        f"The {what} {path} cannot be read: {error.strerror or error}. The file, its "
+        "folder or its disk is missing or closed to you. If it is gone for good, "
+        f"prepare the videos again into the same store, which restores it: {PREPARE}"
+    )
+
+
+def damaged_file(what: str, path: Path | str, reason: str) -> UsageError:
+    """Returns the error for a file of a track that holds something else.
+
+    Args:
+        what: The kind of file, the first word of the message.
+        path: The file.
+        reason: What is wrong with it, after the path.
+    """
+    return UsageError(
+        f"The {what} {path} {reason}. Move its folder {Path(path).parent} out of the "
+        f"store and prepare the videos again: {PREPARE}"
+    )
