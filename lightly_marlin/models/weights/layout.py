@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["Layout", "find_layout", "without_wrappers"]
+__all__ = ["LAYOUTS", "Layout", "find_layout", "without_wrappers"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Layout:
         renames: Pairs of what a part of a name is there and here.
         prefix: What stands before every name there and not here.
         missing_prefix: What stands before every name here and not there.
+        channels_last: Whether its head predicts the channels of a pixel last.
+        root: What else stands before every name in one file, such as "student.".
     """
 
     name: str
@@ -31,6 +34,29 @@ class Layout:
     renames: tuple[tuple[str, str], ...] = ()
     prefix: str = ""
     missing_prefix: str = ""
+    channels_last: bool = False
+    root: str = ""
+
+    def under(self, root: str) -> Layout:
+        """Returns the layout of a model that is a part of another one.
+
+        Args:
+            root: What stands before its names there, with a dot at the end.
+
+        Returns:
+            The layout with this root.
+        """
+        return replace(self, root=root) if root else self
+
+    def holds(self, name: str) -> bool:
+        """Returns whether a tensor of the file belongs to the model.
+
+        Args:
+            name: Name in the file.
+        """
+        # Discriminators stand beside the model that the prefix is for.
+        beside = f"{self.root}discriminator."
+        return name.startswith((self.root + self.prefix, beside))
 
     def ours(self, name: str) -> str:
         """Translates a name in the file to the name in our models.
@@ -41,7 +67,8 @@ class Layout:
         Returns:
             Name in `Marlin.state_dict()`, or with "discriminator." before it.
         """
-        name = f".{self.missing_prefix}{name.removeprefix(self.prefix)}"
+        name = name.removeprefix(self.root).removeprefix(self.prefix)
+        name = f".{self.missing_prefix}{name}"
         for old, new in self.renames:
             name = name.replace(old, new)
         return name[1:]
@@ -59,8 +86,8 @@ class Layout:
         for old, new in self.renames:
             name = name.replace(new, old)
         name = name[1:].removeprefix(self.missing_prefix)
-        # Discriminators stand beside the model that the prefix is for.
-        return name if name.startswith("discriminator.") else self.prefix + name
+        prefix = "" if name.startswith("discriminator.") else self.prefix
+        return self.root + prefix + name
 
     def convert(self, name: str, tensor: Tensor, tubelet: tuple[int, ...]) -> Tensor:
         """Brings a tensor of the file into the form of our models.
@@ -75,7 +102,7 @@ class Layout:
         """
         if name == "encoder.patch_embed.weight" and tensor.shape[1:] == tubelet:
             return tensor.flatten(1)
-        if self is VIDEOMAE and name.startswith("decoder.head."):
+        if self.channels_last and name.startswith("decoder.head."):
             return _channels_first(tensor, tubelet)
         return tensor
 
@@ -100,6 +127,9 @@ _RELEASED_RENAMES = (
     (".discriminator.layers.1.linear.", ".discriminator.fc2."),
 )
 RELEASED = Layout("MARLIN", _RELEASED_SIGNS, _RELEASED_RENAMES)
+RELEASED_ENCODER = Layout(
+    "MARLIN (encoder)", _RELEASED_SIGNS, _RELEASED_RENAMES, missing_prefix="encoder."
+)
 RELEASED_ON_HUB = Layout(
     "MARLIN on the Hub",
     (".marlin.encoder.",),
@@ -115,9 +145,21 @@ VIDEOMAE = Layout(
         (".encoder_to_decoder.", ".enc_dec_proj."),
         (".mask_token", ".decoder.mask_token"),
     ),
+    channels_last=True,
 )
 # The more special first: every sign of OURS is in names of VIDEOMAE too.
-_LAYOUTS = (RELEASED_ON_HUB, OUR_TRAINING, RELEASED, VIDEOMAE, OURS, OUR_ENCODER)
+LAYOUTS = (
+    RELEASED_ON_HUB,
+    OUR_TRAINING,
+    RELEASED,
+    RELEASED_ENCODER,
+    VIDEOMAE,
+    OURS,
+    OUR_ENCODER,
+)
+_WRAPPED = re.compile(
+    r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."
+)
 # Signs of what people mistake for one of these.
 _STRANGERS = (
     (".videomae.", "Hugging Face's VideoMAE"),
@@ -126,7 +168,10 @@ _STRANGERS = (
 
 
 def without_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Drops the prefixes of `DistributedDataParallel` and `torch.compile`.
+    """Drops what wrappers of modules put into names.
+
+    These are `DistributedDataParallel`, `FullyShardedDataParallel`, `torch.compile` and
+    activation checkpointing.
 
     Args:
         state: Tensors by the names that they have in the file.
@@ -134,7 +179,7 @@ def without_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Returns:
         The same tensors by the names of the model that was wrapped.
     """
-    unwrapped = {name.replace("_orig_mod.", ""): t for name, t in state.items()}
+    unwrapped = {_WRAPPED.sub("", name): tensor for name, tensor in state.items()}
     while all(name.startswith("module.") for name in unwrapped):
         unwrapped = {name.removeprefix("module."): t for name, t in unwrapped.items()}
     return unwrapped
@@ -154,14 +199,14 @@ def find_layout(names: Iterable[str], path: Path | None = None) -> Layout:
         UsageError: If no layout has such names.
     """
     names = list(names)
-    for layout in _LAYOUTS:
+    for layout in LAYOUTS:
         if any(sign in f".{name}" for name in names for sign in layout.signs):
             return layout
     like = [who for sign, who in _STRANGERS if any(sign in f".{n}" for n in names)]
     raise UsageError(
         f"Unknown kind of checkpoint{f' {path}' if path else ''}, with weights such as "
         f"{', '.join(names[:3])}{f', as {like[0]} has them' if like else ''}. "
-        f"Supported are those of {', '.join(layout.name for layout in _LAYOUTS)}."
+        f"Supported are those of {', '.join(layout.name for layout in LAYOUTS)}."
     )
 
 
