@@ -117,10 +117,15 @@ def _derivative(pred: Tensor, videos: Tensor) -> str:
 def _check_pred(pred: Tensor, shape: tuple[int, ...], device: torch.device) -> None:
     check_floating("pred", pred, ndim=3)
     check_same_device("pred", pred, device)
-    if tuple(pred.shape) != shape or pred.numel() == 0:
+    if tuple(pred.shape) != shape:
         raise ValueError(
             f"pred must have shape (B, n, P) = {shape}, as idx_mask and videos have "
-            f"it, and not be empty, got shape {tuple(pred.shape)}."
+            f"it, got shape {tuple(pred.shape)}."
+        )
+    if pred.numel() == 0:
+        raise ValueError(
+            f"pred must not be empty, got shape {shape}: a mean over no clips or no "
+            "masked tokens is undefined. Leave such a batch out."
         )
 
 

@@ -227,12 +227,12 @@ def check_labels(labels: Tensor) -> None:
         raise ValueError(
             f"Invalid dtype of labels {labels.dtype}: must be an integer dtype."
         )
-    if labels.ndim < 2 or labels.numel() == 0:
+    if labels.ndim < 2 or 0 in labels.shape[-2:]:
         raise ValueError(
             f"Invalid shape of labels {tuple(labels.shape)}: must be (..., H, W) and "
             "not empty."
         )
-    if labels.device.type != "cpu":
+    if labels.device.type != "cpu" or labels.numel() == 0:
         return
     if labels.dtype in _WITHOUT_AMINMAX:
         labels = labels.to(torch.int64)

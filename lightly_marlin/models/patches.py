@@ -23,7 +23,8 @@ def patchify(videos: Tensor, tubelet_size: int = 2, patch_size: int = 16) -> Ten
     B, C, T, H, W = videos.shape
     t, h, w = T // tubelet_size, H // patch_size, W // patch_size
     cut = videos.reshape(B, C, t, tubelet_size, h, patch_size, w, patch_size)
-    return cut.permute(0, 2, 4, 6, 1, 3, 5, 7).reshape(B, t * h * w, -1)
+    P = C * tubelet_size * patch_size**2
+    return cut.permute(0, 2, 4, 6, 1, 3, 5, 7).reshape(B, t * h * w, P)
 
 
 def unpatchify(
@@ -55,9 +56,10 @@ def unpatchify(
             f"Invalid shape of patches {tuple(patches.shape)}. "
             f"Supported is (B, {t * h * w}, a multiple of {pixels}) for grid {grid}."
         )
-    cut = patches.reshape(B, t, h, w, -1, tubelet_size, patch_size, patch_size)
+    C = P // pixels
+    cut = patches.reshape(B, t, h, w, C, tubelet_size, patch_size, patch_size)
     return cut.permute(0, 4, 1, 5, 2, 6, 3, 7).reshape(
-        B, -1, t * tubelet_size, h * patch_size, w * patch_size
+        B, C, t * tubelet_size, h * patch_size, w * patch_size
     )
 
 

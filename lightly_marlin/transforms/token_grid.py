@@ -15,7 +15,7 @@ def split_size(size: GridSize) -> tuple[int, int, int]:
     """Returns batch size, tubelets in time, and patches per tubelet.
 
     Raises:
-        ValueError: If the size has a different form or a number is not positive.
+        ValueError: If the size has another form or a number is out of range.
     """
     try:
         batch, (tubelets, height, width) = size
@@ -23,8 +23,10 @@ def split_size(size: GridSize) -> tuple[int, int, int]:
         raise ValueError(
             f"Invalid size {size!r}. Supported is (B, (t, h, w))."
         ) from None
-    if min(batch, tubelets, height, width) <= 0:
-        raise ValueError(f"Invalid size {size!r}: all numbers must be positive.")
+    if batch < 0 or min(tubelets, height, width) <= 0:
+        raise ValueError(
+            f"Invalid size {size!r}: all numbers must be positive, B may be 0."
+        )
     return batch, tubelets, height * width
 
 

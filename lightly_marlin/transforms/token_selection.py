@@ -34,9 +34,12 @@ def num_visible(num_tokens: int, mask_ratio: float) -> int:
     """Returns the number of visible tokens of `num_tokens`, rounded down as in MARLIN.
 
     Raises:
-        ValueError: If the ratio is not in (0, 1) or leaves no token visible.
+        ValueError: If there is no token, or the ratio is not in (0, 1) or leaves no
+            token visible.
     """
     check_mask_ratio(mask_ratio)
+    if num_tokens < 1:
+        raise ValueError("Invalid size of a clip: it has no token to mask.")
     visible = int(num_tokens * (1 - mask_ratio))
     if visible == 0:
         raise ValueError(

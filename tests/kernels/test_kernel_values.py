@@ -189,3 +189,32 @@ def test_same_bits_in_every_run(device):
     idx, pred = random_idx(2, 3, 4).to(device), torch.randn(2, 3, 1536, device=device)
     values = {masked_reconstruction_loss(pred, videos, idx).item() for _ in range(3)}
     assert len(values) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("num_clips", [0, 2])
+def test_nothing_chosen(num_clips, dtype, device):
+    """Of no clips, or no tokens of two: empty results, and gradients of zero."""
+    idx = torch.zeros(num_clips, 0 if num_clips else 3, dtype=torch.int64).to(device)
+    videos = torch.zeros(num_clips, 3, 4, 32, 32, dtype=dtype, device=device)
+    assert gather_tubelets(videos, idx).shape == (*idx.shape, 1536)
+    table = torch.rand(1, 8, 6, device=device, requires_grad=True)
+    tokens = torch.rand(num_clips, 8, 6, device=device, requires_grad=True)
+    chosen = gather_tokens(tokens, idx, table)
+    assert chosen.shape == (*idx.shape, 6)
+    visible = torch.rand(*idx.shape, 6, device=device, requires_grad=True)
+    mask_token = torch.rand(1, 1, 6, device=device, requires_grad=True)
+    joined = assemble_decoder_tokens(visible, mask_token, table, idx, idx)
+    assert joined.shape == (num_clips, 2 * idx.shape[1], 6)
+    (chosen.sum() + joined.sum()).backward()
+    for leaf in (table, tokens, visible, mask_token):
+        assert torch.equal(leaf.grad, torch.zeros_like(leaf))
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0)])
+def test_a_loss_of_nothing_is_refused(shape, device):
+    idx = torch.zeros(shape, dtype=torch.int64, device=device)
+    videos = torch.zeros(shape[0], 3, 4, 32, 32, device=device)
+    pred = torch.zeros(*shape, 1536, device=device)
+    with pytest.raises(ValueError, match=r"pred must not be empty.*no clips or no mas"):
+        masked_reconstruction_loss(pred, videos, idx)

@@ -6,7 +6,11 @@ from lightly.models.modules.masked_vision_transformer import MaskedVisionTransfo
 from lightly.models.utils import get_at_index
 from torch import nn
 
-from lightly_marlin.models import MarlinEncoder
+from lightly_marlin.models import (
+    MarlinEncoder,
+    accelerate_cpu,
+    create_marlin_encoder,
+)
 
 
 @pytest.fixture
@@ -196,3 +200,32 @@ def test_refuses_other_clips(encoder, toy_videos, method):
         ValueError, match=r"Invalid shape of videos \(2, 3, 8, 32, 32\)"
     ):
         getattr(encoder, method)(toy_videos[:, :, :8])
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("grad", [False, True])
+def test_no_clips_have_no_features(encoder, dtype, autocast, grad):
+    videos = torch.zeros(0, 3, 16, 32, 32, dtype=dtype)
+    idx = torch.zeros(0, 5, dtype=torch.int64)
+    context = torch.autocast("cpu", torch.bfloat16, enabled=autocast)
+    for model in (encoder, accelerate_cpu(encoder)):
+        with context, torch.set_grad_enabled(grad):
+            assert model(videos).shape == (0, 24)
+            assert model.encode(videos).shape == (0, 32, 24)
+            assert model.encode(videos, idx_keep=idx).shape == (0, 5, 24)
+            assert model.encode(videos, idx_mask=idx).shape == (0, 32, 24)
+            assert model.forward_intermediates(videos)[1][-1].shape == (0, 32, 24)
+
+
+def test_a_named_encoder_of_no_clips():
+    videos = torch.zeros(0, 3, 16, 224, 224)
+    assert create_marlin_encoder("marlin_vit_tiny")(videos).shape == (0, 192)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_traced_encoders_take_any_number_of_clips(encoder, toy_videos, dtype):
+    videos = toy_videos if dtype == torch.uint8 else toy_videos / 255
+    traced = torch.jit.trace(encoder.eval(), videos)
+    for clips in (videos, videos[:1], torch.cat([videos, videos.flip(2)]), videos[:0]):
+        torch.testing.assert_close(traced(clips), encoder(clips))

@@ -116,3 +116,15 @@ def test_a_seed_gives_the_initial_weights_of_all_releases(model):
     for name, values in drawn.items():
         first = state[name].flatten()[:3]
         torch.testing.assert_close(first, torch.tensor(values), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_no_clips_are_predicted_and_give_no_gradient(model, checkpointing):
+    model.set_grad_checkpointing(checkpointing)
+    idx = torch.arange(32).expand(0, -1)
+    videos = torch.zeros(0, 3, 16, 32, 32, dtype=torch.uint8)
+    pred = model(videos, idx[:, :3], idx[:, 3:])
+    assert pred.shape == (0, 29, 1536)
+    assert model.reconstruct(videos, idx[:, 3:], pred).shape == videos.shape
+    pred.sum().backward()
+    assert not model.encoder.patch_embed.weight.grad.any()

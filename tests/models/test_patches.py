@@ -57,3 +57,9 @@ def test_refuses_what_does_not_fit():
         paste_tubelets(
             torch.rand(1, 3, 2, 16, 16), torch.tensor([[0]]), torch.rand(1, 2, 9)
         )
+
+
+def test_no_clips_have_patches_of_the_same_size():
+    patches = patchify(torch.zeros(0, 3, 16, 32, 32, dtype=torch.uint8))
+    assert patches.shape == (0, 32, 1536)
+    assert unpatchify(patches, (8, 2, 2)).shape == (0, 3, 16, 32, 32)

@@ -73,6 +73,9 @@ def test_weights_reach_the_encoder(run, colours, tmp_path, load_recipe):
     saved = torch.load(tmp_path / "x" / "model.pt", weights_only=True)
     for name, value in stored.state_dict().items():
         assert torch.equal(saved[f"blocks.0.{name}"], value)
+    again = ("--weights", tmp_path / "x" / "model.pt", "--out", tmp_path / "y")
+    with pytest.warns(UserWarning, match=r"left out: blocks\.1\.weight, blocks\.1\.b"):
+        assert run(colours, *options, *again) == 0
 
 
 @pytest.mark.parametrize(

@@ -113,3 +113,12 @@ def test_batch_masking__decodes_a_part():
     assert all(set(part) < set(row) for part, row in pairs)
     with pytest.raises(ValueError, match=r"Invalid decode_ratio 0"):
         masking(decode_ratio=0)
+
+
+@pytest.mark.parametrize("name", [*mask_names(), "fasking+tube"])
+@pytest.mark.parametrize("decode_ratio", [1.0, 0.5])
+def test_batch_masking__no_clips(name, decode_ratio):
+    kept, masked = masking(name, decode_ratio=decode_ratio)(cells(0), 5, 0, clips(0))
+    assert kept.shape == (0, 8)
+    assert masked.shape == (0, 24 * decode_ratio)
+    assert kept.dtype == masked.dtype == torch.int64

@@ -29,10 +29,16 @@ def infer_architecture(tensors: Mapping[str, Tensor], path: Path) -> MarlinConfi
         The configuration of the named model.
 
     Raises:
-        UsageError: A ValueError, if no named model has these sizes.
+        UsageError: A ValueError, if no named model has these sizes, or the encoder is
+            not there.
     """
     bias = tensors.get("encoder.patch_embed.bias")
-    width = 0 if bias is None else len(bias)
+    if bias is None:
+        raise UsageError(
+            f"The weights in {path} are those of no whole encoder: the bias of its "
+            "patch embedding is missing."
+        )
+    width = len(bias)
     positions = tensors.get("encoder.pos_embed")
     depth = count_blocks(tensors, "encoder")
     for name in list_models():

@@ -15,13 +15,16 @@ from lightly_marlin.models.weights.fit import (
     check_config,
     check_finite,
     check_names_and_shapes,
+    spare_names,
+    warn_of_left_out,
 )
-from lightly_marlin.models.weights.layout import Layout, find_layout, without_wrappers
+from lightly_marlin.models.weights.layout import Layout, without_wrappers
+from lightly_marlin.models.weights.placement import place_encoder
 from lightly_marlin.models.weights.positional_interpolation import (
     fit_positions,
     warn_of_positions,
 )
-from lightly_marlin.models.weights.source import locate
+from lightly_marlin.models.weights.source import locate, split_prefix
 from lightly_marlin.models.weights.state_dict import read_state_dict
 
 __all__ = ["Checkpoint", "load_weights"]
@@ -37,12 +40,14 @@ class Checkpoint:
         tensors: Weights on the CPU by their names in `Marlin.state_dict()`, or with the
             prefix "discriminator."; shapes and dtypes are those of the file.
         config: Configuration beside the weights; None if there is none.
+        left_out: Names of weights in the file that do not belong to the model.
     """
 
     path: Path
     layout: Layout
     tensors: Mapping[str, Tensor]
     config: MarlinConfig | None
+    left_out: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, source: str | Path, config: MarlinConfig | None = None) -> Checkpoint:
@@ -51,8 +56,9 @@ class Checkpoint:
         Args:
             source: Path of a checkpoint or of a folder with `model.safetensors`, or the
                 id of a repository on the Hugging Face Hub. Supported are MARLIN's
-                released checkpoints, those of this package, and those of VideoMAE
-                pretraining.
+                released checkpoints, those of this package and of VideoMAE pretraining,
+                and an encoder of any of them inside a larger model. If a file holds
+                several, "#" and a prefix choose one: "run.pt#teacher".
             config: Configuration of the weights; None to look for a `config.json`
                 beside them.
 
@@ -61,14 +67,18 @@ class Checkpoint:
 
         Raises:
             UsageError: A ValueError, if `source` does not exist, cannot be read without
-                running code, or is of an unknown layout.
+                running code, is of an unknown layout, or holds several encoders and
+                none is chosen.
         """
+        source, prefix = split_prefix(source)
         path = locate(source)
         config = config or find_config(source, path)
         state = without_wrappers(read_state_dict(path))
-        layout = find_layout(state, path)
-        tensors = {layout.ours(name): tensor for name, tensor in state.items()}
-        return cls(path, layout, tensors, config)
+        place = place_encoder(state, path, prefix)
+        tensors = {ours: state[name] for ours, name in place.weights.items()}
+        used = set(place.weights.values())
+        left_out = tuple(name for name in state if name not in used)
+        return cls(path, place.layout, tensors, config, left_out)
 
     @property
     def parts(self) -> set[str]:
@@ -107,6 +117,9 @@ class Checkpoint:
         check_finite(own, found, self.layout, self.path)
         if config is not None:
             warn_of_positions(own, found, grids, config, self.path)
+            spare = map(self.layout.theirs, spare_names(own, found))
+            left_out = [*spare, *self.left_out]
+            warn_of_left_out(left_out, type(module).__name__, self.path)
         fitting = {name: found.get(name, tensor) for name, tensor in own.items()}
         module.load_state_dict(
             {name.removeprefix(prefix): tensor for name, tensor in fitting.items()}
@@ -125,7 +138,8 @@ def load_weights(module: nn.Module, source: str | Path) -> None:
 
     All or nothing: a checkpoint that does not fit leaves the module unchanged.
     Positional embeddings are read from the file if it has them; if they are for another
-    number of frames or frame size, they are interpolated, with a warning.
+    number of frames or frame size, they are interpolated, with a warning. Another
+    warning names weights that are left out, such as those of a classification head.
 
     Args:
         module: A `Marlin`, `MarlinEncoder` or `MarlinDiscriminator`.

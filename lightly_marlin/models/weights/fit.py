@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,9 +14,17 @@ from lightly_marlin.models.weights.architecture import count_blocks
 from lightly_marlin.models.weights.layout import Layout
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["check_config", "check_finite", "check_names_and_shapes"]
+__all__ = [
+    "check_config",
+    "check_finite",
+    "check_names_and_shapes",
+    "spare_names",
+    "warn_of_left_out",
+]
 
 _PARTS = ("encoder", "enc_dec_proj", "decoder", "discriminator")
+# What is put on an encoder and changes nothing before it.
+_HEADS = ("encoder.head.", "encoder.classifier.", "encoder.fc.")
 _LISTED = 10
 # A model for other clips has the same weights except for its positional embeddings.
 _CLIP_FIELDS = ("num_frames", "img_size")
@@ -79,8 +88,11 @@ def check_names_and_shapes(
     ]
     # VideoMAE and some exports omit the positional embedding because it is fixed.
     missing = [n for n in own if n not in found and not n.endswith(".pos_embed")]
+    spare = spare_names(own, found)
     unexpected = [
-        n for n in found if n not in own and n.partition(".")[0] not in unused
+        n
+        for n in found
+        if n not in own and n.partition(".")[0] not in unused and n not in spare
     ]
     integers = [n for n in common if not found[n].is_floating_point()]
     problems = [
@@ -118,6 +130,39 @@ def check_finite(
             f"The weights in {path} hold NaN or infinity: "
             f"{_listed([layout.theirs(n) for n in broken])}. Their training diverged, "
             "or the file is damaged."
+        )
+
+
+def spare_names(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
+    """Names of weights that an encoder does without: heads, and parts we do not know.
+
+    Args:
+        own: The model's weights by their names in `Marlin.state_dict()`.
+        found: Those of the checkpoint by the same names.
+
+    Returns:
+        Those names of `found`; none for a whole model or a discriminator, which must
+        find what they have themselves and nothing else.
+    """
+    if {name.partition(".")[0] for name in own} != {"encoder"}:
+        return []
+    return [
+        n for n in found if n.partition(".")[0] not in _PARTS or n.startswith(_HEADS)
+    ]
+
+
+def warn_of_left_out(names: Sequence[str], model: str, path: Path) -> None:
+    """Warns of weights of the file that are not loaded, if there are any.
+
+    Args:
+        names: Their names in the file.
+        model: Name of the model's class.
+        path: The file.
+    """
+    if names:
+        warnings.warn(
+            f"{path} holds more than a {model}; left out: {_listed(names)}.",
+            stacklevel=4,
         )
 
 

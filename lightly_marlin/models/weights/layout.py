@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["Layout", "find_layout", "without_wrappers"]
+__all__ = ["LAYOUTS", "Layout", "find_layout", "without_wrappers"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Layout:
             models.
         prefix: Prefix of every name in the file that our names lack.
         missing_prefix: Prefix of every name of ours that the file's names lack.
+        channels_last: Whether the decoder's head predicts channels last.
+        root: Further prefix of every name in a single file, such as "student.".
     """
 
     name: str
@@ -32,6 +35,29 @@ class Layout:
     renames: tuple[tuple[str, str], ...] = ()
     prefix: str = ""
     missing_prefix: str = ""
+    channels_last: bool = False
+    root: str = ""
+
+    def under(self, root: str) -> Layout:
+        """Returns the layout of a model that is a part of another one.
+
+        Args:
+            root: What stands before its names there, with a dot at the end.
+
+        Returns:
+            The layout with this root.
+        """
+        return replace(self, root=root) if root else self
+
+    def holds(self, name: str) -> bool:
+        """Returns whether a tensor of the file belongs to the model.
+
+        Args:
+            name: Name in the file.
+        """
+        # Discriminators stand beside the model that the prefix is for.
+        beside = f"{self.root}discriminator."
+        return name.startswith((self.root + self.prefix, beside))
 
     def ours(self, name: str) -> str:
         """Translates a name in the file to the name in our models.
@@ -42,7 +68,8 @@ class Layout:
         Returns:
             Name in `Marlin.state_dict()`, or with the prefix "discriminator.".
         """
-        name = f".{self.missing_prefix}{name.removeprefix(self.prefix)}"
+        name = name.removeprefix(self.root).removeprefix(self.prefix)
+        name = f".{self.missing_prefix}{name}"
         for old, new in self.renames:
             name = name.replace(old, new)
         return name[1:]
@@ -61,7 +88,8 @@ class Layout:
             name = name.replace(new, old)
         name = name[1:].removeprefix(self.missing_prefix)
         # The prefix is the model's: discriminators are stored beside it.
-        return name if name.startswith("discriminator.") else self.prefix + name
+        prefix = "" if name.startswith("discriminator.") else self.prefix
+        return self.root + prefix + name
 
     def convert(self, name: str, tensor: Tensor, tubelet: tuple[int, ...]) -> Tensor:
         """Converts a tensor of the file to the form of our models.
@@ -76,7 +104,7 @@ class Layout:
         """
         if name == "encoder.patch_embed.weight" and tensor.shape[1:] == tubelet:
             return tensor.flatten(1)
-        if self is VIDEOMAE and name.startswith("decoder.head."):
+        if self.channels_last and name.startswith("decoder.head."):
             return _channels_first(tensor, tubelet)
         return tensor
 
@@ -101,6 +129,9 @@ _RELEASED_RENAMES = (
     (".discriminator.layers.1.linear.", ".discriminator.fc2."),
 )
 RELEASED = Layout("MARLIN", _RELEASED_SIGNS, _RELEASED_RENAMES)
+RELEASED_ENCODER = Layout(
+    "MARLIN (encoder)", _RELEASED_SIGNS, _RELEASED_RENAMES, missing_prefix="encoder."
+)
 RELEASED_ON_HUB = Layout(
     "MARLIN on the Hub",
     (".marlin.encoder.",),
@@ -116,9 +147,21 @@ VIDEOMAE = Layout(
         (".encoder_to_decoder.", ".enc_dec_proj."),
         (".mask_token", ".decoder.mask_token"),
     ),
+    channels_last=True,
 )
 # The more specific first: every sign of OURS is in names of VIDEOMAE too.
-_LAYOUTS = (RELEASED_ON_HUB, OUR_TRAINING, RELEASED, VIDEOMAE, OURS, OUR_ENCODER)
+LAYOUTS = (
+    RELEASED_ON_HUB,
+    OUR_TRAINING,
+    RELEASED,
+    RELEASED_ENCODER,
+    VIDEOMAE,
+    OURS,
+    OUR_ENCODER,
+)
+_WRAPPED = re.compile(
+    r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."
+)
 # Signs of checkpoints that are often mistaken for one of these.
 _STRANGERS = (
     (".videomae.", "Hugging Face's VideoMAE"),
@@ -127,7 +170,10 @@ _STRANGERS = (
 
 
 def without_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Drops the prefixes of `DistributedDataParallel` and `torch.compile`.
+    """Drops what wrappers of modules put into names.
+
+    These are `DistributedDataParallel`, `FullyShardedDataParallel`, `torch.compile` and
+    activation checkpointing.
 
     Args:
         state: Tensors by the names that they have in the file.
@@ -135,7 +181,7 @@ def without_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Returns:
         The same tensors by the names of the wrapped model.
     """
-    unwrapped = {name.replace("_orig_mod.", ""): t for name, t in state.items()}
+    unwrapped = {_WRAPPED.sub("", name): tensor for name, tensor in state.items()}
     while all(name.startswith("module.") for name in unwrapped):
         unwrapped = {name.removeprefix("module."): t for name, t in unwrapped.items()}
     return unwrapped
@@ -155,14 +201,14 @@ def find_layout(names: Iterable[str], path: Path | None = None) -> Layout:
         UsageError: If no layout has such names.
     """
     names = list(names)
-    for layout in _LAYOUTS:
+    for layout in LAYOUTS:
         if any(sign in f".{name}" for name in names for sign in layout.signs):
             return layout
     like = [who for sign, who in _STRANGERS if any(sign in f".{n}" for n in names)]
     raise UsageError(
         f"Unknown kind of checkpoint{f' {path}' if path else ''}, with weights such as "
         f"{', '.join(names[:3])}{f', as {like[0]} has them' if like else ''}. "
-        f"Supported are those of {', '.join(layout.name for layout in _LAYOUTS)}."
+        f"Supported are those of {', '.join(layout.name for layout in LAYOUTS)}."
     )
 
 

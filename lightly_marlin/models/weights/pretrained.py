@@ -14,7 +14,7 @@ from lightly_marlin.models.cpu import accelerate_cpu
 from lightly_marlin.models.weights.checkpoint import Checkpoint
 from lightly_marlin.models.weights.config_file import CONFIG_NAME, read_config
 from lightly_marlin.models.weights.model_card import ModelCard
-from lightly_marlin.models.weights.source import WEIGHTS_NAME
+from lightly_marlin.models.weights.source import WEIGHTS_NAME, split_prefix
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write, write_json
 
@@ -71,7 +71,7 @@ class PretrainedMixin:
             UsageError: A ValueError, if `source` does not exist, cannot be read or
                 lacks weights of the model.
         """
-        checkpoint = Checkpoint.open(source, read_config(source))
+        checkpoint = Checkpoint.open(source, read_config(split_prefix(source)[0]))
         model: Any = cls(checkpoint.architecture())  # type: ignore[call-arg]
         checkpoint.load_into(model)
         evaluated: _Model = accelerate_cpu(model).eval()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lightly_marlin.utils.errors import UsageError, first_line
 
-__all__ = ["WEIGHTS_NAME", "WeightsNotFoundError", "locate"]
+__all__ = ["WEIGHTS_NAME", "WeightsNotFoundError", "locate", "split_prefix"]
 
 WEIGHTS_NAME = "model.safetensors"
 _REPOSITORY_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -52,6 +52,24 @@ def locate(source: str | Path, name: str = WEIGHTS_NAME) -> Path:
             "Hugging Face Hub (owner/name)."
         )
     return _download(repository, name)
+
+
+def split_prefix(source: str | Path) -> tuple[str | Path, str | None]:
+    """Splits "SOURCE#PREFIX", which chooses one of several models in a file.
+
+    Args:
+        source: Path or repository id, with or without a prefix of names of weights.
+
+    Returns:
+        The source alone, and the prefix; None where there is none, also where "#" is in
+        the name of a file or folder.
+    """
+    alone, mark, prefix = str(source).rpartition("#")
+    if not mark or Path(source).expanduser().exists():
+        return source, None
+    if Path(alone).expanduser().exists() or _REPOSITORY_ID.fullmatch(alone):
+        return alone, prefix
+    return source, None
 
 
 def _download(repository: str, name: str) -> Path:

@@ -24,6 +24,9 @@ __all__ = ["read_state_dict"]
 _HARMLESS: list[Any] = [argparse.Namespace, pathlib.PosixPath]
 # Keys under which programs store the weights when they save more than weights.
 _WEIGHT_ENTRIES = ("state_dict", "model", "module")
+# Lightning's averaging: what it trains on with; "state_dict" is the result.
+_TRAINING_ENTRIES = ("current_model_state", "averaging_state")
+_DEPTH = 2  # Of entries in entries; those of optimizers are deeper.
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # Counters that other architectures have; their names identify the layout.
 _INTEGERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -45,24 +48,22 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
     Args:
         path: A safetensors file, or one written by `torch.save`: a state dict, or a
-            dictionary with one under "state_dict", "model" or "module".
+            dictionary with one or several under any name.
 
     Returns:
-        Tensors by the names that they have in the file.
+        Tensors by the names that they have in the file; with the name of their entry
+        and a dot before that, unless only one of "state_dict", "model" and "module"
+        holds weights.
 
     Raises:
         UsageError: If the file is damaged, holds anything that can only be read by
             running code, or holds no weights.
     """
-    content = _read_content(path)
-    for entry in _WEIGHT_ENTRIES:
-        if isinstance(content, Mapping) and isinstance(content.get(entry), Mapping):
-            content = content[entry]
-            break
+    content = _unpack(_read_content(path))
     if not isinstance(content, Mapping) or not content:
         raise UsageError(
             f"Cannot use {path}: it holds no weights. Supported are state dicts, "
-            'alone or under "state_dict", "model" or "module".'
+            "alone or as entries of a dictionary."
         )
     odd = [str(name) for name, value in content.items() if not _is_weight(name, value)]
     if odd:
@@ -72,6 +73,38 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             "64 bits."
         )
     return dict(content)
+
+
+def _unpack(content: Any) -> Any:
+    """Returns the state dict in what programs save beside it, or several as one."""
+    if not isinstance(content, Mapping):
+        return content
+    main = next((e for e in _WEIGHT_ENTRIES if isinstance(content.get(e), Mapping)), "")
+    if not main and any(isinstance(value, Tensor) for value in content.values()):
+        return content
+    skipped = (main, *(_TRAINING_ENTRIES if main == "state_dict" else ()))
+    others = _entries({e: v for e, v in content.items() if e not in skipped}, _DEPTH)
+    if not others:
+        return content[main] if main else content
+    if main:
+        others = {main: content[main], **others}
+    return {
+        f"{e}.{name}": t for e, state in others.items() for name, t in state.items()
+    }
+
+
+def _entries(content: Mapping[Any, Any], depth: int) -> dict[str, Mapping[Any, Any]]:
+    """Returns the state dicts in a dictionary, by their path in it."""
+    found: dict[str, Mapping[Any, Any]] = {}
+    for entry, value in content.items():
+        if not isinstance(entry, str) or not isinstance(value, Mapping):
+            continue
+        if value and all(_is_weight(name, weight) for name, weight in value.items()):
+            found[entry] = value
+        elif depth > 1:
+            inner = _entries(value, depth - 1)
+            found.update({f"{entry}.{name}": state for name, state in inner.items()})
+    return found
 
 
 def _read_content(path: Path) -> Any:

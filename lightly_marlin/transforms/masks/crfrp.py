@@ -221,7 +221,8 @@ def _keep_in_proportion(
     """
     batch, total = stratum.shape
     shuffled = draw_uniform((batch, total), stratum.device, generator).argsort(dim=1)
-    order = torch.where(covered, stratum.amax() + 1, stratum).gather(1, shuffled)
+    last = torch.iinfo(stratum.dtype).max
+    order = torch.where(covered, last, stratum).gather(1, shuffled)
     order = shuffled.gather(1, order.argsort(dim=1, stable=True))
 
     place = torch.arange(total, device=stratum.device)

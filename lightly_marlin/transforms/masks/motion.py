@@ -127,10 +127,10 @@ class MotionMask(MaskStrategy):
 
 def _grey_cells(videos: Tensor, patch_size: int, tubelet_size: int) -> Tensor:
     """Returns float32 grey (B, t, 4h, 4w) in [0, 1]: means over quarter patches."""
-    if videos.ndim != 5 or videos.numel() == 0:
+    if videos.ndim != 5 or 0 in videos.shape[1:]:
         raise ValueError(
             f"Invalid shape of videos {tuple(videos.shape)}. Supported is "
-            "(B, C, T, H, W), not empty."
+            "(B, C, T, H, W), clips not empty."
         )
     if videos.dtype != torch.uint8 and not videos.is_floating_point():
         raise ValueError(

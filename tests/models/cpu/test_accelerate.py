@@ -155,3 +155,15 @@ def test_discriminators_score_by_one_convolution(convolutions):
     torch.testing.assert_close(accelerate_cpu(critic)(patches), expected)
     # The product with a vector is faster as it is.
     assert len(convolutions) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.no_grad()
+def test_no_clips_on_the_fast_paths(dtype, plain):
+    model = accelerate_cpu(plain).to(dtype)
+    idx = torch.arange(32).expand(0, -1)
+    videos = torch.zeros(0, 3, 16, 32, 32, dtype=torch.uint8)
+    assert model(videos, idx[:, :3], idx[:, 3:]).shape == (0, 29, 1536)
+    assert model.encoder(videos).shape == (0, 24)
+    critic = accelerate_cpu(MarlinDiscriminator(1536, 48))
+    assert critic(torch.zeros(0, 29, 1536)).shape == (0, 29, 1)

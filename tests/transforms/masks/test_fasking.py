@@ -8,7 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightly_marlin.regions import RegionCells
-from lightly_marlin.transforms import fasking_token_mask, random_tubelet_mask
+from lightly_marlin.transforms import (
+    crfrp_token_mask,
+    fasking_token_mask,
+    random_tubelet_mask,
+)
 
 COMPONENTS = [[2, 4], [3, 5], [6], [7, 8, 9], [10]]
 SIDE = 64  # pixels: an 4x4 grid of patches of 16
@@ -277,3 +281,19 @@ def test_fasking_token_mask__same_seed_same_mask():
 def test_fasking_token_mask__errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         fasking_token_mask(**{"regions": face_map()[None], **arguments})
+
+
+@pytest.mark.parametrize("mode", ["tubelet", "tube"])
+@pytest.mark.parametrize("draw", [fasking_token_mask, crfrp_token_mask])
+def test_masks_of_no_clips(draw, mode):
+    labels = torch.zeros(0, 4, 32, 32, dtype=torch.uint8)
+    options = {"mode": mode} if draw is fasking_token_mask else {}
+    for regions in (labels, RegionCells.from_labels(labels)):
+        kept, masked = draw(regions, 0.75, num_prefix_tokens=1, **options)
+        assert (kept.shape, masked.shape) == ((0, 3), (0, 6))
+
+
+@pytest.mark.parametrize("draw", [fasking_token_mask, crfrp_token_mask])
+def test_clips_without_frames_are_refused(draw):
+    with pytest.raises(ValueError, match="no token to mask"):
+        draw(RegionCells(torch.zeros(2, 0, 4, 4, dtype=torch.int32)))

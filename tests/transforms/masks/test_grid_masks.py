@@ -69,10 +69,17 @@ def test_grid_masks__generator(strategy):
     ("size", "mask_ratio", "message"),
     [
         ((2, (8, 14)), 0.9, r"Invalid size .* Supported is \(B, \(t, h, w\)\)"),
-        ((0, RELEASED), 0.9, "all numbers must be positive"),
+        ((-1, RELEASED), 0.9, "all numbers must be positive, B may be 0"),
+        ((2, (0, 14, 14)), 0.9, "all numbers must be positive, B may be 0"),
         ((2, RELEASED), 1.5, r"Invalid mask_ratio 1\.5"),
     ],
 )
 def test_grid_masks__errors(strategy, size, mask_ratio, message):
     with pytest.raises(ValueError, match=message):
         strategy(size, mask_ratio)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_grid_masks__no_clips(strategy):
+    kept, masked = strategy((0, RELEASED), 0.9, num_prefix_tokens=1)
+    assert (kept.shape, masked.shape) == ((0, 157), (0, 1412))

@@ -207,3 +207,10 @@ def test_motion_token_mask__counts_prefix_and_seed():
 def test_motion_token_mask__errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         motion_token_mask(**{"videos": torch.zeros(1, 3, 8, 64, 64), **arguments})
+
+
+def test_motion_token_mask__no_clips():
+    idx_keep, idx_mask = draw(torch.zeros(0, 3, 8, 64, 64))
+    assert (idx_keep.shape, idx_mask.shape) == ((0, 64), (0, 192))
+    with pytest.raises(ValueError, match="clips not empty"):
+        draw(torch.zeros(1, 3, 0, 64, 64))
