@@ -16,6 +16,8 @@ Features:
 - --detector hog is dlib's fast one, cnn its network; auto, the default, asks the
   network only where the fast one sees nothing. --align-eyes turns the crops. The store
   records these options; --crops-like STORE takes those of an earlier store.
+- --detector takes one of your own, too (docs/detectors.md). The report names the
+  licences of all weights; --commercial refuses those that exclude commercial use.
 - The index says how good each track is; `inspect_store.py` shows it, and
   `visualize_faces.py` draws what was found.
 
@@ -59,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.store,
         num_workers=options.workers,
         all_faces=options.all_faces,
+        commercial=options.commercial,
         **vars(crop_options(options)),
     )
     show_failures(summary)
@@ -94,6 +97,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--all-faces",
         action="store_true",
         help="keep every face track of a video, not only the main one",
+    )
+    parser.add_argument(
+        "--commercial",
+        action="store_true",
+        help="refuse weights whose licence does not allow commercial use",
     )
     add_crop_arguments(parser)
     return parser.parse_args(arguments)

@@ -24,7 +24,8 @@ class FaceParser(Protocol):
     """Says for every pixel which part of a face it shows.
 
     A parser may have a string attribute `fingerprint`. Where it changes, the parser's
-    answers may, and `prepare_videos` does videos again that it had finished.
+    answers may, and `prepare_videos` does videos again that it had finished. It may
+    have a tuple of `ModelWeights`, `weights`: a store then names its licences.
     """
 
     def __call__(
@@ -61,6 +62,8 @@ def check_parser_input(frames: NDArray[np.uint8], boxes: NDArray[np.floating]) -
 
 class LandmarkParser:
     """Parses faces by dlib's 68 landmarks, with hair and forehead estimated."""
+
+    weights = DlibLandmarks.weights
 
     def __init__(self) -> None:
         self._landmarks = DlibLandmarks()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from lightly_marlin.faces.smoothing import smooth_polynomial
 from lightly_marlin.faces.track import FaceTrack
 from lightly_marlin.faces.trajectory import Trajectory, join_trajectories
 
-__all__ = ["TrackAssembly"]
+__all__ = ["FoundFaces", "TrackAssembly"]
 
 # False detections come and go, and landmarks do not fit them: a face is seen several
 # times, goes on being seen, and its landmarks are found again from other starts.
@@ -24,6 +25,18 @@ _MIN_SEEN_SHARE = 0.25
 _MAX_SPREAD = 0.03
 
 _LANDMARK_WINDOW = 5
+
+
+class FoundFaces(NamedTuple):
+    """Trajectories that were seen often enough to be faces.
+
+    Attributes:
+        trusted: Those that become tracks.
+        untrusted: Those whose landmarks fit too badly.
+    """
+
+    trusted: list[Trajectory]
+    untrusted: list[Trajectory]
 
 
 class TrackAssembly:
@@ -45,7 +58,7 @@ class TrackAssembly:
         self._check_every = check_every
         self._align_eyes = align_eyes
 
-    def faces(self, trajectories: Sequence[Trajectory]) -> list[Trajectory]:
+    def faces(self, trajectories: Sequence[Trajectory]) -> FoundFaces:
         """Returns the trajectories that are faces, each of one person, without holes.
 
         Args:
@@ -57,13 +70,16 @@ class TrackAssembly:
             for piece in self._people.part(trajectory)
         ]
         joined = join_trajectories(pieces, self._max_gap, self._people.may_be_same)
-        return [face for face in joined if self._is_face(face)]
+        found = FoundFaces([], [])
+        for face in filter(self._is_seen, joined):
+            (found.trusted if self._is_trusted(face) else found.untrusted).append(face)
+        return found
 
     def tracks(self, faces: Sequence[Trajectory]) -> list[FaceTrack]:
         """Smooths faces into tracks.
 
         Args:
-            faces: From `faces`.
+            faces: From `faces`, the trusted ones.
 
         Returns:
             The tracks of at least `min_frames` frames, sorted by start, then by size,
@@ -78,14 +94,15 @@ class TrackAssembly:
         ]
         return sorted(named, key=lambda track: (track.start_frame, -track.size))
 
-    def _is_face(self, face: Trajectory) -> bool:
-        """Returns whether a trajectory was seen often and clearly enough."""
+    def _is_seen(self, face: Trajectory) -> bool:
+        """Returns whether a trajectory was seen often enough."""
         # A face in the last frames of a video had no time for more.
         enough = min(_MIN_DETECTIONS, 1 + face.num_frames // 3)
-        if face.num_detected < enough:
-            return False
-        if face.seen(self._check_every).mean() < _MIN_SEEN_SHARE:
-            return False
+        seen = float(face.seen(self._check_every).mean())
+        return face.num_detected >= enough and seen >= _MIN_SEEN_SHARE
+
+    def _is_trusted(self, face: Trajectory) -> bool:
+        """Returns whether the landmarks of a trajectory fit well enough."""
         spreads = face.spreads[~np.isnan(face.spreads)]
         return len(spreads) == 0 or float(np.mean(spreads)) <= _MAX_SPREAD
 

@@ -32,17 +32,21 @@ def make(frontal_landmarks):
 
 
 def test_what_makes_a_face(assembly, make):
-    assert len(assembly.faces([make(40, [0, 3, 6, 14, 22, 30, 38])])) == 1
-    # Seen twice, seen in the first frames only, and landmarks that fit nowhere.
-    assert assembly.faces([make(40, [0, 3])]) == []
-    assert assembly.faces([make(80, [0, 3, 6])]) == []
-    assert assembly.faces([make(40, [0, 3, 6, 14, 22, 30], spread=0.045)]) == []
+    assert len(assembly.faces([make(40, [0, 3, 6, 14, 22, 30, 38])]).trusted) == 1
+    # Seen twice, and seen in the first frames only.
+    assert assembly.faces([make(40, [0, 3])]) == ([], [])
+    assert assembly.faces([make(80, [0, 3, 6])]) == ([], [])
     # Three frames leave no time to be seen three times.
-    assert len(assembly.faces([make(3, [0, 2])])) == 1
+    assert len(assembly.faces([make(3, [0, 2])]).trusted) == 1
+
+
+def test_a_face_whose_landmarks_fit_nowhere_is_told_apart(assembly, make):
+    found = assembly.faces([make(40, [0, 3, 6, 14, 22, 30], spread=0.045)])
+    assert (len(found.trusted), len(found.untrusted)) == (0, 1)
 
 
 def test_tracks_carry_what_was_measured(assembly, make):
-    (face,) = assembly.faces([make(20, [0, 4, 8])])
+    (face,) = assembly.faces([make(20, [0, 4, 8])]).trusted
     (track,) = assembly.tracks([face])
     assert track.seen.tolist() == [True] * 13 + [False] * 7
     np.testing.assert_allclose(track.confidence[[0, 4, 8]], 0.9)
@@ -53,7 +57,8 @@ def test_tracks_carry_what_was_measured(assembly, make):
 
 
 def test_short_faces_are_no_tracks(assembly, make):
-    faces = assembly.faces([make(15, [0, 4, 8]), make(16, [0, 4, 8], start=99)])
+    pieces = [make(15, [0, 4, 8]), make(16, [0, 4, 8], start=99)]
+    faces = assembly.faces(pieces).trusted
     assert len(faces) == 2
     assert [t.start_frame for t in assembly.tracks(faces)] == [99]
 

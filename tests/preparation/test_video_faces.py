@@ -13,6 +13,7 @@ class Finder:
     """Notes what it is asked and given."""
 
     longest = 7
+    longest_untrusted = 0
     made = None
 
     def __init__(self, **options):
