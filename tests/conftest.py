@@ -63,7 +63,7 @@ class FakeFinder:
     def __init__(self, min_frames=16, min_face=40, **options):
         self.min_frames = min_frames
         self.frames_seen = 0
-        self.longest = 0
+        self.longest = self.longest_untrusted = 0
         self._runs = []
         self._shape = None
 

@@ -4,12 +4,12 @@ Video frames go in; face tracks with crop boxes, landmarks and region maps come 
 """
 
 from lightly_marlin.faces.crop import crop_face, landmarks_to_crop
-from lightly_marlin.faces.dlib_models import (
-    Detection,
-    DlibDetector,
-    DlibLandmarks,
-    DlibTracker,
+from lightly_marlin.faces.detector import Detection, FaceDetector, LandmarkPredictor
+from lightly_marlin.faces.detector_registry import (
+    register_detector,
+    unregister_detector,
 )
+from lightly_marlin.faces.dlib_models import DlibDetector, DlibLandmarks, DlibTracker
 from lightly_marlin.faces.dlib_networks import DlibCnnDetector, DlibEmbedder
 from lightly_marlin.faces.finder import DETECTORS, FaceFinder, find_faces
 from lightly_marlin.faces.label_remap import (
@@ -18,6 +18,7 @@ from lightly_marlin.faces.label_remap import (
     mirrored,
 )
 from lightly_marlin.faces.landmark_regions import regions_from_landmarks
+from lightly_marlin.faces.model_weights import ModelWeights
 from lightly_marlin.faces.parser import FaceParser, LandmarkParser
 from lightly_marlin.faces.torchscript_parser import TorchScriptParser
 from lightly_marlin.faces.track import FaceTrack, main_track
@@ -33,10 +34,13 @@ __all__ = [
     "DlibEmbedder",
     "DlibLandmarks",
     "DlibTracker",
+    "FaceDetector",
     "FaceFinder",
     "FaceParser",
     "FaceTrack",
     "LandmarkParser",
+    "LandmarkPredictor",
+    "ModelWeights",
     "RegionCells",
     "TorchScriptParser",
     "crop_face",
@@ -45,4 +49,6 @@ __all__ = [
     "main_track",
     "mirrored",
     "regions_from_landmarks",
+    "register_detector",
+    "unregister_detector",
 ]

@@ -13,17 +13,17 @@ from __future__ import annotations
 import functools
 import importlib.util
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lightly_marlin.faces.detector import Detection, FaceDetector, LandmarkPredictor
+from lightly_marlin.faces.model_weights import HOG_WEIGHTS, LANDMARK_WEIGHTS
 from lightly_marlin.faces.track import NUM_LANDMARKS
 from lightly_marlin.utils.dependency import require
 
 __all__ = [
-    "HOG_WINDOW",
-    "Detection",
     "DlibDetector",
     "DlibLandmarks",
     "DlibTracker",
@@ -31,15 +31,8 @@ __all__ = [
     "model_file",
 ]
 
-HOG_WINDOW = 80
-"""Side in pixels of the smallest face that the HOG detector finds."""
-
-
-class Detection(NamedTuple):
-    """A face in one frame: box (4,) float64 x0, y0, x1, y1 in pixels, and its score."""
-
-    box: NDArray[np.float64]
-    score: float
+# A face that was seen before is expected, so a weaker answer is enough.
+_EXPECTED_THRESHOLD = -0.3
 
 
 def model_file(name: str) -> Path:
@@ -95,8 +88,11 @@ def check_plane(image: NDArray[np.uint8]) -> None:
         )
 
 
-class DlibDetector:
+class DlibDetector(FaceDetector):
     """dlib's frontal face detector: HOG features, five views, sides from 80 pixels."""
+
+    smallest_face = 80.0
+    weights = (HOG_WEIGHTS,)
 
     def __init__(self) -> None:
         self._detector = _frontal_detector()
@@ -115,7 +111,7 @@ class DlibDetector:
             The faces, sorted by decreasing score; boxes may reach outside the image.
         """
         check_plane(image)
-        if min(image.shape) < HOG_WINDOW // 2:
+        if min(image.shape) < self.smallest_face / 2:
             return []
         rectangles, scores, _ = self._detector.run(
             np.ascontiguousarray(image), 0, threshold
@@ -130,9 +126,18 @@ class DlibDetector:
             for r, score in zip(rectangles, scores, strict=True)
         ]
 
+    def detect(
+        self, images: NDArray[np.uint8], *, expected: bool = False
+    ) -> list[list[Detection]]:
+        """Finds faces in luma with shape (n, H, W); see `FaceDetector`."""
+        threshold = _EXPECTED_THRESHOLD if expected else 0.0
+        return [self(image, threshold) for image in images]
 
-class DlibLandmarks:
-    """dlib's 68 facial landmarks [1]. Always returns a fit, even without a face."""
+
+class DlibLandmarks(LandmarkPredictor):
+    """dlib's 68 facial landmarks [1]. Always answers, also where there is no face."""
+
+    weights = (LANDMARK_WEIGHTS,)
 
     def __init__(self) -> None:
         self._predictor = _shape_predictor()

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightly_marlin.faces.dlib_models import Detection, check_plane, model_file
+from lightly_marlin.faces.detector import Detection, FaceDetector
+from lightly_marlin.faces.dlib_models import check_plane, model_file
+from lightly_marlin.faces.model_weights import CNN_WEIGHTS, EMBEDDING_WEIGHTS
 from lightly_marlin.utils.dependency import require
 
-__all__ = ["CNN_WINDOW", "PORTRAIT_SIZE", "DlibCnnDetector", "DlibEmbedder"]
-
-CNN_WINDOW = 80
-"""Side in pixels of the smallest face that the CNN detector finds."""
+__all__ = ["PORTRAIT_SIZE", "DlibCnnDetector", "DlibEmbedder"]
 
 PORTRAIT_SIZE = 150
 """Side in pixels of the aligned face that the embedding network takes."""
@@ -46,11 +45,16 @@ def _embedding_network() -> Any:
     )
 
 
-class DlibCnnDetector:
+class DlibCnnDetector(FaceDetector):
     """dlib's CNN face detector [0]: finds turned, tilted and covered faces, slowly.
 
     The network is loaded when it is first used.
     """
+
+    smallest_face = 80.0
+    # About two seconds of one core.
+    max_pixels = 250_000
+    weights = (CNN_WEIGHTS,)
 
     def __call__(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Finds faces.
@@ -63,7 +67,7 @@ class DlibCnnDetector:
             The faces, sorted by decreasing score; boxes may reach outside the image.
         """
         check_plane(image)
-        if min(image.shape) < CNN_WINDOW // 2:
+        if min(image.shape) < self.smallest_face / 2:
             return []
         colour = np.repeat(image[..., None], 3, axis=-1)
         return [
@@ -83,12 +87,21 @@ class DlibCnnDetector:
             if face.confidence >= _MIN_CONFIDENCE
         ]
 
+    def detect(
+        self, images: NDArray[np.uint8], *, expected: bool = False
+    ) -> list[list[Detection]]:
+        """Finds faces in luma with shape (n, H, W); see `FaceDetector`."""
+        del expected
+        return [self(image) for image in images]
+
 
 class DlibEmbedder:
     """dlib's face embedding [1]: close for one person, far apart for two.
 
     The network is loaded when it is first used.
     """
+
+    weights = (EMBEDDING_WEIGHTS,)
 
     def portrait(
         self, image: NDArray[np.uint8], landmarks: NDArray[np.floating]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lightly_marlin.faces.boxes import box_side, face_boxes
 from lightly_marlin.faces.chip import CHIP_FACE, CHIP_SIZE, FaceChip, face_roll
-from lightly_marlin.faces.dlib_models import Detection, DlibLandmarks
+from lightly_marlin.faces.detector import Detection, LandmarkPredictor
 from lightly_marlin.faces.landmark_fit import fit_spread
 from lightly_marlin.faces.sighting import Sighting
 
@@ -28,8 +28,8 @@ _GOOD_SPREAD = 0.015
 class FaceFitter:
     """Fits the 68 landmarks to faces, and measures the quality of the fit."""
 
-    def __init__(self, predictor: DlibLandmarks) -> None:
-        """Stores the landmark predictor."""
+    def __init__(self, predictor: LandmarkPredictor) -> None:
+        """Takes the landmark predictor."""
         self._predictor = predictor
 
     def fit(

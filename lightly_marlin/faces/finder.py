@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lightly_marlin.faces.boxes import box_overlap, box_side, match_boxes
 from lightly_marlin.faces.cnn_schedule import CnnSchedule
-from lightly_marlin.faces.dlib_models import Detection, DlibDetector, DlibLandmarks
-from lightly_marlin.faces.dlib_networks import DlibCnnDetector, DlibEmbedder
-from lightly_marlin.faces.face_search import search_with_cnn, search_with_hog
+from lightly_marlin.faces.detector import Detection, FaceDetector
+from lightly_marlin.faces.detector_registry import (
+    detector_names,
+    is_detector_name,
+    load_detectors,
+)
+from lightly_marlin.faces.dlib_models import DlibLandmarks
+from lightly_marlin.faces.dlib_networks import DlibEmbedder
+from lightly_marlin.faces.face_search import search_frame
 from lightly_marlin.faces.follower import FaceFollower, FaceTools
 from lightly_marlin.faces.luma import luma_plane
 from lightly_marlin.faces.scene_cuts import SceneCuts
@@ -24,12 +30,10 @@ from lightly_marlin.faces.track import FaceTrack
 from lightly_marlin.faces.track_assembly import TrackAssembly
 from lightly_marlin.faces.trajectory import Trajectory
 
-__all__ = ["DETECTORS", "DetectorName", "FaceFinder", "find_faces"]
+__all__ = ["DETECTORS", "FaceFinder", "find_faces"]
 
-DetectorName = Literal["hog", "cnn", "auto"]
-
-DETECTORS: tuple[str, ...] = get_args(DetectorName)
-"""Names of the detectors that a `FaceFinder` takes."""
+DETECTORS = detector_names()
+"""Names of the detectors that are built in."""
 
 # Planes are kept up to this longest side, and enlarged up to it to find small faces.
 _LONGEST_SIDE = 1440
@@ -95,7 +99,7 @@ class FaceFinder:
     def __init__(
         self,
         *,
-        detector: DetectorName = "auto",
+        detector: str | FaceDetector = "auto",
         min_frames: int = 16,
         min_face: int = 40,
         main_only: bool = False,
@@ -110,10 +114,11 @@ class FaceFinder:
 
         Args:
             detector:
-                "hog" is dlib's fast frontal detector; "cnn" also finds turned and
-                covered faces, a hundred times slower; "auto" runs the CNN only on faces
-                that the HOG detector has lost, and a few times in stretches without a
-                face.
+                "hog" is dlib's fast frontal detector; "cnn" finds turned and covered
+                faces as well, a hundred times slower; "auto" asks the CNN only about
+                faces that the HOG detector has lost, and a few times about stretches
+                without a face. Also a name of `register_detector`, an entry
+                "package.module:factory", or a detector.
             min_frames: Shorter tracks are left out.
             min_face:
                 Approximate smallest side, in source pixels, of a face to search for,
@@ -136,8 +141,8 @@ class FaceFinder:
 
         Raises:
             ValueError:
-                If the detector is unknown, or an option is below its minimum (1, or 0
-                for the last three).
+                If the detector is unknown or cannot be loaded, or an option is below
+                its minimum (1, or 0 for the last three).
         """
         options = {
             "min_frames": (min_frames, 1),
@@ -149,15 +154,10 @@ class FaceFinder:
             "max_gap": (max_gap, 0),
         }
         _check_options(detector, options)
-        self._tools = FaceTools(
-            DlibDetector(),
-            DlibLandmarks(),
-            DlibEmbedder(),
-            None if detector == "hog" else DlibCnnDetector(),
-            cnn_only=detector == "cnn",
-        )
+        self._tools = _load_tools(detector)
         self._assembly = TrackAssembly(
             self._tools.embedder,
+            self._tools.second or self._tools.detector,
             min_frames=min_frames,
             max_gap=max_gap,
             check_every=check_every,
@@ -171,7 +171,7 @@ class FaceFinder:
         # If only one face is kept, finding a second one late is no loss.
         calm_gap = 2 * look_back if main_only else look_back
         self._schedule = SearchSchedule(detect_every, calm_gap)
-        self._cnn_schedule = CnnSchedule()
+        self._slow_schedule = CnnSchedule()
         self._planes: deque[NDArray[np.uint8]] = deque(maxlen=look_back)
         self._live: list[_LiveFace] = []
         self._closed: list[Trajectory] = []
@@ -179,7 +179,7 @@ class FaceFinder:
         self._scale = 1.0
         self._scene = 0
         self._frames_seen = 0
-        self._longest: int | None = None
+        self._longest = self._longest_untrusted = 0
 
     @property
     def frames_seen(self) -> int:
@@ -192,7 +192,15 @@ class FaceFinder:
 
         0 if there was no face at all, and before `finish`.
         """
-        return self._longest or 0
+        return self._longest
+
+    @property
+    def longest_untrusted(self) -> int:
+        """Longest run of frames with a face whose landmarks were not trusted.
+
+        Such a face gives no track. 0 if there was none, and before `finish`.
+        """
+        return self._longest_untrusted
 
     def update(self, frame: NDArray[np.uint8]) -> None:
         """Takes the next frame.
@@ -210,7 +218,7 @@ class FaceFinder:
         if cut or frame.shape[:2] != self._frame_size:
             self._start_scene(frame, scale)
         self._follow(plane)
-        self._search(plane)
+        self._search(plane, frame)
         self._planes.append(plane)
         self._frames_seen += 1
 
@@ -219,12 +227,16 @@ class FaceFinder:
 
         Returns:
             The tracks of at least `min_frames` frames, sorted by start, then by size,
-            large faces first. `frames_seen` and `longest` explain why there is none.
+            large faces first. `frames_seen`, `longest` and `longest_untrusted` tell
+            why there is none.
         """
         self._close(self._live)
-        faces = self._assembly.faces(self._closed)
-        self._longest = max((face.num_frames for face in faces), default=0)
-        return self._assembly.tracks(faces)
+        found = self._assembly.faces(self._closed)
+        self._longest, self._longest_untrusted = (
+            max((face.num_frames for face in faces), default=0)
+            for faces in (found.trusted, found.untrusted)
+        )
+        return self._assembly.tracks(found.trusted)
 
     def _start_scene(self, frame: NDArray[np.uint8], scale: float) -> None:
         """Discards the planes and ends the faces of the previous scene."""
@@ -232,7 +244,7 @@ class FaceFinder:
         self._planes.clear()
         self._scene += 1
         self._schedule.restart()
-        self._cnn_schedule.restart()
+        self._slow_schedule.restart()
         self._frame_size = frame.shape[:2]
         self._scale = scale
 
@@ -253,28 +265,28 @@ class FaceFinder:
                 face.follower.forget_last()
                 self._close([face])
 
-    def _search(self, plane: NDArray[np.uint8]) -> None:
-        """Searches the whole frame if one is due: confirms and starts faces."""
+    def _search(self, plane: NDArray[np.uint8], frame: NDArray[np.uint8]) -> None:
+        """Searches the whole frame if it is time: confirms and starts faces."""
+        picture = frame if frame.ndim == 3 else None
         cells = self._cuts.cells
         size = np.array(plane.shape[::-1] * 2, dtype=np.float64)
         known = [face.follower.box / size for face in self._live]
         if cells is not None and self._schedule.due(cells, known):
-            self._take(plane, self._find(plane))
-        if (
-            self._tools.cnn is not None
-            and not self._tools.cnn_only
-            and self._cnn_schedule.due(plane, has_face=bool(self._live))
-        ):
-            found = search_with_cnn(self._tools.cnn, plane, self._smallest())
-            self._cnn_schedule.looked(found=bool(found))
+            self._take(plane, self._find(self._tools.detector, plane, picture))
+        second = self._tools.second
+        has_face = bool(self._live)
+        if second is not None and self._slow_schedule.due(plane, has_face=has_face):
+            found = self._find(second, plane, picture)
+            self._slow_schedule.looked(found=bool(found))
             self._take(plane, found)
 
-    def _find(self, plane: NDArray[np.uint8]) -> list[Detection]:
-        if self._tools.cnn_only and self._tools.cnn is not None:
-            return search_with_cnn(self._tools.cnn, plane, self._smallest())
-        return search_with_hog(
-            self._tools.detector, plane, self._smallest(), _LONGEST_SIDE
-        )
+    def _find(
+        self,
+        detector: FaceDetector,
+        plane: NDArray[np.uint8],
+        picture: NDArray[np.uint8] | None,
+    ) -> list[Detection]:
+        return search_frame(detector, plane, self._smallest(), _LONGEST_SIDE, picture)
 
     def _smallest(self) -> float:
         """Returns the smallest side of a face to search for, in plane pixels."""
@@ -358,14 +370,27 @@ class FaceFinder:
             )
 
 
-def _check_options(detector: str, options: dict[str, tuple[int, int]]) -> None:
+def _load_tools(detector: str | FaceDetector) -> FaceTools:
+    """Loads what finds and follows faces."""
+    if isinstance(detector, str):
+        first, *others = load_detectors(detector)
+    else:
+        first, others = detector, []
+    landmarks = DlibLandmarks() if first.landmarks is None else first.landmarks
+    return FaceTools(first, landmarks, DlibEmbedder(), *others)
+
+
+def _check_options(
+    detector: str | FaceDetector, options: dict[str, tuple[int, int]]
+) -> None:
     """Raises ValueError for an unknown detector or an option below its minimum."""
     for name, (value, minimum) in options.items():
         if value < minimum:
             raise ValueError(f"Invalid {name} {value}: must be at least {minimum}.")
-    if detector not in DETECTORS:
+    if not isinstance(detector, FaceDetector) and not is_detector_name(detector):
         raise ValueError(
-            f"Invalid detector {detector!r}: must be one of {', '.join(DETECTORS)}."
+            f"Invalid detector {detector!r}: must be one of "
+            f"{', '.join(detector_names())}, package.module:factory or a FaceDetector."
         )
 
 

@@ -9,25 +9,20 @@ from numpy.typing import NDArray
 
 from lightly_marlin.faces.boxes import box_inside, box_iou, box_side
 from lightly_marlin.faces.chip import CHIP_FACE, FaceChip
-from lightly_marlin.faces.dlib_models import (
-    Detection,
-    DlibDetector,
-    DlibLandmarks,
-    DlibTracker,
-)
-from lightly_marlin.faces.dlib_networks import DlibCnnDetector, DlibEmbedder
+from lightly_marlin.faces.detector import Detection, FaceDetector, LandmarkPredictor
+from lightly_marlin.faces.dlib_models import DlibTracker
+from lightly_marlin.faces.dlib_networks import DlibEmbedder
 from lightly_marlin.faces.face_fitter import FaceFitter
+from lightly_marlin.faces.face_search import look_at_chip
 from lightly_marlin.faces.luma import resize_plane
 from lightly_marlin.faces.sighting import Portrait, Sighting
 
 __all__ = ["FaceFollower", "FaceTools"]
 
-# The detector runs on the chip of the expected face, resized to give the face this
-# size: its window is 80 pixels, which leaves room for a face that is nearer.
-_CHECK_SIDE = 88.0
+# The detector looks at the chip of the expected face, resized so that the face is so
+# much larger than the smallest that it finds: there is room for one further away.
+_CHECK_ROOM = 1.1
 
-# A face that was seen before is expected, so a lower detection score is enough.
-_CHECK_THRESHOLD = -0.3
 _CHECK_MIN_IOU = 0.35
 
 # A face that moved by this share of its side since the last check is checked again.
@@ -40,8 +35,8 @@ _FIRST_CHECKS_EVERY = 3
 # A face that moves less than this share of its side in two frames is calm.
 _CALM_STEP = 0.05
 
-# Frames between CNN checks of a face that the HOG detector does not find.
-_CNN_EVERY = 12
+# A face that the fast detector does not see is shown to a slow one now and then.
+_SLOW_EVERY = 12
 
 # Below this ratio of peak to side lobes the correlation tracker has lost its target.
 _MIN_TRACKER_SCORE = 6.0
@@ -68,19 +63,16 @@ class FaceTools:
     """Models for tracking faces, loaded once and shared by all faces.
 
     Attributes:
-        detector: The HOG detector, which checks each face every few frames.
-        landmarks: The predictor of the 68 landmarks.
-        embedder: The network that takes the portraits which identify people.
-        cnn: The CNN detector for faces that the HOG detector does not find; None for
-            none.
-        cnn_only: Use the CNN instead of the HOG detector.
+        detector: Searches frames, and looks at each face every few frames.
+        landmarks: Fits the 68 landmarks.
+        embedder: Takes the portraits by which people are identified.
+        second: Looks at faces that the detector does not see; None does without.
     """
 
-    detector: DlibDetector
-    landmarks: DlibLandmarks
+    detector: FaceDetector
+    landmarks: LandmarkPredictor
     embedder: DlibEmbedder = field(default_factory=DlibEmbedder)
-    cnn: DlibCnnDetector | None = None
-    cnn_only: bool = False
+    second: FaceDetector | None = None
 
 
 class FaceFollower:
@@ -309,21 +301,18 @@ class FaceFollower:
     ) -> Detection | None:
         """Returns the detection near `box` that overlaps it most, if there is one."""
         chip = FaceChip.cut(plane, box, roll)
-        factor = _CHECK_SIDE / CHIP_FACE
-        image = resize_plane(chip.image, factor)
+        detector, second = self._tools.detector, self._tools.second
         found: list[Detection] = []
-        if not self._tools.cnn_only:
-            found = self._tools.detector(image, _CHECK_THRESHOLD)
-        replaced = self._tools.cnn_only and self._tracker is None
-        hidden = replaced or self.num_unseen % _CNN_EVERY == 0
-        if not found and hidden and self._tools.cnn is not None:
-            found = self._tools.cnn(image)
+        slow_is_due = self.num_unseen % _SLOW_EVERY == 0
+        if detector.max_pixels is None or self._tracker is None or slow_is_due:
+            found = _look(detector, chip)
+        if not found and second is not None and slow_is_due:
+            found = _look(second, chip)
         best, best_iou = None, _CHECK_MIN_IOU
         for detection in found:
-            candidate = chip.box_to_plane(detection.box / factor)
-            overlap = _iou(candidate, box)
+            overlap = _iou(detection.box, box)
             if overlap > best_iou:
-                best, best_iou = Detection(candidate, detection.score), overlap
+                best, best_iou = detection, overlap
         return best
 
     def _fall_back(self) -> bool:
@@ -351,6 +340,15 @@ class FaceFollower:
         if detection is not None:
             self.confirm(plane, detection)
         return True
+
+
+def _look(detector: FaceDetector, chip: FaceChip) -> list[Detection]:
+    """Returns the detections in a chip, in plane pixels."""
+    factor = _CHECK_ROOM * detector.smallest_face / CHIP_FACE
+    return [
+        Detection(chip.box_to_plane(face.box / factor), face.score)
+        for face in look_at_chip(detector, resize_plane(chip.image, factor))
+    ]
 
 
 def _agree(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:

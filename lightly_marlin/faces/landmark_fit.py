@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightly_marlin.faces.boxes import box_side, face_boxes
-from lightly_marlin.faces.dlib_models import DlibLandmarks
+from lightly_marlin.faces.detector import LandmarkPredictor
 
 __all__ = ["MAX_SPREAD", "fit_confidence", "fit_spread"]
 
@@ -22,7 +22,7 @@ _STARTS = ((0.08, -0.05, 1.08), (-0.08, 0.05, 0.93))
 
 
 def fit_spread(
-    predictor: DlibLandmarks,
+    predictor: LandmarkPredictor,
     image: NDArray[np.uint8],
     landmarks: NDArray[np.floating],
 ) -> float:

@@ -23,8 +23,9 @@ _NUM_REFITS = 2
 class FaceParser(Protocol):
     """Parser that labels every pixel with the part of the face it shows.
 
-    A parser may have a string attribute `fingerprint`. If it changes, the parser's
-    results may change, and `prepare_videos` repeats videos that it had finished.
+    A parser may have a string attribute `fingerprint`. Where it changes, the parser's
+    answers may, and `prepare_videos` does videos again that it had finished. It may
+    have a tuple of `ModelWeights`, `weights`: a store then names its licences.
     """
 
     def __call__(
@@ -61,6 +62,8 @@ def check_parser_input(frames: NDArray[np.uint8], boxes: NDArray[np.floating]) -
 
 class LandmarkParser:
     """Parses faces with dlib's 68 landmarks; hair and forehead are estimated."""
+
+    weights = DlibLandmarks.weights
 
     def __init__(self) -> None:
         self._landmarks = DlibLandmarks()

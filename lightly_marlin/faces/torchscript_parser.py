@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from lightly_marlin.faces.crop import crop_face
 from lightly_marlin.faces.label_remap import check_remap
+from lightly_marlin.faces.model_weights import ModelWeights
 from lightly_marlin.faces.parser import check_parser_input
 from lightly_marlin.regions import Label
 
@@ -43,6 +44,8 @@ class TorchScriptParser:
         batch_size: int = 16,
         device: torch.device | str = "cpu",
         remap: Sequence[int] | None = None,
+        licence: str = "not stated",
+        commercial: bool | None = None,
     ) -> None:
         """Loads the network.
 
@@ -54,6 +57,8 @@ class TorchScriptParser:
             remap:
                 LaPa label of each class of the network, in the order of its classes,
                 such as `CELEBAMASK_HQ`; None for LaPa's own.
+            licence: Licence of the weights, which stores record.
+            commercial: Whether it allows commercial use; None if that is not known.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -76,6 +81,7 @@ class TorchScriptParser:
                 f"Invalid network {path}: must be a file written by torch.jit.save. "
                 "State dicts and pickled modules are not loaded."
             ) from error
+        self.weights = (ModelWeights(Path(path).name, licence, commercial),)
         self._network = network.eval().to(device)
         self._path = Path(path).absolute()
         self._size = size
@@ -101,6 +107,8 @@ class TorchScriptParser:
             batch_size=self._batch_size,
             device=self._device,
             remap=None if self._remap == tuple(Label) else self._remap,
+            licence=self.weights[0].licence,
+            commercial=self.weights[0].commercial,
         )
         return load, (self._path,)
 

@@ -4,27 +4,47 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from lightly_marlin.faces.crop import crop_boxes
+from lightly_marlin.faces.detector import FaceDetector
 from lightly_marlin.faces.dlib_networks import DlibEmbedder
-from lightly_marlin.faces.landmark_fit import fit_confidence
+from lightly_marlin.faces.face_search import look_at_chip
+from lightly_marlin.faces.landmark_fit import MAX_SPREAD, fit_confidence
 from lightly_marlin.faces.people import PeopleTeller
+from lightly_marlin.faces.sighting import choose_portraits
 from lightly_marlin.faces.smoothing import smooth_polynomial
 from lightly_marlin.faces.track import FaceTrack
 from lightly_marlin.faces.trajectory import Trajectory, join_trajectories
 
-__all__ = ["TrackAssembly"]
+__all__ = ["FoundFaces", "TrackAssembly"]
 
 # False detections come and go, and landmarks do not fit them: a real face is seen
 # several times and keeps being seen, and its landmarks are reproduced from other
 # starts.
 _MIN_DETECTIONS = 3
 _MIN_SEEN_SHARE = 0.25
-_MAX_SPREAD = 0.03
+
+# Up to here the landmarks speak for themselves. From there to `MAX_SPREAD`, where they
+# say nothing any more, a face has to be seen in most of some of its portraits as well.
+_CLEAR_SPREAD = 0.03
+_MAX_PORTRAITS = 3
 
 _LANDMARK_WINDOW = 5
+
+
+class FoundFaces(NamedTuple):
+    """Trajectories that were seen often enough to be faces.
+
+    Attributes:
+        trusted: Those that become tracks.
+        untrusted: Those whose landmarks fit too badly.
+    """
+
+    trusted: list[Trajectory]
+    untrusted: list[Trajectory]
 
 
 class TrackAssembly:
@@ -33,21 +53,33 @@ class TrackAssembly:
     def __init__(
         self,
         embedder: DlibEmbedder,
+        judge: FaceDetector,
         *,
         min_frames: int,
         max_gap: int,
         check_every: int,
         align_eyes: bool,
     ) -> None:
-        """Stores the options of tracks; see `FaceFinder`."""
+        """Takes what decides about tracks; see `FaceFinder`.
+
+        Args:
+            embedder: Embeds portraits.
+            judge: The most careful detector at hand, shown the portraits of faces that
+                are in doubt.
+            min_frames: Shorter tracks are left out.
+            max_gap: Longest hole in a track, in frames, that is filled.
+            check_every: Frames between two looks at a face.
+            align_eyes: Turn the crops so that the eyes lie on a level.
+        """
+        self._judge = judge
         self._people = PeopleTeller(embedder)
         self._min_frames = min_frames
         self._max_gap = max_gap
         self._check_every = check_every
         self._align_eyes = align_eyes
 
-    def faces(self, trajectories: Sequence[Trajectory]) -> list[Trajectory]:
-        """Returns the trajectories that are faces, each of one person, without gaps.
+    def faces(self, trajectories: Sequence[Trajectory]) -> FoundFaces:
+        """Returns the trajectories that are faces, each of one person, without holes.
 
         Args:
             trajectories: All trajectories of a video, in any order.
@@ -58,13 +90,16 @@ class TrackAssembly:
             for piece in self._people.part(trajectory)
         ]
         joined = join_trajectories(pieces, self._max_gap, self._people.may_be_same)
-        return [face for face in joined if self._is_face(face)]
+        found = FoundFaces([], [])
+        for face in filter(self._is_seen, joined):
+            (found.trusted if self._is_trusted(face) else found.untrusted).append(face)
+        return found
 
     def tracks(self, faces: Sequence[Trajectory]) -> list[FaceTrack]:
         """Smooths faces into tracks.
 
         Args:
-            faces: Trajectories, as `faces` returns them.
+            faces: From `faces`, the trusted ones.
 
         Returns:
             The tracks of at least `min_frames` frames, sorted by start, then by size,
@@ -79,16 +114,22 @@ class TrackAssembly:
         ]
         return sorted(named, key=lambda track: (track.start_frame, -track.size))
 
-    def _is_face(self, face: Trajectory) -> bool:
-        """Returns whether a trajectory was seen often and clearly enough."""
-        # A face in the last frames of a video had no time for more detections.
+    def _is_seen(self, face: Trajectory) -> bool:
+        """Returns whether a trajectory was seen often enough."""
+        # A face in the last frames of a video had no time for more.
         enough = min(_MIN_DETECTIONS, 1 + face.num_frames // 3)
-        if face.num_detected < enough:
-            return False
-        if face.seen(self._check_every).mean() < _MIN_SEEN_SHARE:
-            return False
+        seen = float(face.seen(self._check_every).mean())
+        return face.num_detected >= enough and seen >= _MIN_SEEN_SHARE
+
+    def _is_trusted(self, face: Trajectory) -> bool:
+        """Returns whether the landmarks of a trajectory are those of a face."""
         spreads = face.spreads[~np.isnan(face.spreads)]
-        return len(spreads) == 0 or float(np.mean(spreads)) <= _MAX_SPREAD
+        spread = float(np.mean(spreads)) if len(spreads) else 0.0
+        if not _CLEAR_SPREAD < spread < MAX_SPREAD:
+            return spread <= _CLEAR_SPREAD
+        chosen = choose_portraits(face.portraits, _MAX_PORTRAITS)
+        seen = [bool(look_at_chip(self._judge, one.image)) for one in chosen]
+        return sum(seen) > len(seen) / 2
 
     def _to_track(self, face: Trajectory) -> FaceTrack:
         detected = ~np.isnan(face.scores)

@@ -14,6 +14,7 @@ from lightly_marlin.jobs.fingerprint import same_file_state, take_fingerprint
 from lightly_marlin.jobs.summary import JobSummary
 from lightly_marlin.jobs.worker_pool import JobFailure, available_cores, run_jobs
 from lightly_marlin.preparation.prepare_video import PreparationOptions, prepare_video
+from lightly_marlin.preparation.used_weights import check_commercial, used_weights
 from lightly_marlin.preparation.video_files import VideoFile, find_videos
 from lightly_marlin.store.format import VideoRecord
 from lightly_marlin.store.writer import StoreWriter
@@ -24,7 +25,6 @@ from lightly_marlin.utils.files import why_not_writable
 
 if TYPE_CHECKING:
     from lightly_marlin.faces import FaceParser
-    from lightly_marlin.faces.finder import DetectorName
 
 __all__ = ["PreparationSummary", "prepare_videos"]
 
@@ -53,8 +53,9 @@ def prepare_videos(
     all_faces: bool = False,
     min_face: int = 40,
     parser: FaceParser | None = None,
-    detector: DetectorName = "auto",
+    detector: str = "auto",
     align_eyes: bool = False,
+    commercial: bool = False,
 ) -> PreparationSummary:
     """Finds the faces in videos and writes their tracks to a face store.
 
@@ -77,8 +78,10 @@ def prepare_videos(
             worker gets a copy; one that cannot be pickled needs `num_workers=0`.
         detector:
             "hog" (fast, frontal faces), "cnn" (also turned and covered ones, a hundred
-            times slower) or "auto" (the CNN only where HOG finds nothing).
-        align_eyes: Rotate the crops so that the eyes are level.
+            times slower), "auto" (the CNN only where the first sees nothing), a name of
+            `register_detector`, or an entry "package.module:factory".
+        align_eyes: Turn the crops so that the eyes lie on a level.
+        commercial: Refuse weights whose licence does not allow commercial use.
 
     Returns:
         The outcome of every video.
@@ -86,8 +89,9 @@ def prepare_videos(
     Raises:
         MissingExtraError: If the extra `faces` is not installed.
         UsageError:
-            If there are no videos, or the store cannot be written or has another
-            version.
+            If there are no videos, the store cannot be written or is of another
+            version, the detector cannot be loaded, or a licence excludes what
+            `commercial` asks for.
         ValueError: If an option is out of range, or the parser cannot be pickled.
     """
     if num_workers is not None and num_workers < 0:
@@ -104,6 +108,11 @@ def prepare_videos(
         detector=detector,
         align_eyes=align_eyes,
     )
+    if num_workers >= 1:
+        _check_factory_pickles(options)
+    weights = used_weights(options)
+    if commercial:
+        check_commercial(weights)
     settings = _settings(options)
     files = {file.source: file for file in find_videos(videos, exclude=store)}
     fingerprints = {
@@ -123,7 +132,8 @@ def prepare_videos(
             for job, result in run_jobs(run, jobs, min(num_workers, len(todo))):
                 if isinstance(result, _StoreFailure):
                     raise writer.error(result.reason)
-                writer.add(_record(job, result, fingerprints[job.video.source]))
+                fingerprint = fingerprints[job.video.source]
+                writer.add(_record(job, result, fingerprint, weights))
                 bar.advance(task)
         return writer.summary(list(files), len(todo))
 
@@ -139,6 +149,21 @@ def _check_pickles(parser: FaceParser | None) -> None:
         ) from error
 
 
+def _check_factory_pickles(options: PreparationOptions) -> None:
+    """Raises ValueError if a detector cannot be sent to a worker process."""
+    from lightly_marlin.faces.detector_registry import detector_factory
+
+    factory = detector_factory(options.detector)
+    try:
+        pickle.dumps(factory)
+    except Exception as error:
+        raise ValueError(
+            f"Invalid detector ({options.detector!r}): its factory {factory} cannot be "
+            f"pickled for worker processes ({error}). Register a function or class of "
+            "a module, or use num_workers=0."
+        ) from error
+
+
 def _run(options: PreparationOptions, job: _Job) -> VideoRecord | _StoreFailure:
     try:
         return prepare_video(job.video, job.folder, options)
@@ -149,7 +174,10 @@ def _run(options: PreparationOptions, job: _Job) -> VideoRecord | _StoreFailure:
 
 
 def _record(
-    job: _Job, result: VideoRecord | JobFailure, fingerprint: dict[str, Any]
+    job: _Job,
+    result: VideoRecord | JobFailure,
+    fingerprint: dict[str, Any],
+    weights: tuple[dict[str, Any], ...],
 ) -> VideoRecord:
     """Completes a worker's record, or makes one for a job without a result."""
     if isinstance(result, JobFailure):
@@ -159,16 +187,23 @@ def _record(
         result,
         path=os.fsencode(path).decode("utf-8", "backslashreplace"),
         fingerprint=fingerprint,
+        weights=weights,
     )
 
 
 def _settings(options: PreparationOptions) -> dict[str, Any]:
-    """Returns the settings that, besides the file, determine the result."""
-    return {
+    """Returns what, besides the file, decides about the result."""
+    from lightly_marlin.faces.detector_registry import load_detectors
+
+    settings = {
         **options.crops(),
         "all_faces": options.all_faces,
         "parser": None if options.parser is None else _describe(options.parser),
     }
+    # Those that are built in have none: they change with the pipeline.
+    if fingerprint := load_detectors(options.detector)[0].fingerprint:
+        settings["detector_fingerprint"] = fingerprint
+    return settings
 
 
 def _describe(parser: FaceParser) -> str:

@@ -35,6 +35,8 @@ class VideoFaces:
         min_frames: Shorter tracks were left out.
         tracks: The face tracks, sorted by start, then by size, large faces first.
         longest: Longest run of frames with one face, also if too short for a track.
+        longest_untrusted: Longest run of frames with a face that was given up because
+            its landmarks were not trusted.
         num_frames: Frames that were decoded.
         notes: Readable notes on oddities of the file; see `VideoReader.notes`.
         size: Width and height of the last frame in pixels.
@@ -46,6 +48,7 @@ class VideoFaces:
     min_frames: int
     tracks: list[FaceTrack]
     longest: int
+    longest_untrusted: int
     num_frames: int
     notes: tuple[str, ...]
     size: tuple[int, int]
@@ -74,7 +77,7 @@ class VideoFaces:
             At least one track.
 
         Raises:
-            NoFaceError: If there is no face.
+            NoFaceError: If there is no face, or none whose landmarks were trusted.
             VideoError: If every track is too short.
         """
         from lightly_marlin.faces import main_track
@@ -82,6 +85,12 @@ class VideoFaces:
         if self.tracks:
             return self.tracks if all_faces else [main_track(self.tracks)]
         suffix = f" ({self.note})" if self.note else ""
+        if self.longest_untrusted > self.longest:
+            text = (
+                f"a face was seen for {self.longest_untrusted} frames, but its "
+                f"landmarks were not trusted{suffix}"
+            )
+            raise NoFaceError(self.path, text)
         if self.longest == 0:
             text = f"no face was found in its {self.num_frames} frames{suffix}"
             raise NoFaceError(self.path, text)
@@ -101,8 +110,8 @@ def find_video_faces(
 ) -> VideoFaces:
     """Reads a video once and follows the faces in it.
 
-    Only luma is read, which most files store directly: conversion to RGB and back would
-    cost more than decoding.
+    Only luma is read, which most files hold as it is, unless the detector takes color:
+    conversion to RGB and back would cost more than decoding.
 
     Args:
         path: A video file.
@@ -119,6 +128,7 @@ def find_video_faces(
     """
     # Importing it loads detectors, which the other users of this module do not need.
     from lightly_marlin.faces import FaceFinder
+    from lightly_marlin.faces.detector_registry import load_detectors
 
     crops = crops or CropOptions()
     finder = FaceFinder(
@@ -129,16 +139,18 @@ def find_video_faces(
         main_only=not all_faces,
     )
     size = (0, 0)
+    color = load_detectors(crops.detector)[0].color
     with VideoReader(path) as reader:
-        for plane in reader.planes():
-            size = (plane.shape[1], plane.shape[0])
-            finder.update(plane)
+        for picture in reader if color else reader.planes():
+            size = (picture.shape[1], picture.shape[0])
+            finder.update(picture)
             report_progress()
     return VideoFaces(
         path=path,
         min_frames=min_frames,
         tracks=finder.finish(),
         longest=finder.longest,
+        longest_untrusted=finder.longest_untrusted,
         num_frames=reader.num_frames,
         notes=tuple(reader.notes),
         size=size,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from dataclasses import fields
 
 from lightly_marlin.store.crop_options import CropOptions
@@ -13,14 +14,26 @@ from lightly_marlin.utils.errors import UsageError
 __all__ = ["add_crop_arguments", "crop_options", "crops_faces"]
 
 
+class _DetectorChoices:
+    """Names of detectors, as `argparse` lists and checks them."""
+
+    def __contains__(self, name: object) -> bool:
+        from lightly_marlin.faces.detector_registry import is_detector_name
+
+        return is_detector_name(name)
+
+    def __iter__(self) -> Iterator[str]:
+        from lightly_marlin.faces.detector_registry import detector_names
+
+        return iter((*detector_names(), "package.module:factory"))
+
+
 def add_crop_arguments(parser: ArgumentParser) -> None:
     """Adds `--min-face`, `--detector`, `--align-eyes` and `--crops-like`.
 
     Args:
         parser: Parser whose results are passed to `crop_options`.
     """
-    from lightly_marlin.faces import DETECTORS
-
     add = parser.add_argument
     add(
         "--min-face",
@@ -30,10 +43,11 @@ def add_crop_arguments(parser: ArgumentParser) -> None:
     )
     add(
         "--detector",
-        choices=DETECTORS,
+        choices=_DetectorChoices(),
         help="hog: dlib's fast detector of frontal faces; cnn: finds turned and "
-        "covered faces too, a hundred times slower; auto: hog, with cnn for a few "
-        "frames where hog finds nothing (default: auto)",
+        "covered faces, too, a hundred times slower; auto: the first, and the second "
+        "for a few frames where the first sees nothing; or one of your own, see "
+        "docs/detectors.md (default: auto)",
     )
     add(
         "--align-eyes",

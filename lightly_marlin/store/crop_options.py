@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lightly_marlin.utils.errors import UsageError
 
-if TYPE_CHECKING:
-    from lightly_marlin.faces.finder import DetectorName
-
 __all__ = ["PIPELINE_VERSION", "CropOptions", "common_crops"]
 
-PIPELINE_VERSION = 2
-"""Version of the tracks. Increased when the same video and options give other tracks
-than before; stores and features of earlier versions are then recomputed."""
+PIPELINE_VERSION = 3
+"""To be raised when the same video and options give other tracks than before, so that
+stores and features of the earlier ones are made anew."""
+
+_FACTORY = "factory of the detector"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +29,14 @@ class CropOptions:
         min_face: Approximate side, in source pixels, of the smallest face to look for.
         detector:
             "hog" (fast, frontal faces), "cnn" (also turned and covered ones, a hundred
-            times slower) or "auto" (the CNN only where HOG finds nothing).
-        align_eyes: Rotate the crops so that the eyes are level.
+            times slower) or "auto" (the CNN only where the first sees nothing). Also a
+            name of `register_detector` or an entry "package.module:factory". Pickled
+            options take a registered factory along to worker processes.
+        align_eyes: Turn the crops so that the eyes lie on a level.
     """
 
     min_face: int = 40
-    detector: DetectorName = "auto"
+    detector: str = "auto"
     align_eyes: bool = False
 
     def __post_init__(self) -> None:
@@ -47,14 +48,32 @@ class CropOptions:
         self._check_positive("min_face")
         if self.detector == CropOptions.detector:
             return
-        # Importing the detectors takes seconds, which the default should not cost.
-        from lightly_marlin.faces import DETECTORS
+        # Loads the detectors, which takes seconds that the default need not cost.
+        from lightly_marlin.faces.detector_registry import load_detectors
 
-        if self.detector not in DETECTORS:
-            raise UsageError(
-                f"Invalid detector ({self.detector!r}). Supported values are "
-                f"{', '.join(DETECTORS)}."
+        load_detectors(self.detector)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns the options and the factory of a registered detector."""
+        if self.detector == CropOptions.detector:
+            return vars(self)
+        from lightly_marlin.faces.detector_registry import detector_factory
+
+        return {**vars(self), _FACTORY: detector_factory(self.detector)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Registers the detector where it is not known, in a worker process."""
+        options = dict(state)
+        factory = options.pop(_FACTORY, None)
+        if factory is not None:
+            from lightly_marlin.faces.detector_registry import (
+                detector_factory,
+                register_detector,
             )
+
+            if detector_factory(options["detector"]) is None:
+                register_detector(options["detector"], factory)
+        vars(self).update(options)
 
     def crops(self) -> dict[str, Any]:
         """Returns these options and the version of the pipeline, as plain values."""

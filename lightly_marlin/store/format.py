@@ -3,7 +3,7 @@
 ```
 index.parquet                        one row per track (`TrackRow`); version and crop
                                      options in its metadata
-report.json                          one entry per video, totals, crop options
+report.json                          one entry per video, totals, crop options, weights
 tracks/<video id>/video.json         what became of one video (`VideoRecord`)
 tracks/<video id>/track_000.mov      crops, Motion-JPEG, 224x224
 tracks/<video id>/track_000.frames.npy     int64 (n, 2): offset and size of each JPEG
@@ -22,6 +22,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -133,9 +134,12 @@ class VideoRecord(JobRecord[TrackRow]):
 
     Attributes:
         path: Absolute path of the video when it was prepared.
+        weights: Weight files that were used, each a dict of `role`, `name`, `licence`
+            and `commercial`; empty in stores of earlier releases.
     """
 
     path: str = ""
+    weights: Sequence[dict[str, Any]] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain values for `json.dumps`."""

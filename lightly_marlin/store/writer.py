@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -135,7 +136,13 @@ class StoreWriter(Ledger[VideoRecord]):
         return index_schema()
 
     def _notes(self, records: Sequence[VideoRecord]) -> dict[str, Any]:
-        return {"crops": common_crops(r.fingerprint for r in records if r.rows)}
+        kept = [record for record in records if record.rows]
+        # As keys of a dict, equal weights are listed once, in their order.
+        weights = {json.dumps(one): one for r in kept for one in r.weights}
+        return {
+            "crops": common_crops(record.fingerprint for record in kept),
+            "weights": list(weights.values()),
+        }
 
 
 def _remove(path: Path) -> None:

@@ -39,7 +39,7 @@ def save(tmp_path):
 class BrightFaces:
     """Every run of bright luma planes is a face in the middle of the frame."""
 
-    longest = 0
+    longest = longest_untrusted = 0
 
     def __init__(self, min_frames, min_face, main_only, detector, align_eyes):
         assert detector == "auto"

@@ -37,7 +37,7 @@ from lightly_marlin.faces import FaceTrack
 
 class Finder:
     '''A face in the whole of every frame.'''
-    frames_seen = longest = 0
+    frames_seen = longest = longest_untrusted = 0
 
     def __init__(self, min_frames, min_face, **options):
         pass

@@ -33,7 +33,7 @@ from lightly_marlin.faces import FaceTrack, TorchScriptParser
 
 class Finder:
     '''A face in the whole of every frame; `min_face` tells it how to behave.'''
-    frames_seen = longest = 0
+    frames_seen = longest = longest_untrusted = 0
 
     def __init__(self, min_frames, min_face, **options):
         self.behaviour = min_face

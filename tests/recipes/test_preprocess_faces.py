@@ -44,7 +44,7 @@ def test_help_names_every_option(capsys):
         option in text
         for option in (
             *("VIDEOS", "STORE", "--workers", "--all-faces", "--min-face"),
-            *("--detector", "--align-eyes"),
+            *("--detector", "--align-eyes", "--commercial"),
         )
     )
 
@@ -58,6 +58,8 @@ def test_help_names_every_option(capsys):
         (["text.mp4", "text.mp4/store"], "cannot be written"),
         (["text.mp4", "store", "--workers", "0"], "positive integer"),
         (["text.mp4", "store", "--detector", "eye"], "invalid choice: 'eye'"),
+        (["text.mp4", "store", "--detector", "no_eye:f"], "No module named 'no_eye'"),
+        (["text.mp4", "store", "--commercial"], "iBUG 300-W"),
         (["text.mp4"], "required: STORE"),
         (["", "store"], "path of the videos is empty"),
         (["text.mp4", ""], "path of the store is empty"),

@@ -18,7 +18,7 @@ from lightly_marlin.video import write_video
 class TwoFaces:
     """Stands for the finder: two faces beside each other, the second one later."""
 
-    longest = 0
+    longest = longest_untrusted = 0
     asked = None
 
     def __init__(self, min_frames, main_only, **options):

@@ -29,7 +29,7 @@ RECIPE = Path(__file__).parents[2] / "recipes" / "visualize_reconstruction.py"
 class MiddleFace:
     """Stands for the finder: a face in the middle of all but the first 4 frames."""
 
-    longest = 0
+    longest = longest_untrusted = 0
 
     def __init__(self, min_frames, align_eyes, **options):
         self.frames_seen = 0
