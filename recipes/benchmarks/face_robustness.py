@@ -26,6 +26,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ def measure_clip(
     row: dict[str, Any] = {"clip": clip.path.name, "clean_tracks": len(tracks)}
     for degradation in chosen:
         indices = degradation.kept_frames(len(frames), reader.fps)
-        least = max(1, MIN_FRAMES * len(indices) // max(len(frames), 1))
+        least = math.ceil(MIN_FRAMES * len(indices) / len(frames))
         degraded = degradation.apply([frames[index] for index in indices])
         tracks = find_faces(degraded, min_frames=least)
         scale = degradation.scale
