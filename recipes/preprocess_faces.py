@@ -12,14 +12,14 @@ Features:
 - Resumable: kill it at any moment and run the same command again. Finished videos are
   skipped; changed ones, and those with a transient failure, are processed again.
 - Memory does not grow with the pixels of a video; the landmarks of an hour take 0.2 GB.
-- Cuts end a track; people who cross stay two people; --all-faces keeps every face.
-- --detector hog is dlib's fast one, cnn its network; auto, the default, asks the
-  network only where the fast one sees nothing. --align-eyes turns the crops. The store
-  records these options; --crops-like STORE takes those of an earlier store.
-- --detector takes one of your own, too (docs/detectors.md). The report names the
-  licences of all weights; --commercial refuses those that exclude commercial use.
-- The index says how good each track is; `inspect_store.py` shows it, and
-  `visualize_faces.py` draws what was found.
+- Cuts end a track; people who cross remain distinct; --all-faces keeps every face.
+- --detector hog is dlib's fast detector, cnn its network; auto, the default, runs the
+  network only where the fast one finds nothing. --align-eyes rotates the crops. The
+  store records these options; --crops-like STORE uses those of an earlier store.
+- --detector also takes a detector of yours (docs/detectors.md). The report names the
+  licences of all weights; --commercial rejects those that exclude commercial use.
+- The index has the quality of each track; `inspect_store.py` shows it, and
+  `visualize_faces.py` draws the faces.
 
 Exit status: 0 when done, even if some of the videos could not be used (they are listed
 with their reasons, here and in `report.json`); 2 for bad arguments, a store that cannot

@@ -1,4 +1,4 @@
-"""Search for faces with any detector, at the scale their size requires."""
+"""Search for faces with any detector, at the scale that their size requires."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def search_frame(
         detector: The detector.
         plane: uint8 luma with shape (H, W).
         min_face: Smallest side of a face in plane pixels; if the plane has more pixels
-            than the detector searches, larger faces are missed, too.
-        longest_side: The plane is enlarged up to this side at the most.
+            than the detector searches, larger faces are missed too.
+        longest_side: Maximum side to which the plane is enlarged.
         picture: RGB frame of the plane, uint8 with shape (h, w, 3), for a detector of
             colour; None repeats the luma.
 

@@ -114,11 +114,11 @@ class FaceFinder:
 
         Args:
             detector:
-                "hog" is dlib's fast frontal detector; "cnn" finds turned and covered
-                faces as well, a hundred times slower; "auto" asks the CNN only about
-                faces that the HOG detector has lost, and a few times about stretches
-                without a face. Also a name of `register_detector`, an entry
-                "package.module:factory", or a detector.
+                "hog" is dlib's fast frontal detector; "cnn" also finds turned and
+                covered faces, a hundred times slower; "auto" runs the CNN only on faces
+                that the HOG detector has lost, and a few times in stretches without a
+                face. Also a name registered with `register_detector`, an entry point
+                "package.module:factory", or a detector object.
             min_frames: Shorter tracks are left out.
             min_face:
                 Approximate smallest side, in source pixels, of a face to search for,
@@ -227,7 +227,7 @@ class FaceFinder:
 
         Returns:
             The tracks of at least `min_frames` frames, sorted by start, then by size,
-            large faces first. `frames_seen`, `longest` and `longest_untrusted` tell
+            large faces first. `frames_seen`, `longest` and `longest_untrusted` explain
             why there is none.
         """
         self._close(self._live)
@@ -266,7 +266,7 @@ class FaceFinder:
                 self._close([face])
 
     def _search(self, plane: NDArray[np.uint8], frame: NDArray[np.uint8]) -> None:
-        """Searches the whole frame if it is time: confirms and starts faces."""
+        """Searches the whole frame if one is due: confirms and starts faces."""
         picture = frame if frame.ndim == 3 else None
         cells = self._cuts.cells
         size = np.array(plane.shape[::-1] * 2, dtype=np.float64)

@@ -19,8 +19,8 @@ from lightly_marlin.faces.sighting import Portrait, Sighting
 
 __all__ = ["FaceFollower", "FaceTools"]
 
-# The detector looks at the chip of the expected face, resized so that the face is so
-# much larger than the smallest that it finds: there is room for one further away.
+# The detector runs on the chip of the expected face, resized to make the face this much
+# larger than the smallest that it finds: it may move away from the camera.
 _CHECK_ROOM = 1.1
 
 _CHECK_MIN_IOU = 0.35
@@ -63,7 +63,7 @@ class FaceTools:
     """Models for tracking faces, loaded once and shared by all faces.
 
     Attributes:
-        detector: Searches frames, and looks at each face every few frames.
+        detector: Searches frames, and checks each face every few frames.
         landmarks: Fits the 68 landmarks.
         embedder: Takes the portraits by which people are identified.
         second: Looks at faces that the detector does not see; None does without.
@@ -278,7 +278,7 @@ class FaceFollower:
         return index - last >= max(_PORTRAIT_EVERY, index // _PORTRAIT_RATE)
 
     def _examine(self, plane: NDArray[np.uint8]) -> None:
-        """Measures the fit of the landmarks, and takes a portrait if one is due."""
+        """Measures the fit of the landmarks; stores a portrait if one is due."""
         last = self.sightings[-1]
         if last.spread is None:
             self.sightings[-1] = last = self._fitter.measured(plane, last)

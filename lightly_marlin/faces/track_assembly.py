@@ -60,7 +60,7 @@ class TrackAssembly:
         check_every: int,
         align_eyes: bool,
     ) -> None:
-        """Takes what decides about tracks; see `FaceFinder`.
+        """Stores the options; see `FaceFinder`.
 
         Args:
             embedder: Embeds portraits.
@@ -68,7 +68,7 @@ class TrackAssembly:
                 are in doubt.
             min_frames: Shorter tracks are left out.
             max_gap: Longest hole in a track, in frames, that is filled.
-            check_every: Frames between two looks at a face.
+            check_every: Frames between detection passes on a face.
             align_eyes: Turn the crops so that the eyes lie on a level.
         """
         self._judge = judge

@@ -78,10 +78,10 @@ def prepare_videos(
             worker gets a copy; one that cannot be pickled needs `num_workers=0`.
         detector:
             "hog" (fast, frontal faces), "cnn" (also turned and covered ones, a hundred
-            times slower), "auto" (the CNN only where the first sees nothing), a name of
-            `register_detector`, or an entry "package.module:factory".
-        align_eyes: Turn the crops so that the eyes lie on a level.
-        commercial: Refuse weights whose licence does not allow commercial use.
+            times slower), "auto" (the CNN only where HOG finds nothing), a name
+            registered with `register_detector`, or an entry "package.module:factory".
+        align_eyes: Rotate the crops so that the eyes are level.
+        commercial: Reject weights whose licence excludes commercial use.
 
     Returns:
         The outcome of every video.
@@ -192,7 +192,7 @@ def _record(
 
 
 def _settings(options: PreparationOptions) -> dict[str, Any]:
-    """Returns what, besides the file, decides about the result."""
+    """Returns the settings that, besides the file, determine the result."""
     from lightly_marlin.faces.detector_registry import load_detectors
 
     settings = {

@@ -110,7 +110,7 @@ def find_video_faces(
 ) -> VideoFaces:
     """Reads a video once and follows the faces in it.
 
-    Only luma is read, which most files hold as it is, unless the detector takes color:
+    Only luma is read, which most files store directly, unless the detector needs color:
     conversion to RGB and back would cost more than decoding.
 
     Args:

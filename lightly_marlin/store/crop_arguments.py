@@ -45,8 +45,8 @@ def add_crop_arguments(parser: ArgumentParser) -> None:
         "--detector",
         choices=_DetectorChoices(),
         help="hog: dlib's fast detector of frontal faces; cnn: finds turned and "
-        "covered faces, too, a hundred times slower; auto: the first, and the second "
-        "for a few frames where the first sees nothing; or one of your own, see "
+        "covered faces too, a hundred times slower; auto: hog, with cnn for a few "
+        "frames where hog finds nothing; or a detector of yours, see "
         "docs/detectors.md (default: auto)",
     )
     add(

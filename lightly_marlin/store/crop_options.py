@@ -15,8 +15,8 @@ from lightly_marlin.utils.errors import UsageError
 __all__ = ["PIPELINE_VERSION", "CropOptions", "common_crops"]
 
 PIPELINE_VERSION = 3
-"""To be raised when the same video and options give other tracks than before, so that
-stores and features of the earlier ones are made anew."""
+"""Version of the tracks. Increased when the same video and options give other tracks
+than before; stores and features of earlier versions are then recomputed."""
 
 _FACTORY = "factory of the detector"
 
@@ -29,10 +29,10 @@ class CropOptions:
         min_face: Approximate side, in source pixels, of the smallest face to look for.
         detector:
             "hog" (fast, frontal faces), "cnn" (also turned and covered ones, a hundred
-            times slower) or "auto" (the CNN only where the first sees nothing). Also a
-            name of `register_detector` or an entry "package.module:factory". Pickled
-            options take a registered factory along to worker processes.
-        align_eyes: Turn the crops so that the eyes lie on a level.
+            times slower) or "auto" (the CNN only where HOG finds nothing). Also a name
+            registered with `register_detector` or an entry "package.module:factory".
+            Pickled options carry a registered factory to worker processes.
+        align_eyes: Rotate the crops so that the eyes are level.
     """
 
     min_face: int = 40
