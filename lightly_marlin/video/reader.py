@@ -104,7 +104,10 @@ class VideoReader:
         self._av = require("av", "Reading videos")
         self._reformatter = self._av.video.reformatter.VideoReformatter()
         self._oddities = Oddities()
-        self._size = (0, 0)  # Of the frame at hand in square pixels, before it turns.
+        self._coded: tuple[int, int, Fraction | None] | None = None
+        # Of the frame at hand: its size in square pixels, and how it is laid down then.
+        self._size = (0, 0)
+        self._orientation = Orientation()
         self._ratios: dict[int | None, Fraction | None] = {}  # By time stamp.
         self._resources = contextlib.ExitStack()
         self._container = self._open()
@@ -116,8 +119,10 @@ class VideoReader:
             self.close()
             raise
         self._header_fps = _header_rate(self._stream)
-        self._stream_ratio = self._stream.sample_aspect_ratio
-        self._first_ratio = self._stream.codec_context.sample_aspect_ratio
+        # A container's own ratio holds throughout; that of the codec may change.
+        self._ratio = self._stream.sample_aspect_ratio
+        codec_ratio = self._stream.codec_context.sample_aspect_ratio
+        self._ratio_is_fixed = bool(self._ratio) and self._ratio != codec_ratio
 
     def __enter__(self) -> VideoReader:
         return self
@@ -220,15 +225,15 @@ class VideoReader:
             )
 
     def _look_at(self, frame: Any) -> None:
-        """Records oddities of a frame and its display size."""
-        current = self._stream.codec_context.sample_aspect_ratio
-        ratio = self._ratios.pop(frame.pts, current)
-        # A container's own ratio holds throughout; that of the codec may change.
-        if self._stream_ratio and self._stream_ratio != self._first_ratio:
-            ratio = self._stream_ratio
-        self._size = display_size(frame.width, frame.height, ratio, _MAX_PIXELS)
-        turned = self._orientation(frame).transposed
-        shown = self._size[::-1] if turned else self._size
+        """Learns how a frame is to be shown, and notes what is odd about it."""
+        ratio = self._ratios.pop(frame.pts, self._ratio)
+        coded = (frame.width, frame.height, ratio)
+        if coded != self._coded:
+            self._coded = coded
+            self._size = display_size(*coded, _MAX_PIXELS)
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+        self._orientation = orientation_of(None if matrix is None else bytes(matrix))
+        shown = self._size[::-1] if self._orientation.transposed else self._size
         self._oddities.look_at(shown, int(frame.color_trc))
 
     def _open(self) -> Any:
@@ -317,8 +322,10 @@ class VideoReader:
 
     def _remember_ratio(self, packet: Any) -> None:
         """Keeps the codec's ratio for the frame of a packet, which may come later."""
-        ratio = self._stream.codec_context.sample_aspect_ratio
-        self._ratios[packet.pts] = ratio
+        if self._ratio_is_fixed:
+            return
+        self._ratio = self._stream.codec_context.sample_aspect_ratio
+        self._ratios[packet.pts] = self._ratio
         if len(self._ratios) > _MAX_DELAY:
             del self._ratios[next(iter(self._ratios))]
 
@@ -327,20 +334,16 @@ class VideoReader:
         rgb = self._reformatter.reformat(
             frame, width=width, height=height, format="rgb24", threads=1
         )
-        return self._orientation(frame).apply(first_plane(rgb, 3))
+        return self._orientation.apply(first_plane(rgb, 3))
 
     def _to_luma(self, frame: Any) -> npt.NDArray[np.uint8]:
         width, height = self._size
         if (frame.width, frame.height) == self._size and has_luma(frame.format):
-            return self._orientation(frame).apply(first_plane(frame, 1))
+            return self._orientation.apply(first_plane(frame, 1))
         grey = self._reformatter.reformat(
             frame, width=width, height=height, format="gray", threads=1
         )
-        return self._orientation(frame).apply(first_plane(grey, 1))
-
-    def _orientation(self, frame: Any) -> Orientation:
-        matrix = frame.side_data.get("DISPLAYMATRIX")
-        return orientation_of(None if matrix is None else bytes(matrix))
+        return self._orientation.apply(first_plane(grey, 1))
 
 
 def _is_utf8(text: str) -> bool:
