@@ -94,7 +94,7 @@ class BatchMasking:
         """
         entropy = np.random.SeedSequence([self.seed, step, rank])
         generator = torch.Generator()
-        generator.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))
+        generator.manual_seed(int(entropy.generate_state(1, np.uint64)[0]) >> 1)
         given = self.inputs(cells, videos, generator)
         drawn = [strategy.draw(given) for strategy in self.strategies]
         idx_keep, idx_mask = drawn[0]

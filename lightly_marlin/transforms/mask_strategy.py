@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import (
     Any,
     ClassVar,
@@ -117,11 +117,11 @@ class MaskStrategy(ABC):
     variants: ClassVar[tuple[MaskVariant, ...]] = ()
 
     mask_ratio: float = 0.9
-    _: KW_ONLY
-    patch_size: int = 16
-    tubelet_size: int = 2
-    num_prefix_tokens: int = 0
-    generator: Generator | None = None
+    # `options` cannot read the hint of a field of type KW_ONLY on Python 3.10.
+    patch_size: int = field(default=16, kw_only=True)
+    tubelet_size: int = field(default=2, kw_only=True)
+    num_prefix_tokens: int = field(default=0, kw_only=True)
+    generator: Generator | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         """Checks the strategy's own options."""

@@ -57,7 +57,7 @@ class WorkerStream:
         if generator not in _seeded:
             entropy = [generator.initial_seed(), worker.id, start]
             (seed,) = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
-            generator.manual_seed(int(seed >> 1))
+            generator.manual_seed(int(seed) >> 1)
             _seeded.add(generator)
         return generator
 
