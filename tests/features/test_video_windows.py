@@ -146,5 +146,5 @@ def test_frames_whose_size_changes(make_frames, write_browser_webm, tmp_path):
     assert window.clip.shape == (16, 32, 32, 3)
     expected = np.stack([frame[:, -48:-16] for frame in frames[10:16]])
     assert np.abs(window.clip[10:].astype(int) - expected).mean() < 12
-    assert "of its frames of 64x32 pixels the middle square" in info.note
+    assert "the middle square of its 64x32 frames" in info.note
     assert "changes 2 times (32x32, 64x32 pixels)" in info.note
