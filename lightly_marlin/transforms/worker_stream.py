@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from multiprocessing.reduction import ForkingPickler
-from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -30,8 +29,11 @@ __all__ = ["WorkerStream"]
 _SLOTS = 256
 """Workers whose starts are counted apart; the next one shares the first one's count."""
 
-_seeded: WeakSet[Generator] = WeakSet()
-"""Generators with the seed of this worker: transforms that share one still do."""
+_seeded: set[Generator] = set()
+"""Generators with the seed of this worker: transforms that share one still do.
+
+Kept as long as the worker runs: PyTorch 2.11 allows no weak references to generators.
+"""
 
 
 class WorkerStream:
