@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from multiprocessing.reduction import ForkingPickler
-from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -30,8 +29,11 @@ __all__ = ["WorkerStream"]
 _SLOTS = 256
 """Number of workers with separate start counts; further ones share these counts."""
 
-_seeded: WeakSet[Generator] = WeakSet()
-"""Generators with this worker's seed: transforms that shared one still share it."""
+_seeded: set[Generator] = set()
+"""Generators with this worker's seed: transforms that shared one still share it.
+
+Kept as long as the worker runs: PyTorch 2.11 allows no weak references to generators.
+"""
 
 
 class WorkerStream:
