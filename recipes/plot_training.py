@@ -73,7 +73,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def read_table(path: Path) -> list[dict[str, str | None]]:
     """Reads the rows of a CSV file, values as text; a row cut short has None."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             return list(csv.DictReader(file, restkey="rest"))
     except FileNotFoundError as error:
         raise UsageError(

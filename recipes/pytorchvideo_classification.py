@@ -9,12 +9,11 @@ labels. PyTorchVideo's `LabeledVideoDataset` and clip samplers read the videos,
 `create_marlin_encoder` and a linear head. OUT holds metrics.csv, predictions.csv and
 model.pt.
 
-What to know: the whole frame is squeezed to 224x224, so for good results cut out the
-faces first (preprocess_faces.py); PyTorchVideo decodes pictures as they are stored, so
-those of a turned phone lie on their side, wide pixels stay narrow, and no video may
-change its size (the crops of preprocess_faces.py are upright); predictions are on the
-videos trained on; and PyTorchVideo passes over what it cannot decode without a word, so
-each video is tried first, and those that fail are named and left out.
+Limitations: the whole frame is squeezed to 224x224, so for good results crop the faces
+first (preprocess_faces.py); predictions are on the training videos; and PyTorchVideo
+skips what it cannot decode without a message, so each video is tried first, and those
+that fail are named and left out. It also ignores display matrices, which are applied
+here; pixels that are not square stay so, and no video may change its size.
 
 - [0]: PyTorchVideo, 2021, https://arxiv.org/abs/2111.09887
 """
@@ -40,6 +39,7 @@ from lightly_marlin.transforms import MarlinTransform
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.video.display import Orientation, orientation_of
 
 CLIP_SECONDS = 1.28  # 16 frames at stride 2 of 25 frames a second
 MAX_CLASSES = 1000
@@ -51,7 +51,8 @@ LabelledVideos = list[tuple[str, dict[str, Any]]]
 def read_labels(path: Path, column: str) -> tuple[LabelledVideos, list[str]]:
     """Returns paths with class numbers, as PyTorchVideo takes them, and class names."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        # Excel and Notepad begin with a byte-order mark.
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"The labels {path} cannot be read: {error}") from error
@@ -76,6 +77,9 @@ def read_labels(path: Path, column: str) -> tuple[LabelledVideos, list[str]]:
 def leave_out_broken(labelled: LabelledVideos) -> LabelledVideos:
     """Tries to decode each video; reports those that fail.
 
+    Returns:
+        The others, each with its "orientation" beside the label.
+
     Raises:
         UsageError: If none can be decoded.
     """
@@ -85,16 +89,24 @@ def leave_out_broken(labelled: LabelledVideos) -> LabelledVideos:
         try:
             clip = encoded_video.from_path(path, decode_audio=False).get_clip(0.0, 1.0)
             reason = None if clip and clip["video"] is not None else "no frame decoded"
+            orientation = read_orientation(path) if reason is None else None
         except Exception as error:
             # Decoders raise many kinds of exceptions for such files.
             reason = str(error)
         if reason is None:
-            good.append((path, info))
+            good.append((path, {**info, "orientation": orientation}))
         else:
             console.print(f"left out {path}: {' '.join(reason.split())}")
     if not good:
         raise UsageError(f"None of the {len(labelled)} videos can be decoded.")
     return good
+
+
+def read_orientation(path: str) -> Orientation:
+    """Returns how players lay the pictures of a video down."""
+    with require("av", PURPOSE).open(path) as container:
+        matrix = next(container.decode(video=0)).side_data.get("DISPLAYMATRIX")
+    return orientation_of(None if matrix is None else bytes(matrix))
 
 
 def make_loader(
@@ -117,7 +129,19 @@ def make_loader(
 
 
 def first_view(transform: MarlinTransform, sample: dict[str, Any]) -> dict[str, Any]:
-    """Returns the one view of `MarlinTransform`'s list."""
+    """Returns the one view of `MarlinTransform`'s list, of frames as players show them.
+
+    Args:
+        transform: The transform.
+        sample: Sample of PyTorchVideo: "video" (3, T, H, W), float in [0, 255], as it
+            is stored, and "orientation".
+    """
+    orientation = sample.pop("orientation")
+    video = sample["video"]
+    if orientation.transposed:
+        video = video.transpose(2, 3)
+    axes = {3: orientation.mirrored_x, 2: orientation.mirrored_y}
+    sample["video"] = video.flip([axis for axis, mirrored in axes.items() if mirrored])
     return dict(transform(sample)[0])
 
 
@@ -192,7 +216,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scores = predict(model.eval(), whole, len(labelled), device)
     best = scores.argmax(dim=1).tolist()
     right = sum(info["label"] == i for (_, info), i in zip(labelled, best, strict=True))
-    with (options.out / "predictions.csv").open("w", newline="") as file:
+    predictions = options.out / "predictions.csv"
+    with predictions.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("video", column, "predicted"))
         for (path, info), index in zip(labelled, best, strict=True):

@@ -141,7 +141,7 @@ def _numbers(name: str) -> tuple[int, ...]:
 def _read_list(path: Path) -> list[tuple[str, int]]:
     """Returns path and length of each sequence."""
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except OSError as error:
         raise UsageError(

@@ -102,7 +102,8 @@ def open_store(
     """Opens a store, or the cached store of the demo clips, made if missing.
 
     Args:
-        path: The folder of the store; None for the demo clips, in the user's cache.
+        path: The folder of the store; None for the demo clips, in the user's cache, or
+            among temporary files for a user without a home.
         demo_clips: Number of demo clips.
         demo_frames: Frames of each demo clip.
 
@@ -114,10 +115,21 @@ def open_store(
     """
     if path is not None:
         return FaceStore(path)
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    demo = cache / "lightly_marlin" / f"demo-{demo_clips}x{demo_frames}"
+    demo = _cache_folder() / "lightly_marlin" / f"demo-{demo_clips}x{demo_frames}"
     console.print(f"No --store: using the built-in demo clips in {demo}")
     return demo_store(demo, num_clips=demo_clips, num_frames=demo_frames)
+
+
+def _cache_folder() -> Path:
+    """Returns where a user's caches are, or a folder of theirs in a container."""
+    chosen = os.environ.get("XDG_CACHE_HOME")
+    cache = Path(os.path.expanduser(chosen or "~/.cache"))
+    # The user of a container is often a mere number: without a home, or with "/".
+    place = cache if cache.exists() else cache.parent
+    if chosen or (cache.is_absolute() and os.access(place, os.W_OK)):
+        return cache
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"cache-{user}"
 
 
 def _build(work: Path, options: dict[str, Any], num_workers: int) -> Path:

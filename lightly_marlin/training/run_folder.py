@@ -128,6 +128,6 @@ class MetricsCsv:
         """Returns the complete rows written so far, values as text."""
         if not self.path.exists():
             return []
-        with self.path.open(newline="") as file:
+        with self.path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
         return [row for row in rows if all(row.get(name) for name in self.columns)]

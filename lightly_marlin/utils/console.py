@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,16 @@ from lightly_marlin.utils.dependency import MissingExtraError, require_extras
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["console", "one_line", "progress", "run_recipe"]
+
+_SHARED_MEMORY = re.compile(
+    r"DataLoader worker.*(out of shared memory|[Bb]us error)"
+    r"|shared memory\(shm\)|</torch_\d+",
+    re.DOTALL,
+)
+_SHARED_MEMORY_ADVICE = (
+    "error: The loader's workers have too little shared memory (/dev/shm): give "
+    "--workers 0, or more of it, in Docker by --shm-size 1g or --ipc host."
+)
 
 console = Console(stderr=False, highlight=False)
 
@@ -82,8 +93,8 @@ def run_recipe(main: Callable[[], int], *extras: str) -> int:
         extras: Extras of this package that the recipe requires.
 
     Returns:
-        The exit status: that of `main`, 2 after a `UsageError` or if an extra is
-        missing, 1 if interrupted.
+        The exit status: that of `main`, 2 after a `UsageError`, if an extra is missing
+        or if loaders run out of shared memory, 1 if interrupted.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -96,6 +107,12 @@ def run_recipe(main: Callable[[], int], *extras: str) -> int:
     except (UsageError, MissingExtraError) as error:
         text = f"error: {_own_words(error)}"
         errors.print(text, style="red", markup=False, soft_wrap=True)
+        return 2
+    except RuntimeError as error:
+        # PyTorch raises it wherever the main process is when a worker dies of it.
+        if not _SHARED_MEMORY.search(str(error)):
+            raise
+        errors.print(_SHARED_MEMORY_ADVICE, style="red", markup=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
         errors.print("interrupted", style="red")

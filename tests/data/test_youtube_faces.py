@@ -56,6 +56,11 @@ def test_youtube_faces_draw(root):
     assert max(starts) <= 40 - 31
 
 
+def test_youtube_faces_list_with_a_byte_order_mark(root):
+    (root / "train_set.csv").write_text("path,len\nann/0,40\n", encoding="utf-8-sig")
+    assert YouTubeFaces(root).track_ids == ["ann/0"]
+
+
 def test_youtube_faces_listed_with_folder(root):
     (root / "train_set.csv").write_text("path,len\ncrop_images_DB/ann/0,40\n")
     assert YouTubeFaces(root).track_ids == ["ann/0"]

@@ -40,6 +40,11 @@ def test_plot_training(plot, run, tmp_path, capsys):
         assert picture.tobytes() != plain
 
 
+def test_metrics_saved_by_excel(plot, run):
+    (run / "metrics.csv").write_text(METRICS, encoding="utf-8-sig")
+    assert plot(run) == 0
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -1,6 +1,7 @@
 """PyTorchVideo from end to end: files, clips, encoder with a head, predictions."""
 
 import csv
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 import torch
 
 from lightly_marlin.models import create_marlin
+from lightly_marlin.transforms import MarlinTransform
 from lightly_marlin.utils.console import run_recipe
-from lightly_marlin.video import write_video
+from lightly_marlin.video import iter_frames, write_video
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "pytorchvideo_classification.py"
 
@@ -76,6 +78,50 @@ def test_weights_reach_the_encoder(run, colours, tmp_path, load_recipe):
     again = ("--weights", tmp_path / "x" / "model.pt", "--out", tmp_path / "y")
     with pytest.warns(UserWarning, match=r"left out: blocks\.1\.weight, blocks\.1\.b"):
         assert run(colours, *options, *again) == 0
+
+
+def test_labels_with_a_byte_order_mark(colours, load_recipe):
+    text = colours.read_text().replace("blue", "bläulich")
+    colours.write_text(text, encoding="utf-8-sig")
+    module = load_recipe("pytorchvideo_classification")
+    labelled, classes = module.read_labels(colours, "colour")
+    assert classes == ["bläulich", "red"]
+    assert labelled[1] == (str(colours.parent / "videos" / "1.mp4"), {"label": 1})
+
+
+@pytest.fixture
+def phone(tmp_path):
+    """Writes a video of a white quarter with a matrix in its track header."""
+
+    def write(*numbers):
+        path, frames = tmp_path / "phone.mp4", np.zeros((40, 64, 96, 3), np.uint8)
+        frames[:, :32, :48] = 255
+        write_video(path, frames, 25.0)
+        data = bytearray(path.read_bytes())
+        place = data.index(b"tkhd") + 44
+        a, b, c, d = (number << 16 for number in numbers)
+        data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+        path.write_bytes(data)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("first", [(1, 0), (-1, 0), (0, 1), (0, -1)])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_videos_of_phones_are_as_players_show_them(first, mirrored, phone, load_recipe):
+    a, b = first
+    path = phone(a, b, b, -a) if mirrored else phone(a, b, -b, a)
+    module = load_recipe("pytorchvideo_classification")
+    labelled = module.leave_out_broken([(str(path), {"label": 0})])
+    transform = MarlinTransform(input_size=32, pixel_range=255.0)
+    loader = module.make_loader(labelled, 1, transform, "uniform")
+    clip = next(iter(loader))["video"][0, :, 0].movedim(0, -1)
+    shown = next(iter_frames(path))
+    height, width = shown.shape[:2]
+    sampled = shown[height // 64 :: height // 32, width // 64 :: width // 32] / 255
+    assert sampled.std() > 0.3
+    assert np.abs(clip.numpy() - sampled).mean() < 0.05
 
 
 @pytest.mark.parametrize(

@@ -81,3 +81,30 @@ def test_run_recipe__names_that_the_terminal_cannot_show(capfd):
     assert done.returncode == 2
     assert shown.out == "\\u8138\n"
     assert shown.err == "error: no file \\u8138\\udcff\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # As PyTorch 2 words it, in the main process and in a worker.
+        "DataLoader worker (pid 41) is killed by signal: Bus error. It is possible that"
+        " dataloader's workers are out of shared memory. Please try to raise your "
+        "shared memory limit.",
+        "DataLoader worker (pid(s) 41) exited unexpectedly: killed by bus error",
+        "Caught RuntimeError in DataLoader worker process 0.\nOriginal Traceback\n"
+        "RuntimeError: unable to allocate shared memory(shm) for file </torch_4_1_2>: "
+        "No space left on device (28)",
+        "unable to write to file </torch_41_2>: No space left on device (28)",
+    ],
+)
+def test_run_recipe__little_shared_memory_is_one_line(text, capsys):
+    assert run_recipe(raising(RuntimeError(text))) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: The loader's workers have too little shared memory")
+    assert "--workers 0" in line
+
+
+@pytest.mark.parametrize("text", ["out of shared memory: 99 KiB a block", "Bus error"])
+def test_run_recipe__other_errors_are_raised(text):
+    with pytest.raises(RuntimeError, match=text):
+        run_recipe(raising(RuntimeError(text)))

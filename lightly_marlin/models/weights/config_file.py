@@ -9,6 +9,7 @@ from lightly_marlin.models.config import MarlinConfig
 from lightly_marlin.models.weights.source import (
     WEIGHTS_NAME,
     WeightsNotFoundError,
+    expand,
     locate,
 )
 from lightly_marlin.utils.errors import UsageError
@@ -32,7 +33,7 @@ def read_config(source: str | Path) -> MarlinConfig:
     Raises:
         UsageError: A ValueError, if there is no such file or it cannot be used.
     """
-    if Path(source).expanduser().is_file():
+    if expand(source).is_file():
         raise UsageError(
             f"{source} is a file, which does not state the sizes of its model. Give "
             "the folder that was written by save_pretrained, or load the file with "
@@ -59,7 +60,7 @@ def find_config(source: str | Path, weights: Path) -> MarlinConfig | None:
         return None
     beside = weights.with_name(CONFIG_NAME)
     if not beside.is_file():
-        if Path(source).expanduser().exists():
+        if expand(source).exists():
             return None
         try:
             beside = locate(source, CONFIG_NAME)
@@ -70,7 +71,7 @@ def find_config(source: str | Path, weights: Path) -> MarlinConfig | None:
 
 def _parse(path: Path) -> MarlinConfig:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise UsageError(
             f"Cannot read {path}: it is not a JSON file ({error})."

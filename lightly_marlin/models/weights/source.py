@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from lightly_marlin.utils.errors import UsageError, first_line
 
-__all__ = ["WEIGHTS_NAME", "WeightsNotFoundError", "locate", "split_prefix"]
+__all__ = [
+    "WEIGHTS_NAME",
+    "WeightsNotFoundError",
+    "expand",
+    "locate",
+    "split_prefix",
+]
 
 WEIGHTS_NAME = "model.safetensors"
 _REPOSITORY_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -17,6 +24,11 @@ _PATIENCE = 10.0  # Seconds.
 
 class WeightsNotFoundError(UsageError, FileNotFoundError):
     """Error for weights that neither exist at a path nor on the Hugging Face Hub."""
+
+
+def expand(source: str | Path) -> Path:
+    """Returns a path with "~" expanded, as it is for a user without a home."""
+    return Path(os.path.expanduser(source))
 
 
 def locate(source: str | Path, name: str = WEIGHTS_NAME) -> Path:
@@ -33,7 +45,7 @@ def locate(source: str | Path, name: str = WEIGHTS_NAME) -> Path:
         UsageError: If the folder does not contain the file.
         WeightsNotFoundError: If nothing of that name exists here or on the Hub.
     """
-    path = Path(source).expanduser()
+    path = expand(source)
     if path.is_file():
         return path
     if path.is_dir():
@@ -65,9 +77,9 @@ def split_prefix(source: str | Path) -> tuple[str | Path, str | None]:
         the name of a file or folder.
     """
     alone, mark, prefix = str(source).rpartition("#")
-    if not mark or Path(source).expanduser().exists():
+    if not mark or expand(source).exists():
         return source, None
-    if Path(alone).expanduser().exists() or _REPOSITORY_ID.fullmatch(alone):
+    if expand(alone).exists() or _REPOSITORY_ID.fullmatch(alone):
         return alone, prefix
     return source, None
 
@@ -79,8 +91,11 @@ def _download(repository: str, name: str) -> Path:
     reachable = _hub_answers()
     try:
         path = hf_hub_download(repository, name, local_files_only=not reachable)
-    except (OSError, HFValidationError) as error:
+    except (OSError, HFValidationError, RuntimeError) as error:
         reason = first_line(error) if reachable else "the Hub does not answer"
+        if not isinstance(error, (OSError, HFValidationError)):
+            # pathlib's, of a user without a home.
+            reason = "there is no home for its cache: set HF_HOME to a folder"
         raise WeightsNotFoundError(
             f"There is no file or folder {repository}, and {name} of the Hugging Face "
             f"Hub repository of that name could not be fetched ({reason})."

@@ -206,3 +206,9 @@ def test_cards_without_metadata(card, folder, model):
     assert (path.read_bytes() if path.exists() else None) == card
     loaded.save_pretrained(folder, card=ModelCard(data="Talks.", license="mit"))
     assert "\nlicense: mit\n" in path.read_text().split("---\n")[1]
+
+
+def test_a_configuration_with_a_byte_order_mark(folder, model):
+    path = folder / "config.json"
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert Marlin.from_pretrained(folder).config == model.config

@@ -1,10 +1,11 @@
+import pwd
 import time
 
 import huggingface_hub
 import pytest
 from huggingface_hub.errors import LocalEntryNotFoundError
 
-from lightly_marlin.models.weights.source import locate
+from lightly_marlin.models.weights.source import WeightsNotFoundError, locate
 from lightly_marlin.utils.errors import UsageError
 
 
@@ -81,3 +82,29 @@ def test_without_a_network_it_is_said_at_once(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"runs/model.*the Hub does not answer"):
         locate("runs/model")
     assert time.perf_counter() - start < 5
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """A user whom the system does not know, with "~" before the cache of the Hub."""
+
+    def unknown(number):
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", "~/.cache/hub")
+    for module in (huggingface_hub.file_download, huggingface_hub.constants):
+        monkeypatch.setattr(module, "HF_HUB_CACHE", "~/.cache/hub", raising=False)
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_the_hub_without_a_home(up, homeless, monkeypatch):
+    monkeypatch.setattr(huggingface_hub, "get_session", lambda: Network(up))
+    with pytest.raises(WeightsNotFoundError, match=r"no home .*: set HF_HOME to a fol"):
+        locate("owner/name")
+
+
+def test_a_tilde_without_a_home(homeless):
+    with pytest.raises(WeightsNotFoundError, match="There is no file or folder ~/run"):
+        locate("~/run/model")
