@@ -19,6 +19,16 @@ CHIP_FACE = 128.0
 # The detector and the landmarks take a face that is tilted by less as upright.
 _MIN_ROLL = 0.12
 
+# The landmark predictor compares differences of pixels with fixed numbers of grey
+# levels, so a face in the dark or in fog has to be given the contrast of one in good
+# light. In the middle half of chips of clear clips, the standard deviation is 18 to 45
+# grey levels; landmarks sit worse below 20, and equally well from 25 to 60.
+_LEAST_CONTRAST = 30.0
+
+# Below, there is nothing but noise to be stretched; a bright face is not to end white.
+_FLAT = 5.0
+_BRIGHTEST_MEAN = 160.0
+
 
 def face_roll(landmarks: NDArray[np.floating]) -> float:
     """Returns the angle in radians, clockwise on the screen, of the line of the eyes.
@@ -32,13 +42,14 @@ def face_roll(landmarks: NDArray[np.floating]) -> float:
 
 @dataclass(frozen=True)
 class FaceChip:
-    """A square cut around a face, turned upright and resized.
+    """A square cut around a face, turned upright, resized, and with enough contrast.
 
     The detector only knows upright faces of certain sizes, and the landmark predictor
     answers in whole pixels: on a chip, a tilted face is upright and a small one large.
 
     Attributes:
-        image: uint8 luma with shape (192, 192); zero where the frame ends.
+        image: uint8 luma with shape (192, 192), stretched where the face has little
+            contrast; dark where the frame ends.
         centre: float64 array with shape (2,): x, y of its middle in plane pixels.
         roll: Angle of its x axis in the plane, in radians.
         scale: Chip pixels per plane pixel.
@@ -66,8 +77,9 @@ class FaceChip:
             roll = 0.0
             image = _cut_upright(plane, centre, scale)
             if image is not None:
-                return cls(image, centre, roll, scale)
-        return cls(_cut_turned(plane, centre, scale, roll), centre, roll, scale)
+                return cls(_stretched(image), centre, roll, scale)
+        image = _stretched(_cut_turned(plane, centre, scale, roll))
+        return cls(image, centre, roll, scale)
 
     def points_to_plane(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """Moves points (..., 2) from chip pixels (edges count) to plane pixels."""
@@ -88,6 +100,21 @@ class FaceChip:
         centre = self.points_to_plane((box[:2] + box[2:]) / 2)
         half = (box[2:] - box[:2]) / 2 / self.scale
         return np.concatenate([centre - half, centre + half])
+
+
+def _stretched(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Returns a chip (192, 192) whose face has at least the contrast that is needed."""
+    quarter = CHIP_SIZE // 4
+    face = image[quarter:-quarter:4, quarter:-quarter:4]
+    contrast = float(face.std())
+    if not _FLAT < contrast < _LEAST_CONTRAST:
+        return image
+    # Black stays black unless the face would become too bright.
+    gain, mean = _LEAST_CONTRAST / contrast, float(face.mean())
+    offset = min(0.0, _BRIGHTEST_MEAN - gain * mean)
+    levels = np.arange(256) * gain + offset
+    table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return np.take(table, image)
 
 
 def _cut_upright(

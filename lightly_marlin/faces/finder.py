@@ -156,6 +156,7 @@ class FaceFinder:
         self._tools = _load_tools(detector)
         self._assembly = TrackAssembly(
             self._tools.embedder,
+            self._tools.second or self._tools.detector,
             min_frames=min_frames,
             max_gap=max_gap,
             check_every=check_every,

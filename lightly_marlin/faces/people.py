@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from lightly_marlin.faces.sighting import Portrait
+from lightly_marlin.faces.sighting import Portrait, choose_portraits
 from lightly_marlin.faces.trajectory import Trajectory
 from lightly_marlin.utils.dependency import require
 
@@ -106,11 +106,10 @@ class PeopleTeller:
 
     def _mean(self, trajectory: Trajectory) -> NDArray[np.float64] | None:
         """Returns the mean embedding (128,) of some portraits, None without any."""
-        portraits = trajectory.portraits
-        if not portraits:
+        chosen = choose_portraits(trajectory.portraits, _MAX_PORTRAITS)
+        if not chosen:
             return None
-        chosen = np.linspace(0, len(portraits) - 1, _MAX_PORTRAITS).round().astype(int)
-        vectors = [self._vector(portraits[index]) for index in sorted(set(chosen))]
+        vectors = [self._vector(portrait) for portrait in chosen]
         mean: NDArray[np.float64] = np.mean(vectors, axis=0)
         return mean
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from lightly_marlin.faces.chip import face_roll
 
-__all__ = ["Portrait", "Sighting"]
+__all__ = ["Portrait", "Sighting", "choose_portraits"]
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,10 @@ class Portrait:
 
     index: int
     image: NDArray[np.uint8]
+
+
+def choose_portraits(portraits: Sequence[Portrait], count: int) -> list[Portrait]:
+    """Returns up to `count` portraits at even distances, each once."""
+    last = len(portraits) - 1
+    places = np.linspace(0, last, count).round().astype(int) if portraits else ()
+    return [portraits[place] for place in sorted(set(places))]

@@ -9,9 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from lightly_marlin.faces.crop import crop_boxes
+from lightly_marlin.faces.detector import FaceDetector
 from lightly_marlin.faces.dlib_networks import DlibEmbedder
-from lightly_marlin.faces.landmark_fit import fit_confidence
+from lightly_marlin.faces.face_search import look_at_chip
+from lightly_marlin.faces.landmark_fit import MAX_SPREAD, fit_confidence
 from lightly_marlin.faces.people import PeopleTeller
+from lightly_marlin.faces.sighting import choose_portraits
 from lightly_marlin.faces.smoothing import smooth_polynomial
 from lightly_marlin.faces.track import FaceTrack
 from lightly_marlin.faces.trajectory import Trajectory, join_trajectories
@@ -22,7 +25,11 @@ __all__ = ["FoundFaces", "TrackAssembly"]
 # times, goes on being seen, and its landmarks are found again from other starts.
 _MIN_DETECTIONS = 3
 _MIN_SEEN_SHARE = 0.25
-_MAX_SPREAD = 0.03
+
+# Up to here the landmarks speak for themselves. From there to `MAX_SPREAD`, where they
+# say nothing any more, a face has to be seen in most of some of its portraits as well.
+_CLEAR_SPREAD = 0.03
+_MAX_PORTRAITS = 3
 
 _LANDMARK_WINDOW = 5
 
@@ -45,13 +52,25 @@ class TrackAssembly:
     def __init__(
         self,
         embedder: DlibEmbedder,
+        judge: FaceDetector,
         *,
         min_frames: int,
         max_gap: int,
         check_every: int,
         align_eyes: bool,
     ) -> None:
-        """Takes what decides about tracks; see `FaceFinder`."""
+        """Takes what decides about tracks; see `FaceFinder`.
+
+        Args:
+            embedder: Embeds portraits.
+            judge: The most careful detector at hand, shown the portraits of faces that
+                are in doubt.
+            min_frames: Shorter tracks are left out.
+            max_gap: Longest hole in a track, in frames, that is filled.
+            check_every: Frames between two looks at a face.
+            align_eyes: Turn the crops so that the eyes lie on a level.
+        """
+        self._judge = judge
         self._people = PeopleTeller(embedder)
         self._min_frames = min_frames
         self._max_gap = max_gap
@@ -102,9 +121,14 @@ class TrackAssembly:
         return face.num_detected >= enough and seen >= _MIN_SEEN_SHARE
 
     def _is_trusted(self, face: Trajectory) -> bool:
-        """Returns whether the landmarks of a trajectory fit well enough."""
+        """Returns whether the landmarks of a trajectory are those of a face."""
         spreads = face.spreads[~np.isnan(face.spreads)]
-        return len(spreads) == 0 or float(np.mean(spreads)) <= _MAX_SPREAD
+        spread = float(np.mean(spreads)) if len(spreads) else 0.0
+        if not _CLEAR_SPREAD < spread < MAX_SPREAD:
+            return spread <= _CLEAR_SPREAD
+        chosen = choose_portraits(face.portraits, _MAX_PORTRAITS)
+        seen = [bool(look_at_chip(self._judge, one.image)) for one in chosen]
+        return sum(seen) > len(seen) / 2
 
     def _to_track(self, face: Trajectory) -> FaceTrack:
         detected = ~np.isnan(face.scores)

@@ -86,7 +86,7 @@ class VideoFaces:
         if self.tracks:
             return self.tracks if all_faces else [main_track(self.tracks)]
         suffix = f" ({self.note})" if self.note else ""
-        if self.longest_untrusted >= max(self.longest, self.min_frames):
+        if self.longest_untrusted > self.longest:
             text = (
                 f"a face was seen for {self.longest_untrusted} frames, but its "
                 f"landmarks were not trusted{suffix}"

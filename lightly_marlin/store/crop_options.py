@@ -14,7 +14,7 @@ from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["PIPELINE_VERSION", "CropOptions", "common_crops"]
 
-PIPELINE_VERSION = 2
+PIPELINE_VERSION = 3
 """To be raised when the same video and options give other tracks than before, so that
 stores and features of the earlier ones are made anew."""
 

@@ -1,7 +1,7 @@
 """Degradations of video: what cameras, networks and converters do to faces.
 
-Each takes the frames of a clip and gives frames of the degraded clip; `step` and
-`scale` say how these lie in time and space, so that boxes can be compared.
+Each takes the frames of a clip and gives frames of the degraded clip; `kept_frames`
+and `scale` say how these lie in time and space, so that boxes can be compared.
 """
 
 from __future__ import annotations
@@ -77,6 +77,10 @@ def _dithered(frame: Frame) -> Frame:
     return np.asarray(dithered.convert("RGB"))
 
 
+def _dim_and_dithered(frame: Frame) -> Frame:
+    return _dithered((0.35 * frame).astype(np.uint8))
+
+
 def _jpeg(frame: Frame) -> Frame:
     file = io.BytesIO()
     Image.fromarray(frame).save(file, "JPEG", quality=20)
@@ -145,4 +149,5 @@ DEGRADATIONS = (
     Degradation("JPEG, quality 20", False, _by_frame(_jpeg)),
     Degradation("noise, 20 grey levels", False, _noisy),
     Degradation("motion blur", False, _by_frame(_moved)),
+    Degradation("a third of the light, dithered", False, _by_frame(_dim_and_dithered)),
 )

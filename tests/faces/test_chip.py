@@ -33,6 +33,28 @@ def test_a_large_face_is_averaged_not_skipped():
     assert 90 < inner.min() <= inner.max() < 110
 
 
+def _chip_of(levels):
+    """A chip that grows brighter from the left to the right of the face's box."""
+    row = np.interp(np.arange(300), [80, 208], levels)
+    ramp = np.tile(row, (300, 1)).round().astype(np.uint8)
+    return FaceChip.cut(ramp, np.array([80.0, 80, 208, 208]), 0.0).image
+
+
+@pytest.mark.parametrize("levels", [(0, 40), (90, 130), (200, 255)])
+def test_a_face_in_the_dark_or_in_fog_gets_contrast(levels):
+    image = _chip_of(levels)
+    assert image[48:-48, 48:-48].std() == pytest.approx(30, rel=0.15)
+    assert image[48:-48, 48:-48].min() > 0
+    assert image[48:-48, 48:-48].max() < 255
+    assert (np.diff(image.astype(int), axis=1) >= 0).all()
+
+
+@pytest.mark.parametrize("levels", [(0, 255), (100, 102)])
+def test_a_clear_face_and_a_blank_wall_stay_as_they_are(levels):
+    image = _chip_of(levels)
+    assert (image.min(), image.max()) == levels
+
+
 def test_a_box_outside_the_plane_gives_a_chip():
     chip = FaceChip.cut(np.ones((30, 40), np.uint8), np.array([500.0, 0, 520, 20]), 0.2)
     assert chip.image.shape == (192, 192)

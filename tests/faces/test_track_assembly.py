@@ -3,6 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from lightly_marlin.faces import Detection, FaceDetector
+from lightly_marlin.faces.sighting import Portrait
 from lightly_marlin.faces.track_assembly import TrackAssembly
 from lightly_marlin.faces.trajectory import Trajectory
 
@@ -12,11 +14,27 @@ class _NoEmbedder:
         raise AssertionError("nothing to compare")
 
 
+class _Judge(FaceDetector):
+    """Sees a face in bright portraits."""
+
+    def __init__(self):
+        self.num_looks = 0
+
+    def detect(self, images, *, expected=False):
+        self.num_looks += len(images)
+        face = Detection(np.array([20.0, 20, 130, 130]), 1.0)
+        return [[face] if image.mean() > 100 else [] for image in images]
+
+
 @pytest.fixture
-def assembly():
-    return TrackAssembly(
-        _NoEmbedder(), min_frames=16, max_gap=5, check_every=4, align_eyes=False
-    )
+def judge():
+    return _Judge()
+
+
+@pytest.fixture
+def assembly(judge):
+    options = {"min_frames": 16, "max_gap": 5, "check_every": 4, "align_eyes": False}
+    return TrackAssembly(_NoEmbedder(), judge, **options)
 
 
 @pytest.fixture
@@ -40,9 +58,30 @@ def test_what_makes_a_face(assembly, make):
     assert len(assembly.faces([make(3, [0, 2])]).trusted) == 1
 
 
-def test_a_face_whose_landmarks_fit_nowhere_is_told_apart(assembly, make):
-    found = assembly.faces([make(40, [0, 3, 6, 14, 22, 30], spread=0.045)])
-    assert (len(found.trusted), len(found.untrusted)) == (0, 1)
+@pytest.mark.parametrize(
+    ("spread", "bright", "trusted", "looks"),
+    [
+        (0.029, 0, True, 0),
+        (0.045, 0, False, 3),
+        (0.045, 2, False, 3),
+        (0.045, 3, True, 3),
+        (0.055, 5, False, 0),
+    ],
+)
+def test_portraits_decide_where_the_landmarks_are_in_doubt(
+    assembly, judge, make, spread, bright, trusted, looks
+):
+    """Of five portraits, the first, the middle and the last are looked at."""
+    images = [np.full((150, 150), 200 * (k < bright), np.uint8) for k in range(5)]
+    portraits = tuple(Portrait(8 * k, image) for k, image in enumerate(images))
+    face = make(40, [0, 3, 6, 14, 22, 30], spread=spread)
+    found = assembly.faces([dataclasses.replace(face, portraits=portraits)])
+    assert (len(found.trusted), len(found.untrusted)) == (trusted, not trusted)
+    assert judge.num_looks == looks
+
+
+def test_a_face_in_doubt_without_a_portrait_is_not_trusted(assembly, make):
+    assert assembly.faces([make(40, [0, 3, 6, 14, 22, 30], spread=0.045)]).untrusted
 
 
 def test_tracks_carry_what_was_measured(assembly, make):
@@ -65,7 +104,7 @@ def test_short_faces_are_no_tracks(assembly, make):
 
 def test_eyes_are_levelled_when_asked(make, frontal_landmarks):
     assembly = TrackAssembly(
-        _NoEmbedder(), min_frames=1, max_gap=0, check_every=4, align_eyes=True
+        _NoEmbedder(), _Judge(), min_frames=1, max_gap=0, check_every=4, align_eyes=True
     )
     face = make(20, range(0, 20, 4))
     angle = 0.3

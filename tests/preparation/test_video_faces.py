@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from lightly_marlin.preparation.video_faces import find_video_faces
+from lightly_marlin.preparation.video_faces import NoFaceError, find_video_faces
 from lightly_marlin.store import CropOptions
 from lightly_marlin.video import VideoError, write_video
 
@@ -46,6 +46,26 @@ def test_what_is_found(video):
     assert (found.num_frames, found.notes, found.note) == (9, (), None)
     assert (found.size, found.fps) == ((64, 48), 20.0)
     np.testing.assert_array_equal(found.seconds, np.arange(9) / 20)
+
+
+@pytest.mark.parametrize(
+    ("longest", "untrusted", "error", "message"),
+    [
+        (0, 0, NoFaceError, "no face was found in its 9 frames"),
+        (0, 2, NoFaceError, "for 2 frames, but its landmarks were not trusted"),
+        (0, 9, NoFaceError, "for 9 frames, but its landmarks were not trusted"),
+        (2, 7, NoFaceError, "for 7 frames, but its landmarks were not trusted"),
+        (2, 1, VideoError, "longest face track has 2 frames; 3 are needed"),
+    ],
+)
+def test_why_there_is_no_track(video, monkeypatch, longest, untrusted, error, message):
+    monkeypatch.setattr(Finder, "longest", longest)
+    monkeypatch.setattr(Finder, "longest_untrusted", untrusted)
+    monkeypatch.setattr(Finder, "finish", lambda self: [])
+    found = find_video_faces(video, min_frames=3)
+    with pytest.raises(error, match=message) as caught:
+        found.select()
+    assert type(caught.value) is error
 
 
 @pytest.mark.parametrize("all_faces", [False, True])

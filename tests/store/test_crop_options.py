@@ -85,6 +85,6 @@ def test_a_store_of_different_crops(prepared, two_videos):
 
 
 def test_a_store_of_another_pipeline(prepared, monkeypatch):
-    monkeypatch.setattr("lightly_marlin.store.crop_options.PIPELINE_VERSION", 3)
-    with pytest.raises(UsageError, match=r"store .*/s cannot be imitated.*pipeline 2"):
+    monkeypatch.setattr("lightly_marlin.store.crop_options.PIPELINE_VERSION", 9)
+    with pytest.raises(UsageError, match=r"store .*/s cannot be imitated.*pipeline 3"):
         _ = FaceStore(prepared).crop_options
