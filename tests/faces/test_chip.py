@@ -28,8 +28,10 @@ def test_a_large_face_is_averaged_not_skipped():
     # Stripes of one pixel become grey when the chip shows a quarter of the pixels.
     plane = np.zeros((1200, 1200), np.uint8)
     plane[:, ::2] = 200
+    # A dark bar, so that there is contrast enough.
+    plane[600:900] = 0
     chip = FaceChip.cut(plane, np.array([300.0, 300, 900, 900]), 0.0)
-    inner = chip.image[60:-60, 60:-60]
+    inner = chip.image[30:90, 60:-60]
     assert 90 < inner.min() <= inner.max() < 110
 
 
@@ -43,7 +45,7 @@ def _chip_of(levels):
 @pytest.mark.parametrize("levels", [(0, 40), (90, 130), (200, 255)])
 def test_a_face_in_the_dark_or_in_fog_gets_contrast(levels):
     image = _chip_of(levels)
-    assert image[48:-48, 48:-48].std() == pytest.approx(30, rel=0.15)
+    assert 25 < image[48:-48, 48:-48].std() < 33
     assert image[48:-48, 48:-48].min() > 0
     assert image[48:-48, 48:-48].max() < 255
     assert (np.diff(image.astype(int), axis=1) >= 0).all()

@@ -52,9 +52,9 @@ def test_what_is_found(video):
     ("longest", "untrusted", "error", "message"),
     [
         (0, 0, NoFaceError, "no face was found in its 9 frames"),
-        (0, 2, NoFaceError, "face was seen for 2 frames, but its landmarks were not"),
-        (0, 9, NoFaceError, "face was seen for 9 frames, but its landmarks were not"),
-        (2, 7, NoFaceError, "face was seen for 7 frames, but its landmarks were not"),
+        (0, 2, NoFaceError, "for 2 frames, but its landmarks were not trusted"),
+        (0, 9, NoFaceError, "for 9 frames, but its landmarks were not trusted"),
+        (2, 7, NoFaceError, "for 7 frames, but its landmarks were not trusted"),
         (2, 1, VideoError, "longest face track has 2 frames; 3 are needed"),
     ],
 )
