@@ -27,7 +27,7 @@ _MIN_ROLL = 0.12
 _LEAST_CONTRAST = 20.0
 
 # Below, there is nothing but noise to be stretched; a bright face is not to end white.
-_FLAT = 2.0
+_FLAT = 5.0
 _BRIGHTEST_MEAN = 160.0
 
 
