@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,10 +21,10 @@ from lightly_marlin.faces.dlib_models import DlibLandmarks
 from lightly_marlin.faces.dlib_networks import DlibEmbedder
 from lightly_marlin.faces.face_search import search_frame
 from lightly_marlin.faces.follower import FaceFollower, FaceTools
+from lightly_marlin.faces.live_face import LiveFace
 from lightly_marlin.faces.luma import luma_plane
 from lightly_marlin.faces.scene_cuts import SceneCuts
 from lightly_marlin.faces.search_schedule import SearchSchedule
-from lightly_marlin.faces.sighting import Sighting
 from lightly_marlin.faces.track import FaceTrack
 from lightly_marlin.faces.track_assembly import TrackAssembly
 from lightly_marlin.faces.trajectory import Trajectory
@@ -47,38 +46,6 @@ _TOUCH_OVERLAP = 0.1
 # A face with half the area of the largest is hardly the main one.
 _MAIN_SHARE = 0.7
 _CERTAIN_DETECTIONS = 3
-
-
-@dataclass
-class _LiveFace:
-    """A face that is being tracked.
-
-    Attributes:
-        first_seen: The frame in which the follower started.
-        past: The follower that tracked it backwards from there.
-        follower: The follower that tracks it forwards.
-    """
-
-    first_seen: int
-    past: FaceFollower
-    follower: FaceFollower
-
-    def __post_init__(self) -> None:
-        # The first sighting is also that of the follower.
-        self.earlier: list[Sighting] = _without_tail(self.past)[:0:-1]
-
-    @property
-    def start(self) -> int:
-        """The first frame of the face."""
-        return self.first_seen - len(self.earlier)
-
-    def box_at(self, frame: int) -> NDArray[np.float64] | None:
-        """Returns the box (4,) in a frame, in plane pixels, or None."""
-        sightings = self.follower.sightings
-        index = frame - self.first_seen
-        if -len(self.earlier) <= index < 0:
-            return self.earlier[index].box
-        return sightings[index].box if 0 <= index < len(sightings) else None
 
 
 class FaceFinder:
@@ -173,7 +140,7 @@ class FaceFinder:
         self._schedule = SearchSchedule(detect_every, calm_gap)
         self._slow_schedule = CnnSchedule()
         self._planes: deque[NDArray[np.uint8]] = deque(maxlen=look_back)
-        self._live: list[_LiveFace] = []
+        self._live: list[LiveFace] = []
         self._closed: list[Trajectory] = []
         self._frame_size = (0, 0)
         self._scale = 1.0
@@ -324,7 +291,7 @@ class FaceFinder:
                 backwards.forget_last()
                 break
         follower = self._new_follower(plane, detection)
-        self._live.append(_LiveFace(self._frames_seen, backwards, follower))
+        self._live.append(LiveFace(self._frames_seen, backwards, follower))
 
     def _new_follower(
         self, plane: NDArray[np.uint8], detection: Detection
@@ -347,26 +314,12 @@ class FaceFinder:
         boxes += [other * self._scale for other in closed if other is not None]
         return _is_among(box, boxes)
 
-    def _close(self, faces: Iterable[_LiveFace]) -> None:
+    def _close(self, faces: Iterable[LiveFace]) -> None:
         """Ends live faces and keeps their trajectories."""
         for face in list(faces):
             self._live.remove(face)
-            earlier, later = face.earlier, _without_tail(face.follower)
-            offset = len(earlier)
             self._closed.append(
-                Trajectory.from_sightings(
-                    earlier + later,
-                    scene=self._scene,
-                    start=face.start,
-                    scale=self._scale,
-                    portraits=face.follower.portraits_from(offset, len(later)),
-                    touches=[
-                        index + offset
-                        for index in face.follower.touches
-                        if index < len(later)
-                    ],
-                    frame_size=self._frame_size,
-                )
+                face.trajectory(self._scene, self._scale, self._frame_size)
             )
 
 
@@ -408,15 +361,6 @@ def find_faces(frames: Iterable[NDArray[np.uint8]], **options: Any) -> list[Face
     for frame in frames:
         finder.update(frame)
     return finder.finish()
-
-
-def _without_tail(follower: FaceFollower) -> list[Sighting]:
-    """Drops the final frames that were tracked without any detection."""
-    sightings = follower.sightings
-    if follower.is_certain:
-        return sightings
-    last = max(i for i, one in enumerate(sightings) if one.score is not None)
-    return sightings[: last + 1]
 
 
 def _is_among(box: NDArray[np.float64], others: list[NDArray[np.float64]]) -> bool:

@@ -236,3 +236,40 @@ def test_feature_extraction__runs(options, suite, tmp_path):
     row = result["results"]["ours bf16"]
     assert 0 < row["speedup"] < row["highest_speedup"]
     assert row["products_s"] < row["median_s"]
+
+
+def track_at(x, count, start=0):
+    """A track of a face, about 100 pixels wide, that stays where it is."""
+    from lightly_marlin.faces import FaceTrack
+
+    angles = np.linspace(0, 2 * np.pi, 68, endpoint=False)
+    ring = np.stack([x + 36 * np.cos(angles), 100 + 36 * np.sin(angles)], axis=-1)
+    points = np.tile(ring.astype(np.float32), (count, 1, 1))
+    boxes = np.zeros((count, 4), np.float32)
+    return FaceTrack(start, boxes, points, np.ones(count, bool), 1.0)
+
+
+def test_face_robustness__kept_and_other_tracks(monkeypatch):
+    load("degradations", monkeypatch)
+    benchmark = load("face_robustness", monkeypatch)
+    clean = benchmark.boxes_by_frame([track_at(100, 8), track_at(400, 8)])
+    # Every second frame is left: frames 2 to 4 of the degraded clip are 4 to 8.
+    frames = [0, 2, 4, 6]
+    found = [track_at(100, 3, start=1), track_at(700, 4)]
+    degraded = benchmark.boxes_by_frame(found)
+    assert benchmark.count_kept(clean, degraded, frames, 1.0) == (3, 8)
+    # At a third of the size, faces are below 40 pixels and do not count.
+    assert benchmark.count_kept(clean, degraded, frames, 1 / 3) == (0, 0)
+    assert benchmark.count_others(clean, found, frames, 1.0) == 1
+
+
+def test_degradations__say_what_they_leave(monkeypatch):
+    module = load("degradations", monkeypatch)
+    frames = [skimage.data.astronaut()[:96, :128]] * 6
+    for one in module.DEGRADATIONS:
+        kept = one.kept_frames(len(frames), 24.0)
+        degraded = list(one.apply([frames[index] for index in kept]))
+        assert len(degraded) == len(kept) == (6 * (one.frame_rate or 24) // 24)
+        height, width = degraded[0].shape[:2]
+        assert (height, width) == (96 * one.scale, round(128 * one.scale))
+        assert degraded[0].dtype == np.uint8
