@@ -14,22 +14,26 @@ from types import ModuleType
 __all__ = ["EXTRAS", "MissingExtraError", "require", "require_extras"]
 
 _FACES = ("av", "dlib", "face_recognition_models", "PIL", "pyarrow", "scipy")
+_TRAIN = (
+    "av",
+    "PIL",
+    "pyarrow",
+    "pytorch_lightning",
+    "tensorboard",
+    "typing_extensions",
+    "tyro",
+    "yaml",
+)
+_PLOTS = ("matplotlib", "PIL", "sklearn", "threadpoolctl")
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "video": ("av", "pytorchvideo"),
     "faces": _FACES,
-    "train": (
-        "av",
-        "PIL",
-        "pyarrow",
-        "pytorch_lightning",
-        "tensorboard",
-        "typing_extensions",
-        "tyro",
-        "yaml",
-    ),
+    "train": _TRAIN,
     "demo": ("kornia", "skimage", *_FACES),
-    "plots": ("matplotlib", "PIL", "sklearn", "threadpoolctl"),
+    "plots": _PLOTS,
+    "evaluation": ("kornia", "scipy", "torchmetrics", "torchvision", *_PLOTS, *_TRAIN),
+    "mosei": ("h5py",),
     "export": ("onnx", "onnxruntime", "onnxscript"),
     "executorch": ("executorch", "torchao"),
     "hf": ("transformers",),

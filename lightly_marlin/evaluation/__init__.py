@@ -1,0 +1,28 @@
+"""Evaluation of representations: labelled items, probes, fine-tuning, results."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "ItemFeatures": "item_features",
+    "LabelTable": "label_table",
+    "Predictions": "result",
+    "Result": "result",
+    "Target": "target",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name on first use: probes need no trainer, tables no torchmetrics.
+
+    Raises:
+        AttributeError: If there is no such name.
+    """
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+    return getattr(module, name)

@@ -1,0 +1,1 @@
+"""Tasks of published data sets, each a function from a folder to a label table."""
