@@ -49,10 +49,10 @@ def join_videos(videos: Sequence[str], sources: Sequence[str]) -> list[str | Non
 
 
 def posix_path(path: str) -> str:
-    """Returns a path with slashes, without needless dots and slashes.
+    r"""Returns a path with slashes, without needless dots and slashes.
 
     Args:
-        path: A POSIX or Windows path, such as "faces\\anna.mp4" or "./faces/anna.mp4".
+        path: A POSIX or Windows path, such as "faces\anna.mp4" or "./faces/anna.mp4".
     """
     return posixpath.normpath(path.replace("\\", "/"))
 
