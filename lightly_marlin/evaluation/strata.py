@@ -136,12 +136,12 @@ def covering_groups(
             holders[pair].append(group)
     seen: set[tuple[int, int]] = set()
     for pair in sorted(holders, key=lambda pair: (len(holders[pair]), pair)):
-        group = None
-        if pair not in seen:
-            group = next(filter(may_take, holders[pair]), None)
-        if group is not None:
+        if pair in seen:
+            continue
+        for group in filter(may_take, holders[pair]):
             seen |= held[group]
             yield group
+            break
 
 
 def _fifths(column: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
