@@ -9,8 +9,15 @@ _HOMES = {
     "ItemFeatures": "item_features",
     "LabelTable": "label_table",
     "Predictions": "result",
+    "Published": "tasks",
     "Result": "result",
     "Target": "target",
+    "Task": "tasks",
+    "get_task": "tasks",
+    "list_tasks": "tasks",
+    "load_task": "tasks",
+    "register_task": "tasks",
+    "unregister_task": "tasks",
 }
 
 __all__ = list(_HOMES)

@@ -90,13 +90,48 @@ def faceforensics(
         UsageError: If an option is invalid, or the tree is not complete; all faults in
             one go.
     """
+    _check_compression(compression)
+    trained, tested = tuple(train_methods or methods), tuple(test_methods or methods)
+    used = _all_methods(trained, tested)
+    tree = _Tree(root, compression, Problems(root))
+    pairs = _read_pairs(root, splits, tree.problems)
+    reals = tree.videos("original_sequences/youtube")
+    fakes = {name: tree.videos(f"manipulated_sequences/{name}") for name in used}
+    videos, labels, groups, of_split = [], [], [], []
+    for split, (a, b) in pairs:
+        chosen = tested if split == "test" else trained
+        real = [f"{reals}/{name}.mp4" for name in (a, b)]
+        fake = [
+            f"{fakes[method]}/{name}.mp4"
+            for method in chosen
+            for name in (f"{a}_{b}", f"{b}_{a}")
+        ]
+        videos += real + fake
+        labels += [[0.0]] * len(real) + [[1.0]] * len(fake)
+        groups += ["_".join(sorted((a, b)))] * len(real + fake)
+        of_split += [split] * len(real + fake)
+    _check_videos(tree, pairs)
+    tree.problems.report()
+    return LabelTable.make(
+        Target("binary", ("fake",)),
+        videos,
+        labels,
+        groups=groups,
+        splits=of_split,
+        name="faceforensics",
+        notes=_notes(tree, trained, tested, videos),
+    )
+
+
+def _check_compression(compression: str) -> None:
     if compression not in _COMPRESSIONS:
         raise UsageError(
             f"Invalid compression {compression!r} of faceforensics. Supported values "
             f"are {', '.join(_COMPRESSIONS)}."
         )
-    trained = tuple(train_methods or methods)
-    tested = tuple(test_methods or methods)
+
+
+def _all_methods(trained: Sequence[str], tested: Sequence[str]) -> tuple[str, ...]:
     used = tuple(dict.fromkeys((*trained, *tested)))
     if not trained or not tested or _UNPAIRED in used:
         raise UsageError(
@@ -104,50 +139,30 @@ def faceforensics(
             f"one is needed, and {_UNPAIRED} has no official splits: give its videos "
             "and labels as a CSV."
         )
-    tree = _Tree(root, compression, Problems(root))
-    pairs = _read_pairs(root, splits, tree.problems)
-    reals = tree.videos("original_sequences/youtube")
-    fakes = {name: tree.videos(f"manipulated_sequences/{name}") for name in used}
-    rows = []
-    for split, (a, b) in pairs:
-        chosen = tested if split == "test" else trained
-        group = "_".join(sorted((a, b)))
-        rows += [(f"{reals}/{name}.mp4", 0.0, group, split) for name in (a, b)]
-        rows += [
-            (f"{fakes[method]}/{name}.mp4", 1.0, group, split)
-            for method in chosen
-            for name in (f"{a}_{b}", f"{b}_{a}")
-        ]
-    _check_videos(tree, pairs)
-    tree.problems.report()
-    videos, labels, groups, names = zip(*rows, strict=True)
-    missing = sorted(set(videos) - set(tree.found))
-    notes = [f"Fakes are by {', '.join(trained)} in training, {compression}."]
+    return used
+
+
+def _notes(
+    tree: _Tree, trained: Sequence[str], tested: Sequence[str], videos: Sequence[str]
+) -> list[str]:
+    notes = [f"Compression {tree.compression}; fakes by {', '.join(trained)}."]
     if set(trained) != set(tested):
         notes.append(f"Fakes in test are by {', '.join(tested)}.")
+    missing = sorted(set(videos) - set(tree.found))
     if missing:
         notes.append(f"Videos that are not on disk: {len(missing):,}: {some(missing)}.")
-    return LabelTable.make(
-        Target("binary", ("fake",)),
-        videos,
-        [[label] for label in labels],
-        groups=groups,
-        splits=names,
-        name="faceforensics",
-        notes=notes,
-    )
+    return notes
 
 
 def _read_pairs(root: Path, splits: str, problems: Problems) -> list[tuple[str, Pair]]:
     """Returns split and ids of all pairs."""
-    places = (
-        [Path(splits)] if splits else [root / "splits", root / "dataset" / "splits"]
-    )
+    usual = [root / "splits", root / "dataset" / "splits"]
+    places = [Path(splits)] if splits else usual
     folder = next((place for place in places if place.is_dir()), None)
     if folder is None:
         problems.add(
-            f"the folder {' or '.join(map(str, places))} of the splits is missing: take "
-            "it from github.com/ondyari/FaceForensics, or name it with the option "
+            f"the folder {' or '.join(map(str, places))} of the splits is missing: "
+            "take it from github.com/ondyari/FaceForensics, or name it with the option "
             "splits"
         )
         return []

@@ -143,8 +143,8 @@ def _read_video(video: str, group: Any, problems: Problems) -> list[Segment]:
         )
         return []
     return [
-        Segment(video, index, *times, values=tuple(row))
-        for index, (row, times) in enumerate(
+        Segment(video, index, start, end, values=tuple(row))
+        for index, (row, (start, end)) in enumerate(
             zip(values.tolist(), intervals.tolist(), strict=True)
         )
     ]
