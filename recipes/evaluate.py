@@ -2,7 +2,7 @@
 
     python recipes/preprocess_faces.py my_videos store
     python recipes/evaluate.py my_labels.csv --store store --weights W --column mood
-    python recipes/evaluate.py --task celebv_hq_action --root R --store store --weights W
+    python recipes/evaluate.py --task celebv_hq_action --root R --store S --weights W
     python recipes/evaluate.py            # the labels of the built-in demo clips
 
 Features:

@@ -10,16 +10,23 @@ _HOMES = {
     "ItemFeatures": "item_features",
     "LabelTable": "label_table",
     "Predictions": "result",
+    "Published": "tasks",
     "Result": "result",
     "Target": "target",
+    "Task": "tasks",
     "few_shot": "few_shot",
     "few_shot_items": "few_shot",
     "folder_labels": "folder_labels",
     "folds": "splits",
+    "get_task": "tasks",
     "grouped_split": "splits",
     "join_videos": "joining",
+    "list_tasks": "tasks",
+    "load_task": "tasks",
     "read_labels": "reading",
     "read_splits": "split_lists",
+    "register_task": "tasks",
+    "unregister_task": "tasks",
 }
 
 __all__ = list(_HOMES)

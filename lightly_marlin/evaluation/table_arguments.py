@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lightly_marlin.evaluation.label_table import LabelTable
 from lightly_marlin.evaluation.reading import read_labels
-from lightly_marlin.evaluation.splits import read_splits
+from lightly_marlin.evaluation.split_lists import read_splits
 from lightly_marlin.evaluation.target import KINDS
 from lightly_marlin.evaluation.tasks import get_task, list_tasks
 from lightly_marlin.utils.arguments import positive_integer
