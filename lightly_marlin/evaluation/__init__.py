@@ -8,9 +8,23 @@ from typing import Any
 _HOMES = {
     "ItemFeatures": "item_features",
     "LabelTable": "label_table",
+    "Metrics": "metrics",
+    "PROTOCOLS": "protocols",
+    "PairedDifference": "intervals",
     "Predictions": "result",
     "Result": "result",
     "Target": "target",
+    "attentive_probe": "attentive_probe",
+    "exact_probe": "exact_probe",
+    "grouped_bootstrap": "intervals",
+    "knn_probe": "knn_probe",
+    "linear_probe": "linear_probe",
+    "metrics_for": "metrics",
+    "paired_difference": "intervals",
+    "per_label_metrics": "metrics",
+    "primary_metric": "metrics",
+    "released_probe": "released_probe",
+    "run_protocol": "protocol",
 }
 
 __all__ = list(_HOMES)

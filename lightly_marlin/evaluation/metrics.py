@@ -214,7 +214,7 @@ def _binary_metrics(target: Target, scores: Tensor, truth: Tensor) -> dict[str, 
     s, t = scores[known, 0], truth[known, 0]
     decisions, ranking = _decision_metrics(s, t), _ranking_metrics(s, t)
     eer = float(_functions().binary_eer(s, t.long())) if _has_both(t) else _NAN
-    macro = dict(num_classes=2, average="macro")
+    macro = {"num_classes": 2, "average": "macro"}
     said = (s > 0.5).long()
     f1 = _functions().multiclass_f1_score(said, t.long(), **macro) if len(t) else _NAN
     return {
@@ -255,7 +255,7 @@ def _multiclass_metrics(
     areas = [column["auc"] for column in columns if column["auc"] == column["auc"]]
     f1 = _NAN
     if len(classes):
-        macro = dict(num_classes=len(target.names), average="macro")
+        macro = {"num_classes": len(target.names), "average": "macro"}
         f1 = float(_functions().multiclass_f1_score(said, classes, **macro))
     return {
         "accuracy/flat": float((said == classes).double().mean()),
@@ -312,7 +312,7 @@ def _decision_metrics(scores: Tensor, truth: Tensor) -> dict[str, float]:
     said, wanted = (scores > 0.5).long(), truth.long()
     balanced = _NAN
     if _has_both(truth):
-        macro = dict(num_classes=2, average="macro")
+        macro = {"num_classes": 2, "average": "macro"}
         balanced = float(_functions().multiclass_recall(said, wanted, **macro))
     # The mean of nothing is NaN.
     accuracy = float((said == wanted).double().mean())

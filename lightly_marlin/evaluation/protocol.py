@@ -26,7 +26,6 @@ from lightly_marlin.evaluation.item_features import ItemFeatures
 from lightly_marlin.evaluation.item_scores import mean_over_windows
 from lightly_marlin.evaluation.label_table import LabelTable
 from lightly_marlin.evaluation.metrics import (
-    Metrics,
     metrics_for,
     per_label_metrics,
 )
@@ -38,8 +37,8 @@ from lightly_marlin.evaluation.protocol_checks import (
     check_val,
 )
 from lightly_marlin.evaluation.protocol_data import (
-    fold_names,
     describe_data,
+    fold_names,
     package_versions,
 )
 from lightly_marlin.evaluation.result import Predictions, Result
@@ -101,55 +100,34 @@ def run_protocol(
     check_test(table, sorted({index for items in tested for index in items}))
     names = fold_names(len(parts))
     rows = features.mean_of_windows() if pool == "mean" else features
-    outcomes = [
-        _run_fold(fit, rows, features.window_counts(), table, fold, name, seed)
+    outcomes = {
+        name: _run_fold(fit, rows, features.window_counts(), table, fold, name, seed)
         for fold, name in zip(parts, names, strict=True)
-    ]
-    metrics = metrics_for(table.target, table.metrics)
-    predictions = _joined([outcome.items for outcome in outcomes])
+    }
+    predictions = _joined([outcome.items for outcome in outcomes.values()])
     levels = {"": predictions}
     if table.target.kind == "binary" and pool == "windows":
-        levels["window/"] = _joined([outcome.windows for outcome in outcomes])
-    seen = predictions.windows > 0
-    folded = {
-        name: metrics(outcome.items.scores, outcome.items.truth)
-        for name, outcome in zip(names, outcomes, strict=True)
+        levels["window/"] = _joined([outcome.windows for outcome in outcomes.values()])
+    settings = {
+        **(protocol or {}),
+        "pool": pool,
+        "folds": len(parts),
+        "fraction": fraction,
+        "per_class": per_class,
+        "metrics": list(table.metrics),
+        "draws": draws,
+        "features": dict(features.options),
     }
     return Result(
         task=table.name,
         target=table.target,
-        protocol={
-            **(protocol or {}),
-            "pool": pool,
-            "folds": len(parts),
-            "fraction": fraction,
-            "per_class": per_class,
-            "metrics": list(table.metrics),
-            "draws": draws,
-            "features": dict(features.options),
-        },
-        data=describe_data(features, table, parts)
-        | ({"metrics_per_fold": folded} if len(parts) > 1 else {}),
+        protocol=settings,
+        data=describe_data(features, table, parts) | _per_fold(table, outcomes),
         model=dict(features.model),
         seed=seed,
-        metrics=_measure(metrics, levels, "scores"),
-        interval={
-            prefix + name: ends
-            for prefix, level in levels.items()
-            for name, ends in grouped_bootstrap(
-                level, metrics, draws=draws, seed=seed
-            ).items()
-        },
-        constant=_measure(metrics, levels, "constant"),
-        metrics_with_face=metrics(predictions.scores[seen], predictions.truth[seen]),
-        chosen={
-            name: dict(outcome.chosen)
-            for name, outcome in zip(names, outcomes, strict=True)
-        },
+        **_numbers(table, levels, draws, seed),
+        chosen={name: dict(outcome.chosen) for name, outcome in outcomes.items()},
         predictions=predictions,
-        per_label=per_label_metrics(
-            table.target, predictions.scores, predictions.truth
-        ),
         versions=package_versions(),
         seconds=time.perf_counter() - started,
     )
@@ -276,12 +254,36 @@ def _joined(parts: Sequence[Predictions]) -> Predictions:
     )
 
 
-def _measure(
-    metrics: Metrics, levels: Mapping[str, Predictions], field: str
-) -> dict[str, float]:
-    """Returns the metrics of scores or of constants at every level."""
+def _numbers(
+    table: LabelTable, levels: Mapping[str, Predictions], draws: int, seed: int
+) -> dict[str, Any]:
+    """Returns metrics, intervals and baselines at the levels of items and windows."""
+    metrics = metrics_for(table.target, table.metrics)
+    items = levels[""]
+    seen = items.windows > 0
+    numbers: dict[str, dict[str, Any]] = {"metrics": {}, "interval": {}, "constant": {}}
+    for prefix, level in levels.items():
+        found = {
+            "metrics": metrics(level.scores, level.truth),
+            "interval": grouped_bootstrap(level, metrics, draws=draws, seed=seed),
+            "constant": metrics(level.constant, level.truth),
+        }
+        for field, values in found.items():
+            numbers[field] |= {prefix + name: value for name, value in values.items()}
     return {
-        prefix + name: value
-        for prefix, level in levels.items()
-        for name, value in metrics(getattr(level, field), level.truth).items()
+        **numbers,
+        "metrics_with_face": metrics(items.scores[seen], items.truth[seen]),
+        "per_label": per_label_metrics(table.target, items.scores, items.truth),
+    }
+
+
+def _per_fold(table: LabelTable, outcomes: Mapping[str, _Outcome]) -> dict[str, Any]:
+    if len(outcomes) == 1:
+        return {}
+    metrics = metrics_for(table.target, table.metrics)
+    return {
+        "metrics_per_fold": {
+            name: metrics(outcome.items.scores, outcome.items.truth)
+            for name, outcome in outcomes.items()
+        }
     }

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from lightly_marlin import __version__
 from lightly_marlin.evaluation.item_features import ItemFeatures
 from lightly_marlin.evaluation.label_table import SPLITS, LabelTable
 from lightly_marlin.evaluation.protocol_checks import varied_labels
@@ -18,7 +19,6 @@ __all__ = ["describe_data", "fold_names", "package_versions"]
 
 _PACKAGES = (
     "lightly",
-    "lightly-marlin",
     "numpy",
     "scikit-learn",
     "timm",
@@ -38,13 +38,9 @@ def fold_names(count: int) -> list[str]:
 
 def package_versions() -> dict[str, str]:
     """Returns the versions of the packages that take part, by name."""
-    versions = {}
+    versions = {"lightly-marlin": __version__}
     for name in _PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            # A checkout on the path, or an extra that this probe does not need.
-            continue
+        versions[name] = importlib.metadata.version(name)
     return versions
 
 
@@ -133,8 +129,5 @@ def _notes(table: LabelTable, folds: Sequence[Fold], names: Sequence[str]) -> li
             if not varies
         ]
         if single:
-            notes.append(
-                f"Training{where} has only one value of: {', '.join(single)}. They are "
-                "predicted as constants by the exact probe."
-            )
+            notes.append(f"Training{where} has only one value of: {', '.join(single)}.")
     return notes
