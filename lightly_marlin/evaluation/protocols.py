@@ -20,4 +20,4 @@ PROTOCOLS: dict[str, Callable[..., Result]] = {
     "knn": knn_probe,
     "released": released_probe,
 }
-"""Probes, each a function of features, table and seed; see the functions for options."""
+"""Probes: functions of features, table and seed; each documents its options."""

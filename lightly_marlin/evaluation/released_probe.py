@@ -1,15 +1,15 @@
 """Linear probe as MARLIN's authors released it [0], step by step.
 
 Mean over windows, one Linear with bias as torch initializes it, features as they are.
-Binary cross-entropy over the flattened batch; a last, smaller batch is left out. Adam at
-1e-4 with betas (0.5, 0.9); the rate is halved after more than 7 epochs without a better
-training loss, down to 1e-8. Training ends when the rate reaches 1e-6, or after 2,000
-epochs. The epoch with the best validation AUC is kept.
+Binary cross-entropy over the flattened batch; a last, smaller batch is left out. Adam
+at 1e-4 with betas (0.5, 0.9); the rate is halved after more than 7 epochs without a
+better training loss, down to 1e-8. Training ends when the rate reaches 1e-6, or after
+2,000 epochs. The epoch with the best validation AUC is kept.
 
-Departures: the AUC is that of the whole validation split, not a mean over batches, which
-is no AUC. Clips that failed are left out of training instead of being zeros, and tested
-with the constant prediction. Empty labels do not count. Splits are the table's: the
-released ones divide videos.
+Departures: the AUC is that of the whole validation split, not a mean over batches,
+which is no AUC. Clips that failed are left out of training instead of being zeros, and
+tested with the constant prediction. Empty labels do not count. Splits are the table's:
+the released ones divide videos.
 
 - [0]: https://github.com/ControlNet/MARLIN, evaluate.py and model/classifier.py
 """
