@@ -75,7 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for share in options.fractions
         for seed in range(options.seed, options.seed + options.seeds)
     ]
-    from lightly_marlin.evaluation.report import show_result, write_summary
+    from lightly_marlin.evaluation.report import show_result
+    from lightly_marlin.evaluation.summary import write_summary
 
     if len(results) == 1:
         show_result(results[0][2])
