@@ -53,7 +53,9 @@ def make_problem():
             list(range(half)), list(range(half, most)), list(range(most, count))
         )
         return Problem(
-            ItemFeatures(features, rows, tuple(statuses), tuple(reasons), {"name": "m"}),
+            ItemFeatures(
+                features, rows, tuple(statuses), tuple(reasons), {"name": "m"}
+            ),
             table,
             fold,
         )
