@@ -141,6 +141,8 @@ def _draw_weights(groups: Sequence[str], draws: int, seed: int) -> Tensor:
     # Sorted: the draws do not depend on the order of the items.
     places = {group: place for place, group in enumerate(sorted(set(groups)))}
     generator = torch.Generator().manual_seed(seed)
+    if not places:
+        return torch.zeros(draws, 0)
     drawn = torch.randint(len(places), (draws, len(places)), generator=generator)
     counts = torch.zeros(draws, len(places)).scatter_add_(
         1, drawn, torch.ones(drawn.shape)

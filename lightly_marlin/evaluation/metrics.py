@@ -27,6 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightly_marlin.evaluation.mosei_metrics import METRIC_SETS
 from lightly_marlin.evaluation.target import Kind, Target
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
@@ -108,10 +109,6 @@ def metrics_for(target: Target, extra: Sequence[str] = ()) -> Metrics:
     Raises:
         UsageError: If a set is unknown.
     """
-    if not extra:
-        return Metrics(target, {})
-    from lightly_marlin.evaluation.mosei_metrics import METRIC_SETS
-
     for name in extra:
         if name not in METRIC_SETS:
             raise UsageError(

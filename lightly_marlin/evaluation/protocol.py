@@ -16,11 +16,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from lightly_marlin.evaluation.few_shot import few_shot_items
 from lightly_marlin.evaluation.intervals import grouped_bootstrap
 from lightly_marlin.evaluation.item_features import ItemFeatures
 from lightly_marlin.evaluation.item_scores import mean_over_windows
@@ -42,9 +43,8 @@ from lightly_marlin.evaluation.protocol_data import (
     package_versions,
 )
 from lightly_marlin.evaluation.result import Predictions, Result
-
-if TYPE_CHECKING:
-    from lightly_marlin.evaluation.splits import Fold
+from lightly_marlin.evaluation.splits import Fold
+from lightly_marlin.evaluation.splits import folds as draw_folds
 
 __all__ = ["Pool", "run_protocol"]
 
@@ -150,13 +150,9 @@ def _folds(
     per_class: int | None,
 ) -> list[Fold]:
     if folds is None:
-        from lightly_marlin.evaluation import splits
-
-        folds = splits.folds(table, seed)
+        folds = draw_folds(table, seed)
     if fraction is None and per_class is None:
         return list(folds)
-    from lightly_marlin.evaluation.few_shot import few_shot_items
-
     return [
         fold._replace(
             train=few_shot_items(

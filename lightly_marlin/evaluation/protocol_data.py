@@ -5,15 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lightly_marlin import __version__
 from lightly_marlin.evaluation.item_features import ItemFeatures
 from lightly_marlin.evaluation.label_table import SPLITS, LabelTable
 from lightly_marlin.evaluation.protocol_checks import varied_labels
-
-if TYPE_CHECKING:
-    from lightly_marlin.evaluation.splits import Fold
+from lightly_marlin.evaluation.splits import Fold
 
 __all__ = ["describe_data", "fold_names", "package_versions"]
 
