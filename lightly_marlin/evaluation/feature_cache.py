@@ -80,19 +80,17 @@ class FeatureCache:
         """
         self._encoder = encoder
         self._store = _open_store(source)
-        self.where = source if self._store is None else self._store.path
+        self.where = str(source) if self._store is None else str(self._store.path)
         self.finds_faces = not whole_frames
-        if self._store is not None and (whole_frames or crops is not None):
-            name = "whole_frames" if whole_frames else "crops"
-            raise UsageError(
-                f"Invalid {name}: {self.where} is a face store, which holds crops. "
-                "Name the folder of the videos."
-            )
-        if whole_frames and (crops is not None or all_faces):
-            # `all_faces` may come from stretches: whole frames have a single track.
-            all_faces = False
-            if crops is not None:
-                raise UsageError("Invalid crops: with whole_frames, none are made.")
+        for name, given in (
+            ("whole_frames", whole_frames and self._store is not None),
+            ("crops", crops is not None and (whole_frames or self._store is not None)),
+        ):
+            if given:
+                raise UsageError(
+                    f"Invalid {name}: no crops are made of {self.where}. They are made "
+                    "of videos, unless whole_frames says that they are crops already."
+                )
         if self._store is None and not whole_frames:
             chosen = vars(crops or CropOptions())
             options = replace(options, crop_face=True, all_faces=all_faces, **chosen)
@@ -117,7 +115,7 @@ class FeatureCache:
         """Returns the names of all videos of the source, sorted."""
         if self._store is not None:
             return store_sources(self._store)
-        return video_sources(str(self.where))
+        return video_sources(self.where)
 
     def extract(
         self, names: Sequence[str | None], stretches: Sequence[Stretch]
@@ -204,7 +202,7 @@ class FeatureCache:
             )
         else:
             summary = extract_folder(
-                self._encoder, str(self.where), self.folder, **arguments
+                self._encoder, self.where, self.folder, **arguments
             )
         return {record.source: record for record in summary.records}
 

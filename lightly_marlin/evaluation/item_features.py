@@ -20,7 +20,7 @@ from lightly_marlin.evaluation.item_rows import choose_rows, stretch_of
 from lightly_marlin.evaluation.label_table import LabelTable
 from lightly_marlin.features.feature_ledger import FeatureRecord, FeatureRow
 from lightly_marlin.features.options import ExtractionOptions
-from lightly_marlin.features.window_model import AnyModel, encoder_of
+from lightly_marlin.features.window_model import AnyModel
 from lightly_marlin.store.crop_options import CropOptions
 from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.utils.errors import UsageError

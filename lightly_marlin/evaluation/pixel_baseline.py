@@ -122,4 +122,4 @@ class PixelFeatures(nn.Module):
         Returns:
             Tensor (B, 1, D) in [0, 1].
         """
-        return self(images).unsqueeze(1)
+        return self.forward(images).unsqueeze(1)
