@@ -16,6 +16,7 @@ MODES = {
     "mean": {"reduction": "mean"},
     "max": {"reduction": "max"},
     "tokens": {"keep_seq": True},
+    "half": {"keep_seq": True, "pool_tokens": 2, "dtype": "float16"},
     "faces": {"crop_face": True, "all_faces": True},
 }
 
