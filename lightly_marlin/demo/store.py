@@ -34,7 +34,7 @@ _OWN_FOLDER = re.compile(r"(\.unfinished-)?demo_\d+_[0-9a-f]{12}(-.*)?")
 
 # Increment when `demo_clips` makes other clips from the same arguments, to rebuild
 # earlier stores.
-_CLIPS_VERSION = 1
+_CLIPS_VERSION = 2
 
 
 def demo_store(

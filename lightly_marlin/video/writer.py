@@ -13,6 +13,9 @@ from lightly_marlin.utils.dependency import require
 
 __all__ = ["write_video"]
 
+# x264's macroblock tree sums floats in an order that varies from run to run.
+_REPEATABLE = {"libx264": {"x264-params": "mbtree=0"}}
+
 
 def write_video(
     path: Path | str,
@@ -23,7 +26,7 @@ def write_video(
     pixel_format: str = "yuv420p",
     options: Mapping[str, str] | None = None,
 ) -> None:
-    """Writes frames as a video file.
+    """Writes frames as a video file; the same frames give the same file.
 
     Args:
         path: The file to write; its suffix chooses the container.
@@ -38,7 +41,8 @@ def write_video(
     av = require("av", "Writing videos")
     rate = Fraction(fps).limit_denominator(1001)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, options=dict(options or {}))
+        settings = {**_REPEATABLE.get(codec, {}), **(options or {})}
+        stream = container.add_stream(codec, rate=rate, options=settings)
         stream.pix_fmt = pixel_format
         # Encoders split the work among threads, so their number changes the file.
         stream.codec_context.thread_count = 1

@@ -63,7 +63,7 @@ _COMPRESSIONS = {"c23": "23", "c40": "40"}
 
 # With AVX-512, the macroblock tree of x264 reads memory that nothing was written to:
 # the same frames then give other files.
-_ENCODER = {"preset": "veryfast", "x264-params": "mbtree=0"}
+_ENCODER = {"preset": "veryfast"}
 
 
 @dataclass(frozen=True)

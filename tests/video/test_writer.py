@@ -18,3 +18,11 @@ def test_write_video__is_reproducible(tmp_path, make_frames):
     for name in ("a.mp4", "b.mp4"):
         write_video(tmp_path / name, make_frames(8), options={"preset": "veryfast"})
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_write_video__the_same_frames_give_the_same_file(tmp_path, make_frames):
+    frames = make_frames(24, 128, 160)
+    for number in range(8):
+        write_video(tmp_path / f"{number}.mp4", frames, 25.0)
+    files = {(tmp_path / f"{number}.mp4").read_bytes() for number in range(8)}
+    assert len(files) == 1
