@@ -75,7 +75,7 @@ def attentive_probe(
     rate: float = 1e-3,
     decay: float = 0.01,
     epochs: int = 20,
-    batch_size: int = 64,
+    batch_size: int = 16,
     **options: Any,
 ) -> Result:
     """Trains and tests an attentive head on tokens.
@@ -87,7 +87,7 @@ def attentive_probe(
         rate: Peak learning rate.
         decay: Weight decay of matrices.
         epochs: Epochs to train, at least 1.
-        batch_size: Rows per step, at least 1.
+        batch_size: Rows per step, at least 1; small, for few rows to give enough steps.
         **options: Options of `run_protocol`.
 
     Raises:
@@ -132,7 +132,7 @@ def fit_attentive(
     rate: float = 1e-3,
     decay: float = 0.01,
     epochs: int = 20,
-    batch_size: int = 64,
+    batch_size: int = 16,
 ) -> Fitted:
     """Trains the head and keeps the best epoch on validation.
 

@@ -42,6 +42,7 @@ DECAYS = (0.0, 0.01, 0.1)
 """Weight decays of the heads."""
 
 EPOCHS = 100
+MIN_STEPS = 1000
 MAX_STEPS = 5000
 BATCH_SIZE = 256
 _CHUNK_ROWS = 4096
@@ -55,6 +56,7 @@ def linear_probe(
     rates: Sequence[float] = RATES,
     decays: Sequence[float] = DECAYS,
     epochs: int = EPOCHS,
+    min_steps: int = MIN_STEPS,
     max_steps: int = MAX_STEPS,
     batch_size: int = BATCH_SIZE,
     **options: Any,
@@ -70,6 +72,8 @@ def linear_probe(
         rates: Peak learning rates.
         decays: Weight decays; each is tried with each rate.
         epochs: Epochs to train.
+        min_steps: Least number of steps: small sets are trained for more epochs, or
+            the heads would not get away from the constant.
         max_steps: Most steps: large sets are trained for fewer epochs, at least one.
             `Result.chosen` has the epochs.
         batch_size: Rows per step.
@@ -95,6 +99,7 @@ def linear_probe(
             rates=rates,
             decays=decays,
             epochs=epochs,
+            min_steps=min_steps,
             max_steps=max_steps,
             batch_size=batch_size,
         )
@@ -104,6 +109,7 @@ def linear_probe(
         "rates": list(rates),
         "decays": list(decays),
         "epochs": epochs,
+        "min_steps": min_steps,
         "max_steps": max_steps,
         "batch_size": batch_size,
         "standardized": True,
@@ -120,6 +126,7 @@ def fit_linear(
     rates: Sequence[float] = RATES,
     decays: Sequence[float] = DECAYS,
     epochs: int = EPOCHS,
+    min_steps: int = MIN_STEPS,
     max_steps: int = MAX_STEPS,
     batch_size: int = BATCH_SIZE,
 ) -> Fitted:
@@ -133,6 +140,7 @@ def fit_linear(
         rates: See `linear_probe`.
         decays: See `linear_probe`.
         epochs: See `linear_probe`.
+        min_steps: See `linear_probe`.
         max_steps: See `linear_probe`.
         batch_size: See `linear_probe`.
     """
@@ -142,6 +150,7 @@ def fit_linear(
     start = HeadStart.of(target, train.labels)
     settings = list(itertools.product(rates, decays))
     steps_per_epoch = math.ceil(len(inputs) / batch_size)
+    epochs = max(epochs, math.ceil(min_steps / steps_per_epoch))
     epochs = max(1, min(epochs, max_steps // steps_per_epoch))
     grid = HeadGrid(start, inputs.shape[1], settings, epochs * steps_per_epoch)
     labels = start.scale(train.labels)
