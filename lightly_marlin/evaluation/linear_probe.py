@@ -156,7 +156,8 @@ def fit_linear(
     labels = start.scale(train.labels)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(epochs):
-        for rows in torch.randperm(len(inputs), generator=generator).split(batch_size):
+        order = torch.randperm(len(inputs), generator=generator)
+        for rows in torch.split(order, batch_size):
             grid.step(inputs[rows], labels[rows])
     losses = {
         f"rate {rate:g}, decay {decay:g}": val.item_loss(target, scores)
@@ -250,7 +251,7 @@ class HeadGrid:
         Args:
             inputs: float32 tensor (rows, D).
         """
-        parts = [self.outputs(part) for part in inputs.split(_CHUNK_ROWS)]
+        parts = [self.outputs(part) for part in torch.split(inputs, _CHUNK_ROWS)]
         return [self._start.scores(outputs) for outputs in torch.cat(parts).unbind(1)]
 
     def _output_gradient(self, outputs: Tensor, labels: Tensor) -> Tensor:
