@@ -75,7 +75,7 @@ def attentive_probe(
     rate: float = 1e-3,
     decay: float = 0.01,
     epochs: int = 20,
-    batch_size: int = 64,
+    batch_size: int = 16,
     **options: Any,
 ) -> Result:
     """Trains and tests an attentive head on tokens.
@@ -87,7 +87,7 @@ def attentive_probe(
         rate: Peak learning rate.
         decay: Weight decay of matrices.
         epochs: Epochs to train, at least 1.
-        batch_size: Rows per step, at least 1.
+        batch_size: Rows per step, at least 1; small, for few rows to give enough steps.
         **options: Options of `run_protocol`.
 
     Raises:
@@ -132,7 +132,7 @@ def fit_attentive(
     rate: float = 1e-3,
     decay: float = 0.01,
     epochs: int = 20,
-    batch_size: int = 64,
+    batch_size: int = 16,
 ) -> Fitted:
     """Trains the head and keeps the best epoch on validation.
 
@@ -171,15 +171,17 @@ def fit_attentive(
     losses: list[float] = []
     best = head
     for _ in range(epochs):
-        for rows in torch.randperm(len(train), generator=generator).split(batch_size):
+        order = torch.randperm(len(train), generator=generator)
+        for rows in torch.split(order, batch_size):
             optimizer.zero_grad()
-            target.loss(head(train.features[rows]), labels[rows]).backward()
+            loss = target.loss(head(train.features[rows]), labels[rows])
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
-        loss = val.item_loss(target, _scores(head, start, val.features))
-        if loss < min(losses, default=math.inf):
+        val_loss = val.item_loss(target, _scores(head, start, val.features))
+        if val_loss < min(losses, default=math.inf):
             best = copy.deepcopy(head)
-        losses.append(loss)
+        losses.append(val_loss)
     chosen = {
         "epoch": losses.index(min(losses)) + 1,
         "by": "loss of validation items",
@@ -190,5 +192,5 @@ def fit_attentive(
 
 @torch.no_grad()
 def _scores(head: AttentiveHead, start: HeadStart, tokens: Tensor) -> Tensor:
-    parts = [start.scores(head(part)) for part in tokens.split(_CHUNK_ROWS)]
+    parts = [start.scores(head(part)) for part in torch.split(tokens, _CHUNK_ROWS)]
     return torch.cat(parts)

@@ -114,7 +114,7 @@ def knn_scores(
     known = (~truth.isnan()).float()
     values = truth.nan_to_num()
     parts = []
-    for part in features.split(_CHUNK_ROWS):
+    for part in torch.split(features, _CHUNK_ROWS):
         similarity, index = (part @ bank.T).topk(k, dim=1)
         # Divided by the greatest weight: the same means, and no overflow.
         weights = ((similarity - similarity[:, :1]) / temperature).exp()[:, None]

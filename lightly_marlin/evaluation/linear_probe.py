@@ -42,6 +42,7 @@ DECAYS = (0.0, 0.01, 0.1)
 """Weight decays of the heads."""
 
 EPOCHS = 100
+MIN_STEPS = 1000
 MAX_STEPS = 5000
 BATCH_SIZE = 256
 _CHUNK_ROWS = 4096
@@ -55,6 +56,7 @@ def linear_probe(
     rates: Sequence[float] = RATES,
     decays: Sequence[float] = DECAYS,
     epochs: int = EPOCHS,
+    min_steps: int = MIN_STEPS,
     max_steps: int = MAX_STEPS,
     batch_size: int = BATCH_SIZE,
     **options: Any,
@@ -70,6 +72,8 @@ def linear_probe(
         rates: Peak learning rates.
         decays: Weight decays; each is tried with each rate.
         epochs: Epochs to train.
+        min_steps: Least number of steps: small sets are trained for more epochs, or
+            the heads would not get away from the constant.
         max_steps: Most steps: large sets are trained for fewer epochs, at least one.
             `Result.chosen` has the epochs.
         batch_size: Rows per step.
@@ -95,6 +99,7 @@ def linear_probe(
             rates=rates,
             decays=decays,
             epochs=epochs,
+            min_steps=min_steps,
             max_steps=max_steps,
             batch_size=batch_size,
         )
@@ -104,6 +109,7 @@ def linear_probe(
         "rates": list(rates),
         "decays": list(decays),
         "epochs": epochs,
+        "min_steps": min_steps,
         "max_steps": max_steps,
         "batch_size": batch_size,
         "standardized": True,
@@ -120,6 +126,7 @@ def fit_linear(
     rates: Sequence[float] = RATES,
     decays: Sequence[float] = DECAYS,
     epochs: int = EPOCHS,
+    min_steps: int = MIN_STEPS,
     max_steps: int = MAX_STEPS,
     batch_size: int = BATCH_SIZE,
 ) -> Fitted:
@@ -133,6 +140,7 @@ def fit_linear(
         rates: See `linear_probe`.
         decays: See `linear_probe`.
         epochs: See `linear_probe`.
+        min_steps: See `linear_probe`.
         max_steps: See `linear_probe`.
         batch_size: See `linear_probe`.
     """
@@ -142,12 +150,14 @@ def fit_linear(
     start = HeadStart.of(target, train.labels)
     settings = list(itertools.product(rates, decays))
     steps_per_epoch = math.ceil(len(inputs) / batch_size)
+    epochs = max(epochs, math.ceil(min_steps / steps_per_epoch))
     epochs = max(1, min(epochs, max_steps // steps_per_epoch))
     grid = HeadGrid(start, inputs.shape[1], settings, epochs * steps_per_epoch)
     labels = start.scale(train.labels)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(epochs):
-        for rows in torch.randperm(len(inputs), generator=generator).split(batch_size):
+        order = torch.randperm(len(inputs), generator=generator)
+        for rows in torch.split(order, batch_size):
             grid.step(inputs[rows], labels[rows])
     losses = {
         f"rate {rate:g}, decay {decay:g}": val.item_loss(target, scores)
@@ -241,7 +251,7 @@ class HeadGrid:
         Args:
             inputs: float32 tensor (rows, D).
         """
-        parts = [self.outputs(part) for part in inputs.split(_CHUNK_ROWS)]
+        parts = [self.outputs(part) for part in torch.split(inputs, _CHUNK_ROWS)]
         return [self._start.scores(outputs) for outputs in torch.cat(parts).unbind(1)]
 
     def _output_gradient(self, outputs: Tensor, labels: Tensor) -> Tensor:

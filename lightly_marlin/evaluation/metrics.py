@@ -271,7 +271,7 @@ def _regression_metrics(
     varied = [
         column["pearson"]
         for column, values in zip(columns, truth.T, strict=True)
-        if len(values[~values.isnan()].unique()) > 1
+        if _varies(values[~values.isnan()])
     ]
     return {
         "mae": _mean([column["mae"] for column in columns if column["count"]]),
@@ -337,9 +337,13 @@ def _value_metrics(scores: Tensor, truth: Tensor) -> dict[str, float]:
     regression = require("torchmetrics.functional.regression", "Measuring predictions")
     s, t = scores.double(), truth.double()
     pearson = _NAN
-    if len(s.unique()) > 1 and len(t.unique()) > 1:
+    if _varies(s) and _varies(t):
         pearson = float(regression.pearson_corrcoef(s, t))
     return {"mae": float((s - t).abs().mean()), "pearson": pearson}
+
+
+def _varies(values: Tensor) -> bool:
+    return len(values) > 1 and bool(values.max() > values.min())
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -259,7 +259,7 @@ def _numbers(
     seen = items.windows > 0
     numbers: dict[str, dict[str, Any]] = {"metrics": {}, "interval": {}, "constant": {}}
     for prefix, level in levels.items():
-        found = {
+        found: dict[str, Mapping[str, Any]] = {
             "metrics": metrics(level.scores, level.truth),
             "interval": grouped_bootstrap(level, metrics, draws=draws, seed=seed),
             "constant": metrics(level.constant, level.truth),

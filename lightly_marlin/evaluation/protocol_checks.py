@@ -47,7 +47,7 @@ def check_features(features: ItemFeatures, table: LabelTable) -> None:
                 "none."
             )
     start = 0
-    for part in features.features.split(_CHUNK_ROWS):
+    for part in torch.split(features.features, _CHUNK_ROWS):
         finite = part.isfinite().flatten(1).all(dim=1)
         if not finite.all():
             row = start + int((~finite).nonzero()[0, 0])

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from lightly_marlin import __version__
 from lightly_marlin.evaluation.item_features import ItemFeatures
 from lightly_marlin.evaluation.label_table import SPLITS, LabelTable
 from lightly_marlin.evaluation.protocol_checks import varied_labels
@@ -17,6 +16,7 @@ __all__ = ["describe_data", "fold_names", "package_versions"]
 
 _PACKAGES = (
     "lightly",
+    "lightly-marlin",
     "numpy",
     "scikit-learn",
     "timm",
@@ -36,10 +36,15 @@ def fold_names(count: int) -> list[str]:
 
 def package_versions() -> dict[str, str]:
     """Returns the versions of the packages that take part, by name."""
-    versions = {"lightly-marlin": __version__}
-    for name in _PACKAGES:
-        versions[name] = importlib.metadata.version(name)
-    return versions
+    return {name: _version(name) for name in _PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        # This package, as a checkout on the path.
+        return "not installed"
 
 
 def describe_data(

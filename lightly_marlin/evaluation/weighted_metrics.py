@@ -40,7 +40,7 @@ def weighted_metrics(
         "regression": _regression,
     }[target.kind]
     step = max(1, _CHUNK_CELLS // max(1, scores.numel()))
-    chunks = [function(scores, truth, part) for part in weights.split(step)]
+    chunks = [function(scores, truth, part) for part in torch.split(weights, step)]
     return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 

@@ -13,7 +13,7 @@ from lightly_marlin.utils.dependency import require
 
 __all__ = ["write_video"]
 
-# x264's macroblock tree sums floats in an order that varies from run to run.
+# With AVX-512, x264's macroblock tree gives other files from the same frames.
 _REPEATABLE = {"libx264": {"x264-params": "mbtree=0"}}
 
 

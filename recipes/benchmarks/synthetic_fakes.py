@@ -61,8 +61,6 @@ _MIN_VIDEOS = 6
 
 _COMPRESSIONS = {"c23": "23", "c40": "40"}
 
-# With AVX-512, the macroblock tree of x264 reads memory that nothing was written to:
-# the same frames then give other files.
 _ENCODER = {"preset": "veryfast"}
 
 

@@ -61,5 +61,10 @@ def test_fold_names():
     assert fold_names(2) == ["fold 0", "fold 1"]
 
 
-def test_package_versions__are_those_installed():
-    assert package_versions()["torch"].split("+")[0] == torch.__version__.split("+")[0]
+def test_package_versions__are_those_installed(monkeypatch):
+    versions = package_versions()
+    assert versions["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    monkeypatch.setattr(
+        "lightly_marlin.evaluation.protocol_data._PACKAGES", ("no-such-package",)
+    )
+    assert package_versions() == {"no-such-package": "not installed"}

@@ -1,5 +1,6 @@
 """Benchmarks are programs too: they run, refuse wrong results, and write JSON."""
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -273,3 +274,24 @@ def test_degradations__say_what_they_leave(monkeypatch):
         height, width = degraded[0].shape[:2]
         assert (height, width) == (96 * one.scale, round(128 * one.scale))
         assert degraded[0].dtype == np.uint8
+
+
+def test_linear_probe__runs(tmp_path):
+    sizes = ("--rows", 600, "--held-out", 200, "--features", 8, "--labels", 3)
+    run("linear_probe", *sizes, "--threads", 1, "--out", tmp_path)
+    result = read_result(tmp_path, "linear_probe")
+    assert result["heads"] == 15
+    row = result["results"]
+    assert row["auc_mean"] > 0.6
+    assert 0 < row["train_seconds"] < row["whole_seconds"]
+    assert row["epochs"] == 334
+    assert row["peak_gib"] < 4
+
+
+def test_linear_probe__noise_is_not_reported(monkeypatch):
+    module = load("linear_probe", monkeypatch)
+    problem = module.make_problem(60, 40, 4, 2)
+    noise = torch.zeros_like(problem.features.features)
+    features = dataclasses.replace(problem.features, features=noise)
+    with pytest.raises(SystemExit, match=r"mean AUC is 0\.500: not reporting"):
+        module.measure(problem._replace(features=features))
