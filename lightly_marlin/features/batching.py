@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -76,6 +77,8 @@ class WindowEncoder(Generic[_Key]):
             batch_size = 1 if self._device.type == "cpu" else 8
         if precision == "bf16" and dtype != torch.bfloat16:
             encoder = _in_bf16(encoder)
+        assert isinstance(encoder, nn.Module)
+        self._module: nn.Module = encoder
         self._encode = encoder.encode if keep_seq else encoder.__call__
         self._batch_size = batch_size
         self._waiting: list[tuple[_Key, npt.NDArray[np.uint8]]] = []
@@ -103,7 +106,7 @@ class WindowEncoder(Generic[_Key]):
         if not waiting:
             return
         clips = torch.from_numpy(np.stack([clip for _, clip in waiting]))
-        with torch.inference_mode():
+        with torch.inference_mode(), _evaluating(self._module):
             # Permuted without a copy: tubelets are gathered from any strides.
             videos = clips.to(self._device).permute(0, 4, 1, 2, 3)
             features = self._pooled(self._encode(videos).float()).cpu()
@@ -130,6 +133,19 @@ class WindowEncoder(Generic[_Key]):
         pool, dim = self._pool, features.shape[-1]
         squares = (time, height // pool, pool, width // pool, pool, dim)
         return features.reshape(-1, *squares).mean(dim=(3, 5)).flatten(1, 3)
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Turns drop path and the like off, and on again if they were."""
+    training = [part for part in module.modules() if part.training]
+    for part in training:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
 
 
 def _in_bf16(encoder: WindowModel) -> WindowModel:

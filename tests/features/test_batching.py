@@ -93,6 +93,19 @@ def test_other_models_of_windows(clips):
     torch.testing.assert_close(found[:, 0], expected.float())
 
 
+def test_models_in_training_are_not_disturbed(clips):
+    """Nothing is dropped from features, and training goes on as before."""
+    model = torch.nn.Sequential(Brightness(), torch.nn.Dropout(0.5))
+    model.config = Brightness.config
+    plain = run(clips, Brightness())
+    model.train()
+    model[0].eval()
+    assert torch.equal(run(clips, model), plain)
+    assert [part.training for part in model.modules()] == [True, False, True]
+    assert torch.equal(run(clips, model.eval()), plain)
+    assert not model.training
+
+
 @torch.no_grad()
 def test_bf16_is_close_and_leaves_the_encoder_alone(clips, encoder):
     features = run(clips, encoder, precision="bf16")
