@@ -33,7 +33,7 @@ def test_architecture__rooms_are_those_of_the_plan():
 
 def test_architecture__every_question_has_a_file():
     answers = dict(rows("Where is …?"))
-    assert len(answers) == 12
+    assert len(answers) >= 12
     for question, answer in answers.items():
         files = re.findall(r"\]\(\.\./([^)]+)\)", answer)
         assert files, question

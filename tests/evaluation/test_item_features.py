@@ -1,8 +1,6 @@
 """Features of items end to end: which rows, whose, and what is computed when."""
 
 import importlib
-import sys
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -16,20 +14,6 @@ from lightly_marlin.preparation import prepare_videos
 from lightly_marlin.store import CropOptions, FaceStore
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.video import write_video
-
-
-@pytest.fixture(autouse=True)
-def joining(monkeypatch):
-    """Equal paths alone, where the module that joins is not there yet."""
-    name = "lightly_marlin.evaluation.joining"
-    try:
-        importlib.import_module(name)
-    except ModuleNotFoundError:
-        module = ModuleType(name)
-        module.join_videos = lambda videos, sources: [
-            video if video in sources else None for video in videos
-        ]
-        monkeypatch.setitem(sys.modules, name, module)
 
 
 @pytest.fixture
