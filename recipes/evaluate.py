@@ -45,9 +45,13 @@ from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from lightly_marlin.evaluation import ItemFeatures, LabelTable, Result
+    from lightly_marlin.evaluation import (
+        ItemFeatures,
+        LabelTable,
+        PixelFeatures,
+        Result,
+    )
+    from lightly_marlin.models import MarlinEncoder
 
 DEMO_COLUMNS = ["talking", "smile", "brow", "nod"]
 MODEL = "marlin_vit_base"
@@ -142,7 +146,7 @@ def read_features(
     )
 
 
-def build_encoder(options: argparse.Namespace) -> nn.Module:
+def build_encoder(options: argparse.Namespace) -> MarlinEncoder | PixelFeatures:
     """Returns the encoder of the weights, a random one, or the pixels themselves."""
     import torch
 

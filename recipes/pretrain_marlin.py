@@ -53,10 +53,10 @@ from lightly_marlin.utils.settings import setting
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
-    from torch import nn
     from torch.utils.data import Dataset
 
     from lightly_marlin.data import FaceClip
+    from lightly_marlin.models import MarlinEncoder
 
 CONFIGS = Path(__file__).parent / "configs"
 MAX_VALIDATION_CLIPS = 16
@@ -207,7 +207,7 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
 
 
 def make_probe(
-    settings: PretrainSettings, folder: RunFolder, encoder: nn.Module
+    settings: PretrainSettings, folder: RunFolder, encoder: MarlinEncoder
 ) -> list[Callback]:
     """Returns the probe on labelled items as a callback, or nothing without labels."""
     if settings.probe is None:

@@ -1,7 +1,8 @@
 """Probe of the encoder during pretraining, on a small labelled store.
 
-It is a callback of Lightning for any module with an encoder, and leaves the training
-bit-identical: it draws from no generator of the training and changes no state.
+It is a callback of Lightning, whatever the module that trains the encoder, and leaves
+the training bit-identical: it draws from no generator of the training and changes no
+state.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from lightly_marlin.evaluation.knn_probe import knn_probe
 from lightly_marlin.evaluation.label_table import LabelTable
 from lightly_marlin.evaluation.metrics import primary_metric
 from lightly_marlin.evaluation.monitors import feature_std, rankme
+from lightly_marlin.models import MarlinEncoder
 from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.training.run_folder import MetricsCsv
 
@@ -53,7 +55,7 @@ class OnlineProbe(Callback):
     def __init__(
         self,
         path: Path | str,
-        encoder: nn.Module,
+        encoder: MarlinEncoder,
         table: LabelTable,
         store: FaceStore,
         *,

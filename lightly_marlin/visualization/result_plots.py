@@ -113,7 +113,9 @@ def label_bars(
             if np.isfinite([bar.low, bar.high]).all():
                 axes.plot([bar.low, bar.high], [place, place], color=INK, linewidth=1.2)
             elif np.isnan(bar.value):
-                axes.text(0, place, "  not defined", va="center", color=MUTED, size=8)
+                axes.text(
+                    0, float(place), "  not defined", va="center", color=MUTED, size=8
+                )
         names = [f"{bar.name}  ({bar.note})" if bar.note else bar.name for bar in bars]
         axes.set_yticks(places, names, parse_math=False)
         axes.invert_yaxis()
