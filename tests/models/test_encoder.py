@@ -232,7 +232,7 @@ def test_traced_encoders_take_any_number_of_clips(encoder, toy_videos, dtype):
 
 
 def test_group_matcher__timm_sees_stem_blocks_and_norm(encoder):
-    from timm.models._manipulate import group_parameters
+    from timm.models import group_parameters
 
     layers = group_parameters(encoder, encoder.group_matcher(), reverse=True)
     assert layers["patch_embed.weight"] == layers["pos_embed"] == 0
