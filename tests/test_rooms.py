@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "visualization": "features models regions transforms",
     "analysis": "features models regions transforms visualization",
     "training": "kernels regions models loss transforms store data visualization",
-    "evaluation": "regions features models transforms store data training",
+    "evaluation": "regions features models transforms store data training preparation",
 }
 
 # Re-exports of names that moved: loaded on first use, no arrow of the design.

@@ -6,11 +6,20 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "Fold": "splits",
     "ItemFeatures": "item_features",
     "LabelTable": "label_table",
     "Predictions": "result",
     "Result": "result",
     "Target": "target",
+    "few_shot": "few_shot",
+    "few_shot_items": "few_shot",
+    "folder_labels": "folder_labels",
+    "folds": "splits",
+    "grouped_split": "splits",
+    "join_videos": "joining",
+    "read_labels": "reading",
+    "read_splits": "split_lists",
 }
 
 __all__ = list(_HOMES)

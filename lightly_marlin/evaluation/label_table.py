@@ -185,7 +185,7 @@ def _item_names(
     for video, start, end in zip(videos, starts, ends, strict=True):
         whole = np.isnan(start) and np.isnan(end)
         low, high = (
-            "" if np.isnan(second) else f"{second:g}" for second in (start, end)
+            "" if np.isnan(second) else f"{second:.10g}" for second in (start, end)
         )
         names.append(video if whole else f"{video}[{low}:{high}]")
     return names
