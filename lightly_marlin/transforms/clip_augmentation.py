@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lightly_marlin.regions import Label
 from lightly_marlin.utils.dependency import require
 
-__all__ = ["ClipAugmentation", "ClipChanges", "crop_cells", "flip_cells"]
+__all__ = ["ClipAugmentation", "ClipChanges", "crop_cells", "mirror_cells"]
 
 _PURPOSE = "Augmenting clips"
 _SIDES = (
@@ -143,11 +143,11 @@ class ClipAugmentation(nn.Module):
         """
         _check(videos, cells)
         changes = self.draw(len(videos), generator)
-        return self.apply_changes(videos, changes), (
-            None
-            if cells is None
-            else crop_cells(flip_cells(cells, changes.flip), changes.box)
-        )
+        if cells is not None:
+            mirror = changes.flip.to(cells.device)[:, None, None, None]
+            cells = torch.where(mirror, mirror_cells(cells), cells)
+            cells = crop_cells(cells, changes.box)
+        return self.apply_changes(videos, changes), cells
 
     def apply_changes(self, videos: Tensor, changes: ClipChanges) -> Tensor:
         """Changes the pixels of clips.
@@ -185,22 +185,21 @@ class ClipAugmentation(nn.Module):
         return frames.to(videos.dtype)
 
 
-def flip_cells(cells: Tensor, flip: Tensor) -> Tensor:
+def mirror_cells(cells: Tensor) -> Tensor:
     """Mirrors region cells, whose labels of the left and right sides change places.
 
     Args:
-        cells: int32 bit masks (B, T, h, w).
-        flip: bool tensor (B,): clips to mirror.
+        cells: int32 bit masks (..., h, w).
 
     Returns:
-        int32 bit masks (B, T, h, w).
+        int32 bit masks (..., h, w).
     """
     mirrored = cells.flip(-1)
     for left, right in _SIDES:
         # A bit that differs from the other one is inverted, and so is the other.
         differs = ((mirrored >> left) ^ (mirrored >> right)) & 1
         mirrored = mirrored ^ ((differs << left) | (differs << right))
-    return torch.where(flip.to(cells.device)[:, None, None, None], mirrored, cells)
+    return mirrored
 
 
 def crop_cells(cells: Tensor, box: Tensor) -> Tensor:

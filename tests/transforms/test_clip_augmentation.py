@@ -8,7 +8,7 @@ from lightly_marlin.transforms.clip_augmentation import (
     ClipAugmentation,
     ClipChanges,
     crop_cells,
-    flip_cells,
+    mirror_cells,
 )
 
 
@@ -155,7 +155,7 @@ def test_clip_augmentation__all_frames_alike():
     assert not torch.equal(augmented[0], augmented[1])
 
 
-def test_flip_cells__left_and_right_change_places():
+def test_mirror_cells__left_and_right_change_places():
     labels = torch.zeros(1, 1, 16, 32, dtype=torch.int64)
     labels[..., 1, 1] = Label.LEFT_EYE
     labels[..., 1, 30] = Label.RIGHT_EYEBROW
@@ -166,15 +166,14 @@ def test_flip_cells__left_and_right_change_places():
     for one, other in ((2, 3), (3, 2), (4, 5), (5, 4)):
         swapped[mirrored == one] = other
     cells = RegionCells.from_labels(labels).bits
-    flipped = flip_cells(cells, torch.tensor([True]))
+    flipped = mirror_cells(cells)
     assert torch.equal(flipped, RegionCells.from_labels(swapped).bits)
-    assert torch.equal(flip_cells(flipped, torch.tensor([True])), cells)
-    assert torch.equal(flip_cells(cells, torch.tensor([False])), cells)
+    assert torch.equal(mirror_cells(flipped), cells)
 
 
-def test_flip_cells__every_bit_mask():
+def test_mirror_cells__every_bit_mask():
     cells = torch.arange(2**11, dtype=torch.int32).reshape(1, 1, 1, -1)
-    flipped = flip_cells(cells, torch.tensor([True])).flip(-1).flatten().tolist()
+    flipped = mirror_cells(cells).flip(-1).flatten().tolist()
     partner = {2: 3, 3: 2, 4: 5, 5: 4}
     for bits, found in enumerate(flipped):
         labels = [k for k in range(11) if bits >> k & 1]
@@ -231,7 +230,8 @@ def test_clip_augmentation__flips_clip_and_cells_together():
     videos, moved = augment(clips, cells, generator=generator(1))
     flips = [torch.equal(v, c.flip(-1)) for v, c in zip(videos, clips, strict=True)]
     assert 0 < sum(flips) < 4
-    assert torch.equal(moved, flip_cells(cells, torch.tensor(flips)))
+    for clip, before, flipped in zip(moved, cells, flips, strict=True):
+        assert torch.equal(clip, mirror_cells(before) if flipped else before)
 
 
 @pytest.mark.parametrize(
