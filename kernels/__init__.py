@@ -21,7 +21,9 @@ if __name__ == "lightly_marlin.kernels":
     )
 else:
     # With the checkout on the path, whoever asks whether there is Hugging Face's
-    # package `kernels` finds this folder: an empty package without a version.
+    # package `kernels` finds this folder: an empty package, older than any of theirs.
+    __version__ = "0"
+
     def __getattr__(name: str) -> NoReturn:
         kind = ImportError if name in __all__ else AttributeError
         raise kind(f"{__name__}.{name}: import lightly_marlin.kernels instead.")

@@ -44,18 +44,24 @@ def read_result(suite: str, machine: str) -> dict[str, Any]:
 
 def make_tables(machine: str) -> dict[Path, str]:
     """Returns the tables as Markdown, by the file that shows them."""
-    suites = ("demo_training", "loader", "train_step", "feature_extraction", "faces")
-    demo, loader, step, features, faces = (
-        read_result(suite, machine) for suite in suites
+    suites = (
+        "demo_training",
+        "loader",
+        "train_step",
+        "feature_extraction",
+        "faces",
+        "face_robustness",
     )
+    results = tuple(read_result(suite, machine) for suite in suites)
+    demo, loader, step, features, faces, robustness = results
     rows = {
         **demo_rows(demo),
         **step_rows(step),
         **loader_rows(loader),
         **feature_rows(features),
         **face_rows(faces),
+        **robustness_rows(robustness),
     }
-    results = (demo, loader, step, features, faces)
     dates = sorted(str(one["machine"]["date"]).split()[0] for one in results)
     caption = make_caption(step["machine"], dates)
     short = "".join(rows[name] for name in IN_README)
@@ -150,6 +156,18 @@ def face_rows(faces: dict[str, Any]) -> Rows:
             f"**{mine / other:.0f}×** |\n"
         )
     return lines
+
+
+def robustness_rows(robustness: dict[str, Any]) -> Rows:
+    """Returns the rows on faces that keep their track in degraded recordings."""
+    clips = len(robustness["clips"])
+    return {
+        f"kept {row['degradation']}": "| faces that keep their track, first "
+        f"{robustness['frames_per_clip']} frames of {clips} real clips: "
+        f"{row['degradation']} | {100 * row['kept']:.1f} % of {row['frames']} | "
+        f"the undegraded clips | {row['false_tracks']} false tracks |\n"
+        for row in robustness["summary"]
+    }
 
 
 def make_caption(machine: dict[str, Any], dates: list[str]) -> str:

@@ -16,7 +16,7 @@ def test_writes_videos(run, tmp_path, capsys):
     assert sorted(path.name for path in out.iterdir()) == ["demo_00.mp4", "demo_01.mp4"]
     with VideoReader(out / "demo_01.mp4") as video:
         assert sum(1 for _ in video) == 5
-    assert capsys.readouterr().out.startswith("2 videos in ")
+    assert capsys.readouterr().out.strip().startswith("2 videos in ")
 
 
 def test_seed_changes_the_videos(run, tmp_path):

@@ -1,0 +1,146 @@
+"""Options that name labelled items, for recipes that evaluate or fine-tune."""
+
+from __future__ import annotations
+
+import hashlib
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from lightly_marlin.evaluation.label_table import LabelTable
+from lightly_marlin.evaluation.reading import read_labels
+from lightly_marlin.evaluation.splits import read_splits
+from lightly_marlin.evaluation.target import KINDS
+from lightly_marlin.evaluation.tasks import list_tasks, load_task
+from lightly_marlin.utils.arguments import positive_integer
+from lightly_marlin.utils.errors import UsageError
+
+__all__ = ["add_table_arguments", "first_items", "read_table"]
+
+
+def add_table_arguments(parser: ArgumentParser) -> None:
+    """Adds LABELS and the options that name labels, tasks and videos.
+
+    Args:
+        parser: Takes the options.
+    """
+    add = parser.add_argument
+    add(
+        "labels",
+        nargs="?",
+        type=Path,
+        metavar="LABELS",
+        help="CSV or Parquet file with a column video, or a folder per class",
+    )
+    add("--task", choices=list_tasks(), help="published task, in place of LABELS")
+    add("--root", type=Path, metavar="DIR", help="folder of the task's data set")
+    add(
+        "--task-option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="option of the task, such as compression=c23; may be repeated",
+    )
+    places = parser.add_mutually_exclusive_group()
+    places.add_argument(
+        "--store", type=Path, metavar="STORE", help="face store of the videos"
+    )
+    places.add_argument(
+        "--videos",
+        type=Path,
+        metavar="DIR",
+        help="folder of the videos, in place of a store: crops faces on the way",
+    )
+    add(
+        "--column",
+        nargs="+",
+        metavar="C",
+        help="columns of labels (default: all that have no other role)",
+    )
+    add("--kind", choices=KINDS, help="kind of the labels (default: by their values)")
+    add("--group", metavar="C", help="column of groups that no split may divide")
+    add("--split", metavar="C", help="column of splits: train, val, test")
+    add(
+        "--splits",
+        type=Path,
+        metavar="DIR",
+        help="folder with train.txt, val.txt and test.txt, an item per line",
+    )
+    add(
+        "--limit",
+        type=positive_integer,
+        metavar="N",
+        help="only N items, the same ones every time",
+    )
+
+
+def read_table(options: Namespace) -> LabelTable:
+    """Reads the labelled items that a command line names.
+
+    Args:
+        options: Parsed options of `add_table_arguments`; `labels` or `task` is set.
+
+    Raises:
+        UsageError: If the options contradict each other, or the labels cannot be used.
+    """
+    if options.task is not None:
+        table = _read_task(options)
+    else:
+        for name in ("root", "task_option"):
+            if getattr(options, name):
+                flag = "--" + name.replace("_", "-")
+                raise UsageError(f"{flag} belongs to --task, which is missing.")
+        table = read_labels(
+            options.labels,
+            options.column,
+            options.kind,
+            group=options.group,
+            split=options.split,
+        )
+    if options.splits is not None:
+        table = read_splits(table, options.splits)
+    if options.limit is not None:
+        table = first_items(table, options.limit)
+    return table
+
+
+def first_items(table: LabelTable, count: int) -> LabelTable:
+    """Returns some items of a table, chosen by a hash of their names.
+
+    Args:
+        table: The items.
+        count: Number of items to keep; all if there are fewer.
+    """
+
+    def key(index: int) -> bytes:
+        return hashlib.blake2b(table.items[index].encode(), digest_size=8).digest()
+
+    return table.select(sorted(sorted(range(len(table)), key=key)[:count]))
+
+
+def _read_task(options: Namespace) -> LabelTable:
+    given = [
+        "--" + name
+        for name in ("column", "kind", "group", "split")
+        if getattr(options, name) is not None
+    ]
+    if options.labels is not None:
+        given.insert(0, "LABELS")
+    if given:
+        raise UsageError(
+            f"{given[0]} cannot be combined with --task, which says what it is."
+        )
+    if options.root is None:
+        raise UsageError(f"--task {options.task} needs --root, the data set's folder.")
+    return load_task(options.task, options.root, **_task_options(options.task_option))
+
+
+def _task_options(texts: list[str]) -> dict[str, Any]:
+    """Returns NAME=VALUE options as a mapping; values with commas are lists."""
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"Invalid --task-option ({text}). Write NAME=VALUE.")
+        values[name.replace("-", "_")] = value.split(",") if "," in value else value
+    return values
