@@ -19,15 +19,19 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from lightly_marlin.demo.motion import camera_path, expression_path, wave
+from lightly_marlin.demo.motion import (
+    FPS,
+    camera_path,
+    clip_generator,
+    expression_path,
+    wave,
+)
 from lightly_marlin.faces import DlibDetector, DlibLandmarks
 from lightly_marlin.utils.dependency import require, require_extras
 
 __all__ = ["DemoClip", "demo_clips", "demo_frames"]
 
 _PURPOSE = "Making demo clips"
-
-_FPS = 25.0
 
 # The portrait is enlarged before it is warped: bilinear samples then stay sharp.
 _ENLARGEMENT = 2
@@ -57,7 +61,7 @@ class DemoClip:
 
     name: str
     frames: NDArray[np.uint8]
-    fps: float = _FPS
+    fps: float = FPS
 
 
 @dataclass(frozen=True)
@@ -137,8 +141,8 @@ def demo_frames(
             raise ValueError(f"Invalid {name} {value}: must be at least {minimum}.")
     require_extras(_PURPOSE, "demo")
     geometry = require("kornia.geometry.transform", _PURPOSE)
-    generator = np.random.default_rng([seed, index])
-    seconds = np.arange(num_frames) / _FPS
+    generator = clip_generator(index, seed)
+    seconds = np.arange(num_frames) / FPS
     portrait = _portrait()
     expressions = expression_path(portrait.landmarks, generator, seconds)
     cameras = camera_path(generator, seconds)

@@ -6,15 +6,65 @@ and down the face. Landmarks are in the order of iBUG 300-W.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["camera_path", "expression_path", "wave"]
+__all__ = [
+    "FPS",
+    "ExpressionCurves",
+    "camera_path",
+    "clip_generator",
+    "expression_curves",
+    "expression_path",
+    "lip_distance",
+    "wave",
+]
+
+FPS = 25.0
+"""Frames per second of the demo clips."""
 
 _Array = NDArray[np.float64]
 
+_UPPER_LIP, _LOWER_LIP = 62, 66
+
 _UPPER_LIDS = (37, 38, 43, 44)
 _LOWER_LIDS = (41, 40, 47, 46)
+
+
+class ExpressionCurves(NamedTuple):
+    """Expression of the face over time; each a float64 array with shape (T,).
+
+    Attributes:
+        opening: Opening of the mouth, at most 0.8; below 0 it is more closed than at
+            rest.
+        smile: Corners of the mouth, out and up, in [-1, 1].
+        brows: Raise of the brows, in [-0.3, 1].
+        turn: Turn of the head to a side, in [-1, 1].
+        nod: Pitch of the head, down is positive, in [-0.8, 0.8].
+        blink: Closure of the eyelids, in [0, 1].
+    """
+
+    opening: _Array
+    smile: _Array
+    brows: _Array
+    turn: _Array
+    nod: _Array
+    blink: _Array
+
+
+def clip_generator(index: int, seed: int) -> np.random.Generator:
+    """Returns the source of all that is random in a demo clip.
+
+    The expression is drawn first: `expression_curves` of a new generator are those of
+    the clip.
+
+    Args:
+        index: Index of the clip, from 0.
+        seed: Seed of the clips.
+    """
+    return np.random.default_rng([seed, index])
 
 
 def wave(
@@ -40,6 +90,27 @@ def wave(
     return curve
 
 
+def expression_curves(
+    generator: np.random.Generator, seconds: _Array
+) -> ExpressionCurves:
+    """Draws the expression of a talking face.
+
+    Args:
+        generator: Draws the curves; a fixed number of values is drawn.
+        seconds: float64 array with shape (T,): times.
+    """
+    talk = wave(generator, seconds, 1.0, 2.2)
+    mood = 0.6 + 0.4 * wave(generator, seconds, 0.1, 0.4)
+    return ExpressionCurves(
+        opening=0.8 * mood * (0.4 + 0.6 * talk),
+        smile=wave(generator, seconds, 0.2, 0.6),
+        brows=np.maximum(wave(generator, seconds, 0.2, 0.7), -0.3),
+        turn=generator.uniform(-0.3, 0.3) + 0.7 * wave(generator, seconds, 0.15, 0.45),
+        nod=0.8 * wave(generator, seconds, 0.2, 0.6),
+        blink=_blinks(generator, seconds),
+    )
+
+
 def expression_path(
     landmarks: _Array, generator: np.random.Generator, seconds: _Array
 ) -> _Array:
@@ -47,35 +118,41 @@ def expression_path(
 
     Args:
         landmarks: float64 array with shape (68, 2) of the face at rest.
-        generator: Draws the curves.
+        generator: Draws the curves, see `expression_curves`.
         seconds: float64 array with shape (T,): times.
 
     Returns:
         float64 array with shape (T, 68, 2).
     """
-    talk = wave(generator, seconds, 1.0, 2.2)
-    mood = 0.6 + 0.4 * wave(generator, seconds, 0.1, 0.4)
-    opening = 0.8 * mood * (0.4 + 0.6 * talk)
-    smile = wave(generator, seconds, 0.2, 0.6)
-    brows = np.maximum(wave(generator, seconds, 0.2, 0.7), -0.3)
-    turn = generator.uniform(-0.3, 0.3) + 0.7 * wave(generator, seconds, 0.15, 0.45)
-    nod = 0.8 * wave(generator, seconds, 0.2, 0.6)
-    blink = _blinks(generator, seconds)
-
+    curves = expression_curves(generator, seconds)
     depth = _depths()
     sideways = np.stack([depth, np.zeros(68)], axis=-1)
     modes = [
-        (opening, _mouth_opening()),
-        (smile, _smile()),
-        (brows, _brow_raise()),
-        (0.16 * turn, sideways),
-        (0.09 * nod, sideways[:, ::-1]),
-        (blink, _lid_closing(landmarks)),
+        (curves.opening, _mouth_opening()),
+        (curves.smile, _smile()),
+        (curves.brows, _brow_raise()),
+        (0.16 * curves.turn, sideways),
+        (0.09 * curves.nod, sideways[:, ::-1]),
+        (curves.blink, _lid_closing(landmarks)),
     ]
     path: _Array = np.repeat(landmarks[None], len(seconds), axis=0)
     for amount, mode in modes:
         path += amount[:, None, None] * mode
     return path
+
+
+def lip_distance(opening: _Array) -> _Array:
+    """Returns how far an opening parts the lips beyond their rest.
+
+    Args:
+        opening: float64 array with shape (T,), see `ExpressionCurves`.
+
+    Returns:
+        float64 array with shape (T,) in distances between the eyes.
+    """
+    mode = _mouth_opening()
+    distance: _Array = opening * (mode[_LOWER_LIP, 1] - mode[_UPPER_LIP, 1])
+    return distance
 
 
 def camera_path(generator: np.random.Generator, seconds: _Array) -> _Array:
