@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +21,7 @@ def write_video(
     *,
     codec: str = "libx264",
     pixel_format: str = "yuv420p",
+    options: Mapping[str, str] | None = None,
 ) -> None:
     """Writes frames as a video file.
 
@@ -32,11 +33,12 @@ def write_video(
         fps: Frame rate in frames per second.
         codec: Name of an FFmpeg encoder.
         pixel_format: Name of an FFmpeg pixel format that the encoder takes.
+        options: Options of the encoder, such as {"crf": "40"}.
     """
     av = require("av", "Writing videos")
     rate = Fraction(fps).limit_denominator(1001)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate)
+        stream = container.add_stream(codec, rate=rate, options=dict(options or {}))
         stream.pix_fmt = pixel_format
         # Encoders split the work among threads, so their number changes the file.
         stream.codec_context.thread_count = 1
