@@ -70,6 +70,7 @@ class FinetuneData(pl.LightningDataModule):
                 or the target has no classes to balance.
         """
         super().__init__()
+        self._epoch = 0
         options = {"num_frames": num_frames, "stride": sample_rate, "places": places}
         for name, items in (("train", fold.train), ("validate", fold.val)):
             if not places.found(items):
@@ -95,6 +96,19 @@ class FinetuneData(pl.LightningDataModule):
         """Returns the number of full batches of an epoch, at least 1."""
         return max(1, len(self.clips) // (self.batch_size * world_size))
 
+    def state_dict(self) -> dict[str, int]:
+        """Returns the epoch that a resumed training begins with.
+
+        Lightning tells samplers the epoch, but only after the loader's workers have
+        begun to read.
+        """
+        assert self.trainer is not None
+        return {"epoch": self.trainer.current_epoch + 1}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Takes over the epoch of the training that is resumed."""
+        self._epoch = state_dict["epoch"]
+
     def train_dataloader(self) -> DataLoader[ItemClip]:
         """Returns the loader of the training clips of this process."""
         rank, world_size = self._processes()
@@ -106,6 +120,7 @@ class FinetuneData(pl.LightningDataModule):
             rank=rank,
             world_size=world_size,
         )
+        sampler.set_epoch(self._epoch)
         return DataLoader(
             self.clips,
             batch_size=self.batch_size,
