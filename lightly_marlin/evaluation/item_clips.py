@@ -195,6 +195,10 @@ class ItemWindows(_Clips):
     def __getitem__(self, index: int) -> ItemClip:
         return self._read(self._clips[index], index)
 
+    def item_of_window(self) -> list[int]:
+        """Returns the item of every window."""
+        return [clip.item for clip in self._clips]
+
     def _windows(self, max_windows: int | None) -> Iterator[_Clip]:
         for item in self.items:
             place = self._place(item)
