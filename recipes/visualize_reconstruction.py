@@ -192,7 +192,7 @@ def read_clip(
     rows, size = np.array(frames) - track.start_frame, config.img_size
     wanted = set(rows.tolist())
     crops = {}
-    for item in crop_tracks(path, [track], size, needed=wanted.__contains__):
+    for item in crop_tracks(path, [track], size, needed=lambda _, row: row in wanted):
         if item.crop is not None:
             crops[item.row] = item.crop
         if len(crops) == len(wanted):

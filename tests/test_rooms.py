@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "visualization": "features models regions transforms",
     "analysis": "features models regions transforms visualization",
     "training": "kernels regions models loss transforms store data visualization",
-    "evaluation": "regions features models transforms store data training preparation",
+    "evaluation": "regions features models transforms store preparation data training "
+    "visualization",
 }
 
 # Re-exports of names that moved: loaded on first use, no arrow of the design.

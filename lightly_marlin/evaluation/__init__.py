@@ -5,6 +5,16 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+# Functions with the name of their module: importing the module sets its name here, and
+# would hide a function that is loaded on first use.
+from lightly_marlin.evaluation.attentive_probe import attentive_probe
+from lightly_marlin.evaluation.exact_probe import exact_probe
+from lightly_marlin.evaluation.few_shot import few_shot, few_shot_items
+from lightly_marlin.evaluation.folder_labels import folder_labels
+from lightly_marlin.evaluation.knn_probe import knn_probe
+from lightly_marlin.evaluation.linear_probe import linear_probe
+from lightly_marlin.evaluation.released_probe import released_probe
+
 _HOMES = {
     "Finetune": "finetune",
     "Fold": "splits",
@@ -12,6 +22,9 @@ _HOMES = {
     "ItemFeatures": "item_features",
     "ItemWindows": "item_clips",
     "LabelTable": "label_table",
+    "Metrics": "metrics",
+    "PROTOCOLS": "protocols",
+    "PairedDifference": "intervals",
     "Predictions": "result",
     "Published": "tasks",
     "Result": "result",
@@ -23,18 +36,34 @@ _HOMES = {
     "folder_labels": "folder_labels",
     "folds": "splits",
     "get_task": "tasks",
+    "grouped_bootstrap": "intervals",
     "grouped_split": "splits",
     "join_videos": "joining",
     "layer_decay_groups": "layer_decay",
     "list_tasks": "tasks",
     "load_task": "tasks",
+    "metrics_for": "metrics",
+    "paired_difference": "intervals",
+    "per_label_metrics": "metrics",
+    "primary_metric": "metrics",
     "read_labels": "reading",
     "read_splits": "split_lists",
     "register_task": "tasks",
+    "run_protocol": "protocol",
     "unregister_task": "tasks",
 }
 
-__all__ = list(_HOMES)
+__all__ = [
+    "attentive_probe",
+    "exact_probe",
+    "few_shot",
+    "few_shot_items",
+    "folder_labels",
+    "knn_probe",
+    "linear_probe",
+    "released_probe",
+    *_HOMES,
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -146,6 +146,7 @@ def _items_per_class(
     order = sorted(
         items, key=lambda index: (hash_share(seed, "few", table.items[index]), index)
     )
+    share = {name: hash_share(seed, "few", name) for name in set(table.groups)}
     kept: set[int] = set()
     for label in range(values.shape[1]):
         # Items of one value in turns: the first of every group, then the second.
@@ -155,7 +156,7 @@ def _items_per_class(
             value, group = int(values[index, label]), table.groups[index]
             if value >= 0:
                 turn = seen[value, group]
-                turns[value].append((turn, hash_share(seed, "few", group), index))
+                turns[value].append((turn, share[group], index))
                 seen[value, group] += 1
         for holders in turns.values():
             kept.update(index for *_, index in sorted(holders)[:per_class])

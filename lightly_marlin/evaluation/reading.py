@@ -67,21 +67,29 @@ def read_labels(
         if name is not None:
             file.column(name, f"column for --{role}")
             roles[role] = name
+    return _file_labels(file, columns, kind, roles)
+
+
+def _file_labels(
+    file: LabelFile,
+    columns: Sequence[str] | None,
+    kind: Kind | None,
+    roles: dict[str, str],
+) -> LabelTable:
+    """Makes the table; `roles` says which column is what, beside the labels."""
     videos = [posix_path(cell) for cell in _filled(file, file.column("video"), "video")]
     starts, ends = (_seconds(file, roles.get(role)) for role in ("start", "end"))
     _check_stretches(file, starts, ends)
-    items = None
-    if "item" in roles:
-        items = _filled(file, file.columns["item"], "item")
+    items, groups = (
+        _filled(file, file.columns[roles[role]], roles[role]) if role in roles else None
+        for role in ("item", "group")
+    )
     _check_unique(file, items, videos, starts, ends)
     labelled, notes = _label_columns(file, columns, roles)
     parsed = parse_labels(file, labelled, kind)
     empty = int(parsed.labels.isnan().all(dim=1).sum())
     if empty:
         notes.append(f"{empty} of {len(videos)} items have no label.")
-    groups = None
-    if "group" in roles:
-        groups = _filled(file, file.columns[roles["group"]], roles["group"])
     return LabelTable.make(
         parsed.target,
         videos,

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
 
 from lightly_marlin.evaluation.label_table import LabelTable
 from lightly_marlin.evaluation.reading import read_labels
-from lightly_marlin.evaluation.splits import read_splits
+from lightly_marlin.evaluation.split_lists import read_splits
 from lightly_marlin.evaluation.target import KINDS
-from lightly_marlin.evaluation.tasks import list_tasks, load_task
+from lightly_marlin.evaluation.tasks import get_task, list_tasks
 from lightly_marlin.utils.arguments import positive_integer
 from lightly_marlin.utils.errors import UsageError
 
@@ -132,15 +131,5 @@ def _read_task(options: Namespace) -> LabelTable:
         )
     if options.root is None:
         raise UsageError(f"--task {options.task} needs --root, the data set's folder.")
-    return load_task(options.task, options.root, **_task_options(options.task_option))
-
-
-def _task_options(texts: list[str]) -> dict[str, Any]:
-    """Returns NAME=VALUE options as a mapping; values with commas are lists."""
-    values: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"Invalid --task-option ({text}). Write NAME=VALUE.")
-        values[name.replace("-", "_")] = value.split(",") if "," in value else value
-    return values
+    task = get_task(options.task)
+    return task.table(options.root, **task.parse_options(options.task_option))

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightly_marlin.features.options import PRECISIONS
+from lightly_marlin.features.window_model import (
+    AnyModel,
+    WindowConfig,
+    WindowModel,
+    device_and_dtype,
+    encoder_of,
+)
 from lightly_marlin.utils.errors import UsageError
 
-if TYPE_CHECKING:
-    from lightly_marlin.models import Marlin, MarlinEncoder
-
-__all__ = ["WindowEncoder", "encoder_of", "has_bf16_units"]
+__all__ = ["WindowEncoder", "has_bf16_units"]
 
 _Key = TypeVar("_Key")
 
@@ -27,24 +31,29 @@ class WindowEncoder(Generic[_Key]):
 
     Attributes:
         config: Sizes of the encoder.
+        shape: Shape of the features of a window.
     """
 
     def __init__(
         self,
-        model: Marlin | MarlinEncoder,
+        model: AnyModel,
         *,
         precision: str = "32",
         keep_seq: bool = False,
+        pool_tokens: int = 1,
         batch_size: int | None = None,
     ) -> None:
         """Prepares the encoder; for bf16, a copy of it unless it already is in bf16.
 
         Args:
-            model: An encoder, or a whole model for its encoder, on any device.
+            model: An encoder or another `WindowModel`, or a whole model for its
+                encoder, on any device.
             precision: "32" or "bf16". In bf16 the weights are converted once; sums in
                 matrix products, norms and means stay float32.
             keep_seq: Return the features of every token of a window instead of their
                 mean.
+            pool_tokens: With `keep_seq`, average the tokens of each tubelet over
+                squares of this many by this many patches.
             batch_size: Windows per batch; None for 1 on a CPU, whose cache larger
                 batches overflow, and 8 elsewhere.
 
@@ -59,12 +68,14 @@ class WindowEncoder(Generic[_Key]):
         if batch_size is not None and batch_size < 1:
             raise UsageError(f"Invalid batch_size ({batch_size}). It must be positive.")
         encoder = encoder_of(model)
-        self.config = encoder.config
-        self._device = encoder.pos_embed.device
+        self.config: WindowConfig = encoder.config
+        self._pool = pool_tokens
+        self.shape = self._shape(keep_seq=keep_seq)
+        self._device, dtype = device_and_dtype(encoder)
         if batch_size is None:
             batch_size = 1 if self._device.type == "cpu" else 8
-        if precision == "bf16" and encoder.pos_embed.dtype != torch.bfloat16:
-            encoder = copy.deepcopy(encoder).to(torch.bfloat16)
+        if precision == "bf16" and dtype != torch.bfloat16:
+            encoder = _in_bf16(encoder)
         self._encode = encoder.encode if keep_seq else encoder.__call__
         self._batch_size = batch_size
         self._waiting: list[tuple[_Key, npt.NDArray[np.uint8]]] = []
@@ -95,17 +106,39 @@ class WindowEncoder(Generic[_Key]):
         with torch.inference_mode():
             # Permuted without a copy: tubelets are gathered from any strides.
             videos = clips.to(self._device).permute(0, 4, 1, 2, 3)
-            features = self._encode(videos).float().cpu()
+            features = self._pooled(self._encode(videos).float()).cpu()
         for (key, _), vector in zip(waiting, features, strict=True):
             yield key, vector
 
+    def _shape(self, *, keep_seq: bool) -> tuple[int, ...]:
+        if not keep_seq:
+            return (self.config.encoder_dim,)
+        time, height, width = self.config.grid
+        if height % self._pool or width % self._pool:
+            raise UsageError(
+                f"Invalid pool_tokens ({self._pool}). It must divide the "
+                f"{height}x{width} patches of a frame."
+            )
+        tokens = time * (height // self._pool) * (width // self._pool)
+        return (tokens, self.config.encoder_dim)
 
-def encoder_of(model: Marlin | MarlinEncoder) -> MarlinEncoder:
-    """Returns the encoder of a whole model, or an encoder itself."""
-    # The import takes seconds, which processes that only read videos need not spend.
-    from lightly_marlin.models import Marlin
+    def _pooled(self, features: Tensor) -> Tensor:
+        """Averages tokens (B, N, D) over neighbouring patches."""
+        if self._pool == 1:
+            return features
+        time, height, width = self.config.grid
+        pool = self._pool
+        squares = (time, height // pool, pool, width // pool, pool)
+        grid = features.unflatten(1, squares)
+        return grid.mean(dim=(3, 5)).flatten(1, 3)
 
-    return model.encoder if isinstance(model, Marlin) else model
+
+def _in_bf16(encoder: WindowModel) -> WindowModel:
+    """Returns a copy of a model in bfloat16."""
+    module = copy.deepcopy(encoder)
+    assert isinstance(module, nn.Module)
+    converted: WindowModel = module.to(torch.bfloat16)
+    return converted
 
 
 def has_bf16_units(device: torch.device) -> bool:

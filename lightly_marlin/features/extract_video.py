@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,9 +16,8 @@ from lightly_marlin.features.batching import WindowEncoder
 from lightly_marlin.features.options import ExtractionOptions
 from lightly_marlin.features.reduction import Reduction, Row, make_reduction
 from lightly_marlin.features.video_windows import VideoInfo, video_windows
-
-if TYPE_CHECKING:
-    from lightly_marlin.models import Marlin, MarlinEncoder
+from lightly_marlin.features.window_model import AnyModel
+from lightly_marlin.features.windows import WindowPlace
 
 __all__ = ["VideoFeatures", "extract_features", "extract_video"]
 
@@ -28,7 +27,8 @@ class VideoFeatures:
     """Features of a video with their positions in it, by track, then by time.
 
     Attributes:
-        features: float32 tensor (rows, D) or, with `keep_seq`, (rows, N, D).
+        features: float32 tensor (rows, D) or, with `keep_seq`, (rows, N, D); float16 if
+            chosen.
         tracks: Index of the track of every row; 0 for whole frames.
         start_frames: First frame of every row's window (after a reduction: of the
             first window of the track).
@@ -48,7 +48,7 @@ class VideoFeatures:
 
 
 def extract_features(
-    model: Marlin | MarlinEncoder,
+    model: AnyModel,
     path: str | Path,
     *,
     precision: str = "32",
@@ -58,7 +58,8 @@ def extract_features(
     """Encodes the windows of a video and returns their positions too.
 
     Args:
-        model: An encoder, or a whole model for its encoder, on any device.
+        model: An encoder or another `WindowModel`, or a whole model for its encoder, on
+            any device.
         path: A video file.
         precision: "32" or "bf16".
         batch_size: Windows that are encoded together; see `WindowEncoder`.
@@ -73,8 +74,12 @@ def extract_features(
         NoFaceError: A VideoError, if `crop_face` is set and there is no face.
     """
     chosen = ExtractionOptions(**options)
-    encoder: WindowEncoder[tuple[int, int, int]] = WindowEncoder(
-        model, precision=precision, keep_seq=chosen.keep_seq, batch_size=batch_size
+    encoder: WindowEncoder[WindowPlace] = WindowEncoder(
+        model,
+        precision=precision,
+        keep_seq=chosen.keep_seq,
+        pool_tokens=chosen.pool_tokens,
+        batch_size=batch_size,
     )
     config = encoder.config
     info = VideoInfo()
@@ -83,37 +88,36 @@ def extract_features(
     )
     rows: dict[int, list[Row]] = defaultdict(list)
 
-    def collect(encoded: Iterable[tuple[tuple[int, int, int], Tensor]]) -> None:
-        for (track, start, count), vector in encoded:
-            rows[track] += reductions[track].add((start, count, vector))
+    def collect(encoded: Iterable[Row]) -> None:
+        for row in encoded:
+            track = row[0].track
+            rows[track] += reductions[track].add(row)
 
     windows = video_windows(
         path, chosen, num_frames=config.num_frames, size=config.img_size, info=info
     )
     for window in windows:
-        key = (window.track, window.start_frame, window.num_frames)
-        collect(encoder.add(key, window.clip))
+        collect(encoder.add(window.place, window.clip))
     collect(encoder.flush())
     if info.note is not None:
         warnings.warn(f"{path}: {info.note}.", stacklevel=2)
     for track, reduction in reductions.items():
         rows[track] += reduction.finish()
-    table = [(track, *row) for track in sorted(rows) for row in rows[track]]
-    shape = (config.num_tokens,) if chosen.keep_seq else ()
-    empty = torch.empty(0, *shape, config.encoder_dim)
+    table = [row for track in sorted(rows) for row in rows[track]]
+    places = [place for place, _ in table]
+    dtype = getattr(torch, chosen.dtype)
+    empty = torch.empty(0, *encoder.shape)
     return VideoFeatures(
-        torch.stack([row[3] for row in table]) if table else empty,
-        tuple(row[0] for row in table),
-        tuple(row[1] for row in table),
-        tuple(row[2] for row in table),
+        (torch.stack([row[1] for row in table]) if table else empty).to(dtype),
+        tuple(place.track for place in places),
+        tuple(place.start_frame for place in places),
+        tuple(place.num_frames for place in places),
         info.fps,
-        tuple(float(info.seconds[row[1]]) for row in table),
+        tuple(float(info.seconds[place.start_frame]) for place in places),
     )
 
 
-def extract_video(
-    model: Marlin | MarlinEncoder, path: str | Path, **options: Any
-) -> Tensor:
+def extract_video(model: AnyModel, path: str | Path, **options: Any) -> Tensor:
     """Encodes the windows of a video.
 
     Replaces `marlin_pytorch.Marlin.extract_video`. By default no tail is lost;
@@ -123,14 +127,16 @@ def extract_video(
         >>> features = extract_video(encoder, "talk.mp4", crop_face=True)
 
     Args:
-        model: An encoder, or a whole model for its encoder, on any device.
+        model: An encoder or another `WindowModel`, or a whole model for its encoder, on
+            any device.
         path: A video file.
         **options: Options `precision` and `batch_size` of `extract_features`, and
             fields of `ExtractionOptions`.
 
     Returns:
-        float32 tensor on the CPU: (windows, D); (windows, N, D) with `keep_seq`. After
-        a reduction, without the first dimension, or one row per track with `all_faces`.
+        float32 tensor on the CPU, or float16 if chosen: (windows, D); (windows, N, D)
+        with `keep_seq`. After a reduction, without the first dimension, or one row per
+        track with `all_faces`.
 
     Raises:
         UsageError: A ValueError, if an option is invalid.

@@ -9,7 +9,7 @@ import shutil
 import struct
 import tempfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from torch import Tensor
@@ -31,11 +31,15 @@ class FeatureFile:
     Args:
         path: The file to write; its suffix, ".npy" or ".safetensors", is its format.
         shape: Shape of a row.
+        dtype: "float32" or "float16".
     """
 
-    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, path: Path, shape: tuple[int, ...], dtype: str = "float32"
+    ) -> None:
         self.path = path
         self._shape = shape
+        self._dtype = np.dtype(dtype).newbyteorder("<")
         self._tracks: dict[int, IO[bytes]] = {}
         self._counts: dict[int, int] = {}
         self._files = contextlib.ExitStack()
@@ -47,7 +51,8 @@ class FeatureFile:
             rows = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115
             self._tracks[track] = self._files.enter_context(rows)
             self._counts[track] = 0
-        self._tracks[track].write(features.contiguous().numpy().tobytes())
+        values = features.contiguous().numpy().astype(self._dtype, copy=False)
+        self._tracks[track].write(values.tobytes())
         self._counts[track] += 1
 
     def close(self) -> None:
@@ -56,9 +61,9 @@ class FeatureFile:
         shape = (sum(self._counts.values()), *self._shape)
         with atomic_write(self.path) as temporary, temporary.open("wb") as target:
             if self.path.suffix == ".npy":
-                _write_npy_header(target, shape)
+                _write_npy_header(target, shape, self._dtype)
             else:
-                _write_safetensors_header(target, shape)
+                _write_safetensors_header(target, shape, self._dtype)
             for track in sorted(self._tracks):
                 self._tracks[track].seek(0)
                 shutil.copyfileobj(self._tracks[track], target, 1 << 20)
@@ -78,19 +83,24 @@ class FeatureFile:
         self._tracks.clear()
 
 
-def _write_npy_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
-    dtype = np.lib.format.dtype_to_descr(np.dtype("<f4"))
-    header = {"descr": dtype, "fortran_order": False, "shape": shape}
+def _write_npy_header(
+    file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> None:
+    descr = np.lib.format.dtype_to_descr(dtype)
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _write_safetensors_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
+def _write_safetensors_header(
+    file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> None:
     """Writes a header of one tensor, `features`.
 
     - [0]: https://huggingface.co/docs/safetensors, format
     """
-    size = 4 * int(np.prod(shape))
-    entry = {"dtype": "F32", "shape": shape, "data_offsets": [0, size]}
+    size = dtype.itemsize * int(np.prod(shape))
+    name = f"F{8 * dtype.itemsize}"
+    entry = {"dtype": name, "shape": shape, "data_offsets": [0, size]}
     text = json.dumps({"features": entry}).encode()
     # The format requires the data to begin at a multiple of eight bytes.
     text += b" " * (-len(text) % 8)

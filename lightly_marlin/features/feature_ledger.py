@@ -15,12 +15,24 @@ from lightly_marlin.store.crop_options import common_crops
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.files import atomic_write
 
-__all__ = ["FeatureLedger", "FeatureRecord", "FeatureRow", "index_schema"]
+__all__ = [
+    "FeatureLedger",
+    "FeatureRecord",
+    "FeatureRow",
+    "index_schema",
+    "read_journal",
+]
 
 _JOURNAL_NAME = "progress.jsonl"
 
 # Values of settings that earlier journals lack, because they were fixed.
-_EARLIER_SETTINGS = {"detector": "auto", "align_eyes": False, "windows": 2}
+_EARLIER_SETTINGS = {
+    "detector": "auto",
+    "align_eyes": False,
+    "windows": 2,
+    "pool_tokens": 1,
+    "dtype": "float32",
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,14 @@ class FeatureRow:
         start_seconds: Display time of that frame, in seconds after the video's first.
         num_frames: Frames of the window without padding; after a reduction, of all
             windows.
+        middle_seconds: Time midway between the first and the last frame, in seconds
+            after the video's first; None in folders of earlier releases.
+        face_width: Median side of the face's box over the track, in source pixels;
+            None for whole frames, and in folders of earlier releases.
+        stretch_start: First second of the stretch that the window was cut for; None
+            for a regular window, or a stretch from the beginning.
+        stretch_end: Second before which that stretch ends; None for a regular window,
+            or a stretch to the end of the video.
     """
 
     track_id: str
@@ -41,6 +61,10 @@ class FeatureRow:
     start_frame: int
     start_seconds: float
     num_frames: int
+    middle_seconds: float | None = None
+    face_width: float | None = None
+    stretch_start: float | None = None
+    stretch_end: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,11 +103,7 @@ class FeatureLedger(Ledger[FeatureRecord]):
         return self.path / _JOURNAL_NAME
 
     def _load(self) -> Iterator[FeatureRecord]:
-        records = {}
-        if self._journal.exists():
-            for line in self._journal.read_text(encoding="utf-8").splitlines():
-                if record := _from_line(line):
-                    records[record.source] = record
+        records = read_journal(self.path)
         # Rewritten entirely: a truncated line must not run into the next one.
         with atomic_write(self._journal) as temporary:
             lines = [_to_line(record) for record in records.values()]
@@ -128,8 +148,30 @@ def index_schema() -> Any:
             ("start_frame", pa.int64()),
             ("start_seconds", pa.float64()),
             ("num_frames", pa.int64()),
+            ("middle_seconds", pa.float64()),
+            ("face_width", pa.float64()),
+            ("stretch_start", pa.float64()),
+            ("stretch_end", pa.float64()),
         ]
     )
+
+
+def read_journal(folder: Path) -> dict[str, FeatureRecord]:
+    """Reads the records of a folder of features, without locking it.
+
+    Args:
+        folder: The folder; it need not exist.
+
+    Returns:
+        The record of each finished video by source, whether its file exists or not.
+    """
+    journal = folder / _JOURNAL_NAME
+    records = {}
+    if journal.exists():
+        for line in journal.read_text(encoding="utf-8").splitlines():
+            if record := _from_line(line):
+                records[record.source] = record
+    return records
 
 
 def _to_line(record: FeatureRecord) -> str:

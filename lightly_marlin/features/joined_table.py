@@ -39,7 +39,7 @@ def write_joined_table(folder: Path, records: Iterable[FeatureRecord]) -> None:
             # Video by video, so that memory does not grow with their number.
             table = pa.Table.from_pylist(record.index_rows(), schema=index_schema())
             features = _read(folder / record.file)
-            vectors = pa.array(list(features), type=column.type)
+            vectors = pa.array(list(features.astype(np.float32)), type=column.type)
             writer.write_table(table.append_column(column, vectors))
 
 

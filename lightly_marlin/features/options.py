@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from lightly_marlin.store.crop_options import CropOptions
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["PRECISIONS", "REDUCTIONS", "ExtractionOptions"]
+__all__ = ["DTYPES", "PRECISIONS", "REDUCTIONS", "ExtractionOptions"]
 
 REDUCTIONS = ("none", "mean", "max")
 PRECISIONS = ("32", "bf16")
+DTYPES = ("float32", "float16")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class ExtractionOptions(CropOptions):
             the whole video; see `WindowCutter`.
         reduction: "none" for every window, "mean" or "max" over the windows of a track.
         keep_seq: Keep the features of every token of a window instead of their mean.
+        pool_tokens: With `keep_seq`, average the tokens of each tubelet over squares of
+            this many by this many patches: with 2, 8x14x14 tokens become 8x7x7.
+        dtype: Type of the numbers in the files, "float32" or "float16".
     """
 
     crop_face: bool = False
@@ -39,6 +43,8 @@ class ExtractionOptions(CropOptions):
     reference_windows: bool = False
     reduction: str = "none"
     keep_seq: bool = False
+    pool_tokens: int = 1
+    dtype: str = "float32"
 
     def __post_init__(self) -> None:
         """Rejects invalid values.
@@ -47,11 +53,17 @@ class ExtractionOptions(CropOptions):
             UsageError: A ValueError, naming the option, its value and what is allowed.
         """
         super().__post_init__()
-        self._check_positive("sample_rate", "stride")
-        if self.reduction not in REDUCTIONS:
+        self._check_positive("sample_rate", "stride", "pool_tokens")
+        for name, allowed in (("reduction", REDUCTIONS), ("dtype", DTYPES)):
+            if getattr(self, name) not in allowed:
+                raise UsageError(
+                    f"Invalid {name} ({getattr(self, name)!r}). Supported values are "
+                    f"{', '.join(allowed)}."
+                )
+        if self.pool_tokens > 1 and not self.keep_seq:
             raise UsageError(
-                f"Invalid reduction ({self.reduction!r}). Supported values are "
-                f"{', '.join(REDUCTIONS)}."
+                f"Invalid pool_tokens ({self.pool_tokens}): tokens are kept only with "
+                "keep_seq."
             )
         for name in ("all_faces", "align_eyes"):
             if getattr(self, name) and not self.crop_face:

@@ -7,10 +7,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from lightly_marlin.features.windows import WindowPlace
+
 __all__ = ["Reduction", "Row", "make_reduction"]
 
-Row = tuple[int, int, Tensor]
-"""First frame, number of frames and features of a window."""
+Row = tuple[WindowPlace, Tensor]
+"""Place and features of a window; after a reduction, from the first window's first
+frame to the last window's last one, with the sum of their numbers of frames."""
 
 
 class Reduction(Protocol):
@@ -36,30 +39,33 @@ class _Reduce:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._first_start = 0
-        self._num_frames = 0
+        self._place: WindowPlace | None = None
         self._num_windows = 0
         self._value: Tensor | None = None
 
     def add(self, row: Row) -> list[Row]:
-        start, num_frames, features = row
-        if self._value is None:
-            self._first_start = start
+        place, features = row
+        if self._value is None or self._place is None:
+            self._place = place
             # With thousands of windows, rounding would be visible in a float32 sum.
             self._value = features.double()
         elif self._name == "mean":
             self._value = self._value + features
         else:
             self._value = torch.maximum(self._value, features.double())
-        self._num_frames += num_frames
+        if self._num_windows > 0:
+            self._place = self._place._replace(
+                num_frames=self._place.num_frames + place.num_frames,
+                last_frame=max(self._place.last_frame, place.last_frame),
+            )
         self._num_windows += 1
         return []
 
     def finish(self) -> list[Row]:
-        if self._value is None:
+        if self._value is None or self._place is None:
             return []
         count = self._num_windows if self._name == "mean" else 1
-        return [(self._first_start, self._num_frames, (self._value / count).float())]
+        return [(self._place, (self._value / count).float())]
 
 
 def make_reduction(name: str) -> Reduction:

@@ -5,13 +5,54 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Window", "WindowCutter"]
+__all__ = [
+    "Stretch",
+    "Window",
+    "WindowCutter",
+    "WindowPlace",
+    "pad_clip",
+    "window_places",
+]
 
 _Frame = npt.NDArray[np.uint8]
+
+Stretch = tuple[float | None, float | None]
+"""First second of a stretch of a video, and the second before which it ends; None for
+the beginning or the end of the video."""
+
+
+class WindowPlace(NamedTuple):
+    """Place of a window in a video.
+
+    Attributes:
+        track: Index of the face track in the video; 0 for whole frames.
+        start_frame: Index of the first frame in the video.
+        num_frames: Number of frames from the video.
+        last_frame: Index of the last of these frames in the video.
+        stretch: Stretch that the window was cut for; None for a regular window.
+    """
+
+    track: int
+    start_frame: int
+    num_frames: int
+    last_frame: int
+    stretch: Stretch | None = None
+
+    def middle(self, seconds: npt.NDArray[np.float64]) -> float:
+        """Returns the time midway between the first and the last frame.
+
+        Args:
+            seconds: Display times of the frames of the video, float64 (n,).
+
+        Returns:
+            Seconds after the video's first frame.
+        """
+        return float(seconds[self.start_frame] + seconds[self.last_frame]) / 2
 
 
 @dataclass(frozen=True)
@@ -23,12 +64,24 @@ class Window:
         num_frames: Number of frames from the video; the others repeat the last one.
         clip: uint8 array with shape (T, H, W, 3), RGB.
         track: Index of the face track in the video; 0 for whole frames.
+        step: Interval between the frames, in frames of the video.
+        stretch: Stretch that the window was cut for; None for a regular window.
     """
 
     start_frame: int
     num_frames: int
     clip: _Frame
     track: int = 0
+    step: int = 1
+    stretch: Stretch | None = None
+
+    @property
+    def place(self) -> WindowPlace:
+        """The place of the window in the video."""
+        last = self.start_frame + (self.num_frames - 1) * self.step
+        return WindowPlace(
+            self.track, self.start_frame, self.num_frames, last, self.stretch
+        )
 
 
 class WindowCutter:
@@ -137,13 +190,75 @@ class WindowCutter:
         """Ends the video; yields the windows that are only complete at its end."""
         if self._reference:
             if 0 < self._seen <= self._size * self._rate:
-                yield self._window(0, self._beginning)
+                yield self._window(0, self._beginning, step=1)
         elif self._sampled > self._covered:
             start = max(0, self._sampled - self._size)
             yield self._window(start * self._rate, list(self._recent))
 
-    def _window(self, start: int, frames: list[_Frame]) -> Window:
-        padding = [frames[-1]] * (self._size - len(frames))
+    def _window(
+        self, start: int, frames: list[_Frame], step: int | None = None
+    ) -> Window:
         return Window(
-            self._first + start, len(frames), np.stack(frames + padding), self._track
+            self._first + start,
+            len(frames),
+            pad_clip(frames, self._size),
+            self._track,
+            self._rate if step is None else step,
         )
+
+
+def pad_clip(frames: list[_Frame], num_frames: int) -> _Frame:
+    """Returns frames as a clip (T, H, W, 3); the last one is repeated.
+
+    Args:
+        frames: 1 to T uint8 arrays with shape (H, W, 3).
+        num_frames: Length T of the clip.
+    """
+    return np.stack(frames + [frames[-1]] * (num_frames - len(frames)))
+
+
+def window_places(
+    length: int,
+    num_frames: int,
+    *,
+    sample_rate: int,
+    stride: int,
+    reference: bool = False,
+    first_frame: int = 0,
+    track: int = 0,
+) -> list[WindowPlace]:
+    """Returns the places of the windows that a `WindowCutter` cuts, without frames.
+
+    Args:
+        length: Number of frames of the video or track.
+        num_frames: Frames of a window, T.
+        sample_rate: Interval between sampled frames, in frames of the video.
+        stride: Distance between the starts of windows, in sampled frames.
+        reference: Cut as marlin-pytorch 0.3.4 does.
+        first_frame: Index of the first frame in the video.
+        track: Index of the face track.
+    """
+    span = num_frames * sample_rate
+    step = sample_rate
+    if reference and length <= span:
+        starts, count, step = [0][:length], min(length, num_frames), 1
+    elif reference:
+        starts, count = list(range(0, length - span, stride * sample_rate)), num_frames
+    else:
+        sampled = -(-length // sample_rate)
+        count = min(sampled, num_frames)
+        last = max(0, sampled - num_frames)
+        starts = [start * sample_rate for start in range(0, last + 1, stride)]
+        # One more window ends with the video.
+        if starts[-1] + (count - 1) * sample_rate < (sampled - 1) * sample_rate:
+            starts.append(last * sample_rate)
+        starts = starts[:length]
+    return [
+        WindowPlace(
+            track,
+            first_frame + start,
+            count,
+            first_frame + start + (count - 1) * step,
+        )
+        for start in starts
+    ]

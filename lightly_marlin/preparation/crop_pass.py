@@ -47,7 +47,7 @@ def crop_tracks(
     tracks: Sequence[FaceTrack],
     size: int,
     *,
-    needed: Callable[[int], bool] | None = None,
+    needed: Callable[[int, int], bool] | None = None,
 ) -> Generator[TrackCrop, None, None]:
     """Reads a video and crops tracks frame by frame.
 
@@ -58,7 +58,8 @@ def crop_tracks(
         path: The video file in which the tracks were found.
         tracks: At least one track.
         size: Height and width of the crops in pixels.
-        needed: Predicate of the rows whose crop is needed; None for all.
+        needed: Predicate of the crops that are needed: takes the index of a track and
+            of a frame in it. None for all.
 
     Yields:
         Every row of every track, in the order of the frames.
@@ -80,7 +81,7 @@ def crop_tracks(
             frame = None
             for number, track in active:
                 row, crop = index - track.start_frame, None
-                if needed is None or needed(row):
+                if needed is None or needed(number, row):
                     frame = convert() if frame is None else frame
                     angle = float(track.angles[row])
                     crop = crop_face(frame, track.boxes[row], size, angle)

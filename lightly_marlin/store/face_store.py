@@ -268,6 +268,10 @@ class FaceStore:
                 continue
         return sorted(records, key=lambda record: record.source)
 
+    def rows(self) -> list[TrackRow]:
+        """Returns the rows of the index, in the order of the tracks."""
+        return [TrackRow(**row) for row in self._table.to_pylist()]
+
     def column(self, name: str) -> list[Any]:
         """Returns one column of the index.
 

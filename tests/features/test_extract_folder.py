@@ -1,6 +1,5 @@
 import json
 import os
-import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -129,9 +128,8 @@ def change(form, videos, out, encoder):
 def test_another_pipeline_does_all_again(videos, tmp_path, encoder, monkeypatch):
     out = tmp_path / "out"
     extract_folder(encoder, videos, out)
-    # The function of the same name hides the module.
-    module = sys.modules["lightly_marlin.features.extract_folder"]
-    monkeypatch.setattr(module, "_WINDOWS_VERSION", 99)
+    name = "lightly_marlin.features.extraction_run._WINDOWS_VERSION"
+    monkeypatch.setattr(name, 99)
     assert extract_folder(encoder, videos, out).num_finished_before == 0
 
 

@@ -7,14 +7,20 @@ from lightly_marlin.features.feature_ledger import (
     FeatureLedger,
     FeatureRecord,
     FeatureRow,
+    read_journal,
 )
 
 ROWS = (FeatureRow("a_000", 0, 0, 0.0, 16), FeatureRow("a_000", 1, 32, 1.28, 16))
+PLACED = FeatureRow("a_000", 0, 3, 0.12, 4, 0.24, 61.5, None, 0.5)
 PRINT = {"size": 3, "detector": "auto", "align_eyes": False, "windows": 2}
+PRINT |= {"pool_tokens": 1, "dtype": "float32"}
 OK = FeatureRecord("a.mp4", "ok", None, 64, ROWS, False, PRINT, file="a.npy")
 BAD = FeatureRecord("b.mp4", "failed", "no video", retry=True, fingerprint=PRINT)
 DARK = FeatureRecord("c.mp4", "no_face", "no face", 20, file="c.npy")
 OTHER = FeatureRecord("other.mp4", "ok", file="other.npy")
+
+# Columns of earlier releases.
+EARLIER = ("track_id", "row", "start_frame", "start_seconds", "num_frames")
 
 
 @pytest.fixture
@@ -42,6 +48,22 @@ def test_records_survive(folder):
     assert records_of(folder) == {"a.mp4": OK, "b.mp4": BAD}
 
 
+def test_rows_of_stretches_survive(folder):
+    record = FeatureRecord("a.mp4", "ok", rows=(PLACED,), file="a.npy")
+    add(folder, record)
+    assert records_of(folder)["a.mp4"].rows == (PLACED,)
+    (row,) = pq.read_table(folder / "index.parquet").to_pylist()
+    assert (row["middle_seconds"], row["face_width"]) == (0.24, 61.5)
+    assert (row["stretch_start"], row["stretch_end"]) == (None, 0.5)
+
+
+def test_read_journal__without_a_lock(folder, tmp_path):
+    assert read_journal(tmp_path / "nowhere") == {}
+    with FeatureLedger(folder) as ledger:
+        ledger.add(OK)
+        assert read_journal(folder) == {"a.mp4": OK}
+
+
 def test_a_record_whose_file_is_gone_does_not(folder):
     add(folder, OK, BAD)
     (folder / "a.npy").unlink()
@@ -62,7 +84,7 @@ def test_journals_of_earlier_releases(folder):
     """They say neither what is to be tried again nor what could not be chosen."""
     lines = []
     for record in (OK, BAD):
-        rows = [vars(row) for row in record.rows]
+        rows = [{name: vars(row)[name] for name in EARLIER} for row in record.rows]
         line = {**vars(record), "rows": rows, "fingerprint": {"size": 3}}
         del line["retry"]
         lines.append(json.dumps(line) + "\n")
@@ -82,6 +104,10 @@ def test_index_and_report(folder):
         "start_frame": 32,
         "start_seconds": 1.28,
         "num_frames": 16,
+        "middle_seconds": None,
+        "face_width": None,
+        "stretch_start": None,
+        "stretch_end": None,
     }
     assert len(index) == 2
     report = json.loads((folder / "report.json").read_text())

@@ -56,7 +56,7 @@ def test_all_crops_in_the_order_of_the_frames(video, frames, conversions):
 
 def test_frames_that_nobody_needs_are_not_converted(video, conversions):
     tracks = [make_track(1, 7), make_track(3, 5), make_track(15, 2)]
-    items = list(crop_tracks(video, tracks, 32, needed=lambda row: row % 4 == 0))
+    items = list(crop_tracks(video, tracks, 32, needed=lambda _, row: row % 4 == 0))
     assert len(items) == 14
     assert all((item.crop is None) == (item.row % 4 != 0) for item in items)
     # Frames 1 and 5, 3 and 7, and 15.

@@ -248,7 +248,7 @@ def _fault_of_segment(segment: Any) -> str | None:
 def _with_splits(table: LabelTable, folder: str) -> LabelTable:
     if not folder:
         return table
-    from lightly_marlin.evaluation.splits import read_splits
+    from lightly_marlin.evaluation.split_lists import read_splits
 
     return read_splits(table, folder)
 

@@ -1,0 +1,137 @@
+"""Probe of the encoder during pretraining, on a small labelled store.
+
+It is a callback of Lightning for any module with an encoder, and leaves the training
+bit-identical: it draws from no generator of the training and changes no state.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import nn
+
+from lightly_marlin.evaluation.exact_probe import exact_probe
+from lightly_marlin.evaluation.item_features import item_features
+from lightly_marlin.evaluation.knn_probe import knn_probe
+from lightly_marlin.evaluation.label_table import LabelTable
+from lightly_marlin.evaluation.metrics import primary_metric
+from lightly_marlin.evaluation.monitors import feature_std, rankme
+from lightly_marlin.store.face_store import FaceStore
+from lightly_marlin.training.run_folder import MetricsCsv
+
+__all__ = ["PROBE_COLUMNS", "OnlineProbe"]
+
+PROBE_COLUMNS = ("step", "exact", "knn", "constant", "rankme", "feature_std")
+"""Columns of probe.csv. The first three after the step are the primary metric of the
+two probes and of the constant predictor."""
+
+
+class OnlineProbe(Callback):
+    """Evaluates an encoder on labelled items every n steps, and at the first and last.
+
+    Writes a row of probe.csv: the primary metric of the exact and the nearest-neighbour
+    probe beside the constant predictor, the effective rank and the standard deviation
+    of the features. The same numbers are logged as "probe/exact" and so on.
+
+    Args:
+        path: The CSV file.
+        encoder: Encoder that is being trained.
+        table: Labelled items.
+        store: Store of their videos.
+        every: Steps between two probes.
+        seed: Seed of folds and heads.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        encoder: nn.Module,
+        table: LabelTable,
+        store: FaceStore,
+        *,
+        every: int,
+        seed: int = 0,
+    ) -> None:
+        self.csv = MetricsCsv(Path(path), PROBE_COLUMNS)
+        self.encoder = encoder
+        self.table = table
+        self.store = store
+        self.every = every
+        self.seed = seed
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Drops rows that a resumed run writes again; probes the weights to begin with.
+
+        At step 0 these are random, unless the training starts from a checkpoint: the
+        baseline of all later rows.
+        """
+        if trainer.is_global_zero:
+            self.csv.truncate(trainer.global_step)
+        if trainer.global_step == 0:
+            self._probe(trainer)
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Probes when it is due."""
+        step = trainer.global_step
+        if step % self.every == 0 or step == trainer.max_steps:
+            self._probe(trainer)
+
+    def _probe(self, trainer: Trainer) -> None:
+        step = trainer.global_step
+        if trainer.is_global_zero:
+            row = self.measure()
+            self.csv.append({"step": step, **row})
+            logged = {f"probe/{name}": value for name, value in row.items()}
+            for logger in trainer.loggers:
+                logger.log_metrics(logged, step=step)
+        # The others wait, so that none runs into the time limit of a collective.
+        trainer.strategy.barrier("online probe")
+
+    def measure(self) -> dict[str, float]:
+        """Returns the columns of probe.csv but for the step."""
+        with _unnoticed(self.encoder), tempfile.TemporaryDirectory() as cache:
+            features = item_features(self.encoder, self.table, self.store, cache=cache)
+            metric = primary_metric(self.table.target)
+            exact, knn = (
+                probe(features, self.table, self.seed, draws=1)
+                for probe in (exact_probe, knn_probe)
+            )
+            return {
+                "exact": exact.metrics[metric],
+                "knn": knn.metrics[metric],
+                "constant": exact.constant[metric],
+                "rankme": rankme(features.features),
+                "feature_std": feature_std(features.features),
+            }
+
+
+@contextmanager
+def _unnoticed(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode; afterwards modes and random generators are as they were."""
+    modes = [(child, child.training) for child in module.modules()]
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002 (others' state)
+    devices = {p.device for p in module.parameters() if p.device.type == "cuda"}
+    try:
+        with torch.random.fork_rng(devices=list(devices)):
+            module.eval()
+            yield
+    finally:
+        for child, mode in modes:
+            child.training = mode
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002

@@ -1,0 +1,294 @@
+"""Measures what a representation is worth, on labels of your own or a published task.
+
+    python recipes/preprocess_faces.py my_videos store
+    python recipes/evaluate.py my_labels.csv --store store --weights W --column mood
+    python recipes/evaluate.py --task celebv_hq_action --root R --store S --weights W
+    python recipes/evaluate.py            # the labels of the built-in demo clips
+
+Features:
+- LABELS is a CSV or Parquet file with a column `video` and columns of labels, and
+  optionally `start`, `end` (seconds), `group` and `split`; or a folder per class.
+  Binary, multilabel, multiclass or regression is told from the values, or by --kind.
+- --store is the face store of the videos; --videos a folder of videos, whose faces are
+  cropped on the way at full quality, as deepfakes need it.
+- --weights is any checkpoint; without it, the model has random weights, the baseline of
+  every pretraining. --model pixels evaluates downsampled pixels in its place.
+- --protocol: `exact` (logistic or ridge regression), `linear` (a grid of heads trained
+  with AdamW), `attentive` (one attention block over tokens), `knn`, or `released`, the
+  recipe of MARLIN's released code. All choose on validation and read the test once.
+- --fractions 1 10 100 trains on shares of the training groups, --seeds N repeats.
+- Groups never cross splits. Items without a face stay in the denominator.
+- Resumable: features are cached (--cache), finished results are kept.
+
+OUT holds results.json (numbers with intervals, the constant predictor beside them, the
+protocol, what was left out), predictions.parquet (every number can be recomputed from
+it), per_label.csv and pictures; with several fractions or seeds a folder each, and
+summary.json.
+
+Exit status: 0 done; 2 bad arguments or input, with one line that says what to do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lightly_marlin.evaluation.protocols import PROTOCOLS
+from lightly_marlin.evaluation.table_arguments import add_table_arguments, read_table
+from lightly_marlin.features.options import PRECISIONS
+from lightly_marlin.utils.arguments import RecipeParser, positive_integer
+from lightly_marlin.utils.console import console, run_recipe
+from lightly_marlin.utils.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lightly_marlin.evaluation import ItemFeatures, LabelTable, Result
+
+DEMO_COLUMNS = ["talking", "smile", "brow", "nod"]
+MODEL = "marlin_vit_base"
+PIXELS = "pixels"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Evaluates as the command line says.
+
+    Args:
+        arguments: Command line without the program; None for that of the process.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UsageError: If an option or the input cannot be used.
+    """
+    options = parse_arguments(arguments)
+    table, source = read_inputs(options)
+    check_groups(table)
+    features = read_features(options, table, source)
+    results = [
+        (share, seed, evaluate_once(options, table, features, share, seed))
+        for share in options.fractions
+        for seed in range(options.seed, options.seed + options.seeds)
+    ]
+    from lightly_marlin.evaluation.report import show_result
+    from lightly_marlin.evaluation.summary import write_summary
+
+    if len(results) == 1:
+        show_result(results[0][2])
+    else:
+        write_summary(options.out, results)
+    console.print(f"The results are in {options.out}", markup=False, soft_wrap=True)
+    return 0
+
+
+def read_inputs(options: argparse.Namespace) -> tuple[LabelTable, Path]:
+    """Returns the labelled items, and their store or folder of videos."""
+    if options.labels is None and options.task is None:
+        return demo_inputs(options)
+    place = options.store or options.videos
+    if place is None:
+        raise UsageError(
+            "Name the store of the videos with --store, or their folder with --videos."
+        )
+    return read_table(options), place
+
+
+def demo_inputs(options: argparse.Namespace) -> tuple[LabelTable, Path]:
+    """Returns the labels of the demo clips and the store of these clips."""
+    from lightly_marlin.demo import open_store, write_demo_labels
+
+    if options.store or options.videos:
+        raise UsageError("Name the labels of these videos: evaluate.py LABELS.")
+    store = open_store(None, demo_clips=options.demo_clips)
+    options.out.mkdir(parents=True, exist_ok=True)
+    options.labels = options.out / "demo.csv"
+    write_demo_labels(options.labels, num_clips=options.demo_clips)
+    if options.column is None:
+        options.column = DEMO_COLUMNS
+    return read_table(options), store.path
+
+
+def check_groups(table: LabelTable) -> None:
+    """Warns of groups that the given splits divide."""
+    shared = table.shared_groups() if table.splits else 0
+    if shared:
+        console.print(
+            f"{shared} groups are in more than one of the given splits: the numbers "
+            "flatter whatever recognises them. The result says so.",
+            style="yellow",
+        )
+
+
+def read_features(
+    options: argparse.Namespace, table: LabelTable, source: Path
+) -> ItemFeatures:
+    """Encodes the windows of all items; those of an earlier run are reused."""
+    from lightly_marlin.evaluation.item_features import item_features
+
+    return item_features(
+        build_encoder(options),
+        table,
+        source,
+        cache=options.cache or options.out / "features",
+        precision=options.precision,
+        tokens=options.protocol == "attentive",
+        all_faces=options.all_faces,
+        num_workers=options.workers,
+    )
+
+
+def build_encoder(options: argparse.Namespace) -> nn.Module:
+    """Returns the encoder of the weights, a random one, or the pixels themselves."""
+    import torch
+
+    from lightly_marlin.evaluation.pixel_baseline import PixelFeatures
+    from lightly_marlin.models import create_marlin_encoder, load_encoder
+    from lightly_marlin.utils.device import choose_device
+
+    device = choose_device(options.device)
+    if options.model == PIXELS:
+        if options.weights is not None:
+            raise UsageError("--model pixels has no weights: drop --weights.")
+        return PixelFeatures().to(device)
+    if options.weights is not None:
+        return load_encoder(options.weights, options.model).to(device)
+    console.print("No --weights: a model with random weights, the baseline.")
+    torch.manual_seed(options.seed)
+    return create_marlin_encoder(options.model or MODEL).eval().to(device)
+
+
+def evaluate_once(
+    options: argparse.Namespace,
+    table: LabelTable,
+    features: ItemFeatures,
+    share: float,
+    seed: int,
+) -> Result:
+    """Fits and tests one head; keeps the result of an earlier run that did the same.
+
+    Args:
+        options: The command line.
+        table: Labelled items.
+        features: Features of their windows.
+        share: Percentage of the training groups to train on.
+        seed: Seed of splits and head.
+    """
+    from lightly_marlin.evaluation.report import draw_result
+    from lightly_marlin.evaluation.result import RESULTS_NAME, Result
+
+    folder = options.out
+    if options.seeds > 1 or len(options.fractions) > 1:
+        folder = folder / f"fraction_{share:g}" / f"seed_{seed}"
+    command = command_of(options)
+    if (folder / RESULTS_NAME).exists():
+        earlier = Result.load(folder)
+        if earlier.protocol.get("command") == command:
+            return earlier
+        raise UsageError(
+            f"{folder} holds the result of another command. Choose another --out."
+        )
+    fraction = None if share == 100 else share / 100
+    probe = PROTOCOLS[options.protocol]
+    result = probe(features, table, seed, fraction=fraction)
+    # So that another command does not replace the result.
+    protocol = {**result.protocol, "command": command}
+    result = dataclasses.replace(result, protocol=protocol)
+    result.save(folder)
+    draw_result(result, folder)
+    return result
+
+
+def command_of(options: argparse.Namespace) -> dict[str, object]:
+    """Returns the options that the numbers depend on, as plain values."""
+    apart = ("out", "cache", "device", "workers", "seeds", "fractions")
+    return {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in sorted(vars(options).items())
+        if name not in apart
+    }
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = RecipeParser(description="Measure what a representation is worth.")
+    add_table_arguments(parser)
+    add = parser.add_argument
+    add(
+        "--weights",
+        metavar="W",
+        help="checkpoint of any known layout, folder, or repository of the Hub "
+        "(default: random weights)",
+    )
+    add(
+        "--model",
+        metavar="NAME",
+        help=f"sizes of the model (default: those of the weights, or {MODEL}); "
+        f"{PIXELS} for downsampled pixels",
+    )
+    add(
+        "--protocol",
+        choices=PROTOCOLS,
+        default="exact",
+        help="probe, or released for the recipe of the reference (default: exact)",
+    )
+    add(
+        "--fractions",
+        nargs="+",
+        type=percentage,
+        default=[100.0],
+        metavar="F",
+        help="percentages of the training groups to train on (default: 100)",
+    )
+    numbers = (
+        ("--seeds", 1, "repetitions with seeds from --seed on"),
+        ("--demo-clips", 24, "demo clips, without LABELS"),
+    )
+    for name, default, text in numbers:
+        text = f"{text} (default: {default})"
+        add(name, type=positive_integer, default=default, metavar="N", help=text)
+    add("--seed", type=int, default=0, metavar="N", help="first seed (default: 0)")
+    add(
+        "--out",
+        type=Path,
+        default=Path("evaluation"),
+        metavar="OUT",
+        help="folder of the results (default: evaluation)",
+    )
+    add(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="folder of features, which several evaluations may share (default: "
+        "OUT/features)",
+    )
+    add("--all-faces", action="store_true", help="average over all faces of an item")
+    add("--precision", choices=PRECISIONS, default="32", help="default: 32")
+    add(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="processes that read (default: 0, this process)",
+    )
+    add("--device", default="auto", help="such as cpu or cuda:1 (default: a GPU)")
+    return parser.parse_args(arguments)
+
+
+def percentage(text: str) -> float:
+    """Returns a percentage; a `type` for `argparse` options."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 100:
+        raise argparse.ArgumentTypeError(f"must be in (0, 100], got {text}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(run_recipe(main, "evaluation"))
