@@ -4,8 +4,9 @@
 
 writes for every video `OUT/<relative path without suffix>.npy`, float32 with a row per
 window (windows, D), and `OUT/index.parquet`: source, track_id, file, row, start_frame,
-start_seconds and num_frames of every row. `OUT/report.json` has the outcome of every
-video; one without a face gets a file with no rows and the status "no_face".
+start_seconds, num_frames, middle_seconds and face_width of every row (and stretch_start
+and stretch_end, which only Python's `segments` fill). `OUT/report.json` has the outcome
+of every video; one without a face gets a file with no rows and the status "no_face".
 
 Features:
 - VIDEOS is a folder (searched recursively), one file, or a glob pattern in quotes.
@@ -17,7 +18,8 @@ Features:
   --all-faces encodes every face. Without them, the frames count as crops of a face.
 - --crops-like STORE uses the crop options of the store that the model was trained on;
   --detector and --align-eyes set them individually. All four imply --crop-face.
-- --reduction mean or max makes one row per track; --keep-seq keeps all tokens.
+- --reduction mean or max makes one row per track; --keep-seq keeps all tokens, and
+  --pool-tokens 2 their means over 2x2 patches; --half writes float16.
 - Batches fill across windows and videos; --workers processes read and crop (by default
   one per core), each holding a window or two. A video whose decoder crashes, or is
   killed for its memory use, is reported as failed and the others continue; with
@@ -83,6 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reference_windows=options.reference_windows,
         reduction=options.reduction,
         keep_seq=options.keep_seq,
+        pool_tokens=options.pool_tokens,
+        dtype="float16" if options.half else "float32",
         **vars(crop_options(options)),
     )
     device = choose_device(options.device)
@@ -143,6 +147,14 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="the windows of marlin-pytorch 0.3.4, without the tail",
     )
     add("--keep-seq", action="store_true", help="features of every token")
+    add(
+        "--pool-tokens",
+        type=positive_integer,
+        default=1,
+        metavar="N",
+        help="with --keep-seq, average tokens over NxN patches (default: 1)",
+    )
+    add("--half", action="store_true", help="write half precision, float16")
     add(
         "--reduction",
         choices=REDUCTIONS,

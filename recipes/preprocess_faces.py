@@ -18,6 +18,8 @@ Features:
   store records these options; --crops-like STORE uses those of an earlier store.
 - --detector also takes a detector of yours (docs/detectors.md). The report names the
   licences of all weights; --commercial rejects those that exclude commercial use.
+- --jpeg-quality of the crops is 65 by default; deepfake detection looks at detail that
+  only 95 keeps. The store records it.
 - The index has the quality of each track; `inspect_store.py` shows it, and
   `visualize_faces.py` draws the faces.
 
@@ -36,6 +38,7 @@ from rich.text import Text
 
 from lightly_marlin.preparation import PreparationSummary, prepare_videos
 from lightly_marlin.store.crop_arguments import add_crop_arguments, crop_options
+from lightly_marlin.store.crop_video import JPEG_QUALITY
 from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, one_line, run_recipe
 from lightly_marlin.utils.errors import UsageError
@@ -62,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         num_workers=options.workers,
         all_faces=options.all_faces,
         commercial=options.commercial,
+        jpeg_quality=options.jpeg_quality,
         **vars(crop_options(options)),
     )
     show_failures(summary)
@@ -102,6 +106,14 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--commercial",
         action="store_true",
         help="refuse weights whose licence does not allow commercial use",
+    )
+    parser.add_argument(
+        "--jpeg-quality",
+        type=positive_integer,
+        default=JPEG_QUALITY,
+        metavar="Q",
+        help="quality of the stored crops, from 1 to 100; 95 for tasks that need fine "
+        f"detail, such as deepfakes (default: {JPEG_QUALITY})",
     )
     add_crop_arguments(parser)
     return parser.parse_args(arguments)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import Any
 
 # Functions with the name of their module: importing the module sets its name here, and
@@ -25,6 +27,7 @@ _HOMES = {
     "Metrics": "metrics",
     "PROTOCOLS": "protocols",
     "PairedDifference": "intervals",
+    "PixelFeatures": "pixel_baseline",
     "Predictions": "result",
     "Published": "tasks",
     "Result": "result",
@@ -38,6 +41,7 @@ _HOMES = {
     "get_task": "tasks",
     "grouped_bootstrap": "intervals",
     "grouped_split": "splits",
+    "item_features": "item_features",
     "join_videos": "joining",
     "layer_decay_groups": "layer_decay",
     "list_tasks": "tasks",
@@ -76,3 +80,16 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
     return getattr(module, name)
+
+
+class _Package(ModuleType):
+    """Package in which a function hides the module of the same name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Keeps a function where the import system sets the module that defines it."""
+        if isinstance(value, ModuleType) and _HOMES.get(name) == name:
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

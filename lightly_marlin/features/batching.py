@@ -127,10 +127,9 @@ class WindowEncoder(Generic[_Key]):
         if self._pool == 1:
             return features
         time, height, width = self.config.grid
-        pool = self._pool
-        squares = (time, height // pool, pool, width // pool, pool)
-        grid = features.unflatten(1, squares)
-        return grid.mean(dim=(3, 5)).flatten(1, 3)
+        pool, dim = self._pool, features.shape[-1]
+        squares = (time, height // pool, pool, width // pool, pool, dim)
+        return features.reshape(-1, *squares).mean(dim=(3, 5)).flatten(1, 3)
 
 
 def _in_bf16(encoder: WindowModel) -> WindowModel:

@@ -16,6 +16,7 @@ from lightly_marlin.jobs.worker_pool import JobFailure, available_cores, run_job
 from lightly_marlin.preparation.prepare_video import PreparationOptions, prepare_video
 from lightly_marlin.preparation.used_weights import check_commercial, used_weights
 from lightly_marlin.preparation.video_files import VideoFile, find_videos
+from lightly_marlin.store.crop_video import JPEG_QUALITY
 from lightly_marlin.store.format import VideoRecord
 from lightly_marlin.store.writer import StoreWriter
 from lightly_marlin.utils.console import progress
@@ -56,6 +57,7 @@ def prepare_videos(
     detector: str = "auto",
     align_eyes: bool = False,
     commercial: bool = False,
+    jpeg_quality: int = JPEG_QUALITY,
 ) -> PreparationSummary:
     """Finds the faces in videos and writes their tracks to a face store.
 
@@ -82,6 +84,7 @@ def prepare_videos(
             registered with `register_detector`, or an entry "package.module:factory".
         align_eyes: Rotate the crops so that the eyes are level.
         commercial: Reject weights whose licence excludes commercial use.
+        jpeg_quality: Quality of the stored crops, from 1 to 100; recorded in the store.
 
     Returns:
         The outcome of every video.
@@ -104,6 +107,7 @@ def prepare_videos(
     options = PreparationOptions(
         all_faces,
         parser,
+        jpeg_quality,
         min_face=min_face,
         detector=detector,
         align_eyes=align_eyes,
@@ -198,6 +202,7 @@ def _settings(options: PreparationOptions) -> dict[str, Any]:
     settings = {
         **options.crops(),
         "all_faces": options.all_faces,
+        "jpeg_quality": options.jpeg_quality,
         "parser": None if options.parser is None else _describe(options.parser),
     }
     # Those that are built in have none: they change with the pipeline.

@@ -20,6 +20,7 @@ from lightly_marlin.preparation.video_faces import (
 )
 from lightly_marlin.preparation.video_files import VideoFile
 from lightly_marlin.store.crop_options import CropOptions
+from lightly_marlin.store.crop_video import JPEG_QUALITY
 from lightly_marlin.store.format import (
     CROP_SIZE,
     TRACKS_NAME,
@@ -28,6 +29,7 @@ from lightly_marlin.store.format import (
     person_id,
     video_id,
 )
+from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.video.reader import VideoError
 
 if TYPE_CHECKING:
@@ -47,10 +49,26 @@ class PreparationOptions(CropOptions):
     Attributes:
         all_faces: Keep every face track instead of only the largest and longest.
         parser: Parser of crops into regions; None derives them from the landmarks.
+        jpeg_quality: Quality of the stored crops, from 1 to 100.
     """
 
     all_faces: bool = False
     parser: FaceParser | None = None
+    jpeg_quality: int = JPEG_QUALITY
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            UsageError: A ValueError, naming the option, its value and what is allowed.
+        """
+        super().__post_init__()
+        self._check_positive("jpeg_quality")
+        if self.jpeg_quality > 100:
+            raise UsageError(
+                f"Invalid jpeg_quality ({self.jpeg_quality}). Supported values are 1 "
+                "to 100; above 95, files grow for little."
+            )
 
 
 def prepare_video(
@@ -124,6 +142,7 @@ def _write_tracks(
                     track.angles,
                     found.fps,
                     _crop_parser(options.parser),
+                    jpeg_quality=options.jpeg_quality,
                 )
                 unfinished.callback(writers[item.track].abandon)
             assert item.crop is not None

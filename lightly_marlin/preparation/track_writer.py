@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from lightly_marlin.regions import RegionCells
-from lightly_marlin.store.crop_video import CropVideoWriter
+from lightly_marlin.store.crop_video import JPEG_QUALITY, CropVideoWriter
 from lightly_marlin.store.format import CROP_SIZE, track_arrays
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class TrackWriter:
         angles: npt.NDArray[np.float32],
         fps: float,
         parser: CropParser,
+        *,
+        jpeg_quality: int = JPEG_QUALITY,
     ) -> None:
         """Opens the files.
 
@@ -55,6 +57,7 @@ class TrackWriter:
                 radians.
             fps: Frame rate in frames per second.
             parser: Parser of crops into regions.
+            jpeg_quality: Quality of the crops, from 1 to 100.
         """
         from lightly_marlin.faces.track_quality import AppearanceMeter
 
@@ -65,7 +68,7 @@ class TrackWriter:
         self._crops: list[npt.NDArray[np.uint8]] = []
         self._num_parsed = 0
         self._meter = AppearanceMeter()
-        self._video = CropVideoWriter(video, CROP_SIZE, fps)
+        self._video = CropVideoWriter(video, CROP_SIZE, fps, jpeg_quality=jpeg_quality)
         self._save("landmarks", landmarks)
         self._save("boxes", boxes)
         self._save("angles", angles)

@@ -28,6 +28,7 @@ from lightly_marlin.store.format import (
     VIDEO_NAME,
     TrackRow,
     VideoRecord,
+    common_quality,
     track_arrays,
 )
 from lightly_marlin.store.npy_rows import read_rows
@@ -252,6 +253,16 @@ class FaceStore:
                 f"Prepare the videos again: {PREPARE}"
             ) from error
 
+    @property
+    def jpeg_quality(self) -> int | None:
+        """JPEG quality of its crops, from 1 to 100; None if its tracks differ."""
+        noted = (self._table.schema.metadata or {}).get(note_key("jpeg_quality"))
+        if noted is None:
+            # Older indexes lack it.
+            return common_quality(record for record in self.records() if record.rows)
+        quality: int | None = json.loads(noted)
+        return quality
+
     def records(self) -> list[VideoRecord]:
         """Reads the record of each video that was prepared, from the files themselves.
 
@@ -299,16 +310,18 @@ def _read_index(path: Path) -> Any:
                     "connected, or make a store with"
                 )
             raise UsageError(f"{path} is no face store: {reason}: {PREPARE}")
-        metadata = parquet.read_schema(index).metadata or {}
-        version = metadata.get(VERSION_KEY, b"unknown").decode()
-        if version != str(FORMAT_VERSION):
-            raise UsageError(
-                f"{path} is a face store of version {version}; this release reads "
-                f"version {FORMAT_VERSION}. Prepare the videos again into a new "
-                f"folder: {PREPARE}"
-            )
-        columns = list(TrackRow.__dataclass_fields__)
-        return parquet.read_table(index, columns=columns)
+        # Opened once: a run that is writing may replace it in between.
+        with pa.OSFile(str(index)) as file:
+            metadata = parquet.read_schema(file).metadata or {}
+            version = metadata.get(VERSION_KEY, b"unknown").decode()
+            if version != str(FORMAT_VERSION):
+                raise UsageError(
+                    f"{path} is a face store of version {version}; this release reads "
+                    f"version {FORMAT_VERSION}. Prepare the videos again into a new "
+                    f"folder: {PREPARE}"
+                )
+            columns = list(TrackRow.__dataclass_fields__)
+            return parquet.read_table(file, columns=columns)
     except (pa.ArrowException, OSError) as error:
         raise UsageError(
             f"The index {index} cannot be read: {error}. If its disk is there, "

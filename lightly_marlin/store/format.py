@@ -22,7 +22,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -47,6 +47,7 @@ __all__ = [
     "VIDEO_NAME",
     "TrackRow",
     "VideoRecord",
+    "common_quality",
     "index_schema",
     "person_id",
     "track_arrays",
@@ -54,6 +55,9 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 2
+
+# Values of settings that earlier records lack, because they were fixed.
+_EARLIER_SETTINGS = {"jpeg_quality": 65}
 VERSION_KEY = b"lightly_marlin.face_store_version"
 """Key of the store's version in the metadata of the index's Parquet schema."""
 
@@ -163,7 +167,23 @@ class VideoRecord(JobRecord[TrackRow]):
             raise ValueError(f"Invalid record: {error}.") from error
         if not isinstance(record.source, str):
             raise ValueError(f"Invalid record: its source is {record.source!r}.")
+        if isinstance(record.fingerprint, dict) and record.fingerprint:
+            settings = {**_EARLIER_SETTINGS, **record.fingerprint}
+            record = dataclasses.replace(record, fingerprint=settings)
         return record
+
+
+def common_quality(records: Iterable[VideoRecord]) -> int | None:
+    """Returns the JPEG quality that the crops of all videos share.
+
+    Args:
+        records: Records of the videos with tracks.
+
+    Returns:
+        Quality from 1 to 100; None if there is no video, or they differ.
+    """
+    found = [record.fingerprint.get("jpeg_quality") for record in records]
+    return found[0] if found and all(one == found[0] for one in found) else None
 
 
 def video_id(source: str) -> str:

@@ -24,6 +24,7 @@ from lightly_marlin.store.format import (
     TRACKS_NAME,
     VIDEO_NAME,
     VideoRecord,
+    common_quality,
     index_schema,
     video_id,
 )
@@ -141,6 +142,7 @@ class StoreWriter(Ledger[VideoRecord]):
         weights = {json.dumps(one): one for r in kept for one in r.weights}
         return {
             "crops": common_crops(record.fingerprint for record in kept),
+            "jpeg_quality": common_quality(kept),
             "weights": list(weights.values()),
         }
 

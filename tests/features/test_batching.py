@@ -1,10 +1,13 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from lightly_marlin.features import WindowEncoder
 from lightly_marlin.features.batching import has_bf16_units
-from lightly_marlin.models import Marlin
+from lightly_marlin.models import Marlin, MarlinConfig, MarlinEncoder
+from lightly_marlin.utils.errors import UsageError
 
 
 @pytest.fixture
@@ -38,6 +41,56 @@ def test_batches_change_nothing(batch_size, clips, encoder):
 def test_sequences(clips, encoder):
     features = run(clips, encoder, keep_seq=True)
     torch.testing.assert_close(features, encoder.encode(as_videos(clips)))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("pool", [1, 2])
+def test_tokens_of_neighbouring_patches_are_averaged(pool):
+    torch.manual_seed(0)
+    config = MarlinConfig(
+        img_size=64, encoder_dim=12, encoder_depth=1, encoder_num_heads=2
+    )
+    model = MarlinEncoder(config).eval()
+    clips = np.random.default_rng(0).integers(0, 256, (2, 16, 64, 64, 3), np.uint8)
+    found = run(clips, model, keep_seq=True, pool_tokens=pool)
+    tokens = model.encode(as_videos(clips)).reshape(2, 8, 4, 4, 12)
+    side = 4 // pool
+    expected = torch.empty(2, 8, side, side, 12)
+    for row in range(side):
+        for column in range(side):
+            square = tokens[:, :, row * pool :, column * pool :][:, :, :pool, :pool]
+            expected[:, :, row, column] = square.mean(dim=(2, 3))
+    torch.testing.assert_close(found, expected.reshape(2, -1, 12))
+    assert WindowEncoder(model, keep_seq=True, pool_tokens=pool).shape == (
+        8 * side**2,
+        12,
+    )
+
+
+def test_pools_that_do_not_fit(encoder):
+    with pytest.raises(UsageError, match=r"pool_tokens \(3\). It must divide the 2x2"):
+        WindowEncoder(encoder, keep_seq=True, pool_tokens=3)
+
+
+class Brightness(torch.nn.Module):
+    """The least that a model of windows has."""
+
+    config = SimpleNamespace(
+        num_frames=16, img_size=32, encoder_dim=1, num_tokens=1, grid=(1, 1, 1)
+    )
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("scale", torch.tensor(255.0))
+
+    def forward(self, images):
+        return (images / self.scale).mean(dim=(1, 2, 3, 4))[:, None]
+
+
+def test_other_models_of_windows(clips):
+    found = run(clips, Brightness())
+    expected = torch.from_numpy(clips).double().mean(dim=(1, 2, 3, 4)) / 255
+    torch.testing.assert_close(found[:, 0], expected.float())
 
 
 @torch.no_grad()

@@ -11,7 +11,9 @@ from lightly_marlin.features import (
     extract_features,
     extract_folder,
     extract_video,
+    video_sources,
 )
+from lightly_marlin.video import iter_frames
 
 
 @pytest.fixture
@@ -59,6 +61,9 @@ def test_index_says_where_every_row_is(videos, tmp_path, encoder):
     assert index[5]["file"] == "deep/a.npy"
     assert index[5]["start_frame"] == 8
     assert index[5]["start_seconds"] == 8 / 20
+    # Frames 8 to 38.
+    assert index[5]["middle_seconds"] == pytest.approx(23 / 20)
+    assert {row["face_width"] for row in index} == {None}
     assert len({row["track_id"] for row in index}) == 4
     assert index[6]["num_frames"] == 2
 
@@ -82,6 +87,7 @@ def test_faces(videos, tmp_path, encoder, bright_faces):
         ({"reduction": "mean"}, (1, 24)),
         ({"keep_seq": True}, (3, 32, 24)),
         ({"keep_seq": True, "reduction": "max"}, (1, 32, 24)),
+        ({"keep_seq": True, "pool_tokens": 2, "dtype": "float16"}, (3, 8, 24)),
         ({"reference_windows": True}, (2, 24)),
     ],
 )
@@ -210,3 +216,84 @@ def test_bad_options(options, message, videos, tmp_path, encoder):
     with pytest.raises(ValueError, match=f"Invalid {message}"):
         extract_folder(encoder, videos, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_some_of_the_videos(videos, tmp_path, encoder):
+    """Their files have the names that they have among all."""
+    (videos / "a.avi").write_bytes((videos / "short.mkv").read_bytes())
+    assert video_sources(videos)[:2] == ["a.avi", "a.mkv"]
+    out = tmp_path / "out"
+    summary = extract_folder(encoder, videos, out, sources=["short.mkv", "a.mkv"])
+    assert [r.source for r in summary.records] == ["a.mkv", "short.mkv"]
+    assert summary.records[0].file == "a.mkv.npy"
+    assert extract_folder(encoder, videos, out).num_finished_before == 2
+    for sources, message in ((["b.mkv"], "no 'b.mkv' in"), ([], "there are none")):
+        with pytest.raises(ValueError, match=message):
+            extract_folder(encoder, videos, out, sources=sources)
+
+
+def test_width_and_middle_of_faces(videos, tmp_path, encoder, bright_faces):
+    options = ExtractionOptions(crop_face=True, min_face=20)
+    summary = extract_folder(encoder, videos / "a.mkv", tmp_path, options=options)
+    rows = summary.records[0].rows
+    assert [row.middle_seconds for row in rows] == pytest.approx([0.6, 1.88, 2.12])
+    # The landmarks of the finder lie in one point, whose box has almost no width.
+    assert 0 < rows[0].face_width < 0.1
+
+
+SEGMENTS = {
+    "a.mkv": [(0.0, 0.2), (0.5, 1.0)],
+    "deep/a.mkv": [(None, 1.5), (1.9, None)],
+}
+
+
+def test_segments(videos, tmp_path, encoder):
+    """A stretch without the middle of a window has one of its own."""
+    plain = extract_folder(encoder, videos, tmp_path / "plain")
+    summary = extract_folder(encoder, videos, tmp_path / "out", segments=SEGMENTS)
+    rows = {record.source: record.rows for record in summary.records}
+    own = [row for row in rows["a.mkv"] if row.stretch_end]
+    assert [(r.start_frame, r.num_frames, r.stretch_end) for r in own] == [(0, 3, 0.2)]
+    own = [row for row in rows["deep/a.mkv"] if row.stretch_start]
+    assert [(r.start_frame, r.num_frames) for r in own] == [(38, 1)]
+    frames = list(iter_frames(videos / "a.mkv"))[0:5:2]
+    clip = torch.from_numpy(np.stack(frames + frames[-1:] * 13))
+    with torch.no_grad():
+        expected = encoder(clip.permute(3, 0, 1, 2)[None])[0]
+    arrays = np.load(tmp_path / "out" / "a.npy")
+    torch.testing.assert_close(torch.from_numpy(arrays[0]), expected)
+    # All else is as without.
+    assert np.array_equal(arrays[1:], np.load(tmp_path / "plain" / "a.npy"))
+    assert rows["short.mkv"] == next(
+        r.rows for r in plain.records if r.source == "short.mkv"
+    )
+
+
+def test_other_segments_are_another_fingerprint(videos, tmp_path, encoder):
+    out = tmp_path / "out"
+    extract_folder(encoder, videos, out)
+    again = extract_folder(encoder, videos, out, segments=SEGMENTS)
+    assert again.num_finished_before == 2
+    again = extract_folder(encoder, videos, out, segments=SEGMENTS)
+    assert again.num_finished_before == 4
+
+
+def test_segments_of_faces(save, make_frames, tmp_path, encoder, bright_faces):
+    dark = make_frames(10, 48, 64, face=False)
+    parts = [make_frames(40, 48, 64), dark, make_frames(40, 48, 64, seed=1)]
+    path = save("faces.mkv", np.concatenate(parts))
+    options = ExtractionOptions(crop_face=True, all_faces=True)
+    # The first track ends with frame 39, the second begins with frame 50.
+    segments = {"faces.mkv": [(1.5, 2.1), (1.62, 1.9)]}
+    summary = extract_folder(
+        encoder, path, tmp_path / "out", options=options, segments=segments
+    )
+    own = [row for row in summary.records[0].rows if row.stretch_end]
+    found = [(row.track_id[-3:], row.start_frame, row.num_frames) for row in own]
+    assert found == [("000", 38, 1), ("001", 50, 2)]
+
+
+def test_segments_have_no_reduction(videos, tmp_path, encoder):
+    options = ExtractionOptions(reduction="mean")
+    with pytest.raises(ValueError, match="every window has a row of its own"):
+        extract_folder(encoder, videos, tmp_path, options=options, segments=SEGMENTS)

@@ -47,3 +47,16 @@ def test_remains_of_a_killed_run_are_removed(tmp_path):
     (tmp_path / "a[1].npy").touch()
     file.remove_remains()
     assert {p.name for p in tmp_path.iterdir()} == {".ab-x7.npy", "a[1].npy"}
+
+
+@pytest.mark.parametrize("suffix", ["npy", "safetensors"])
+def test_half_precision(suffix, tmp_path):
+    path = tmp_path / f"a.{suffix}"
+    file = FeatureFile(path, (2, 3), "float16")
+    rows = torch.randn(2, 2, 3)
+    for row in rows:
+        file.add(0, row)
+    file.close()
+    array = read(path)
+    assert array.dtype == np.float16
+    assert np.array_equal(array, rows.half().numpy())

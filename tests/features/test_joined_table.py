@@ -12,9 +12,11 @@ def record(source, file, starts):
     return FeatureRecord(source, "ok", file=file, rows=tuple(rows))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize("suffix", ["npy", "safetensors"])
-def test_all_rows_with_their_places(suffix, tmp_path):
-    arrays = [np.random.default_rng(n).random((n, 4), np.float32) for n in (2, 1)]
+def test_all_rows_with_their_places(suffix, dtype, tmp_path):
+    shapes = ((2, 4), (1, 4))
+    arrays = [np.random.default_rng(n).random(n).astype(dtype) for n in shapes]
     for name, array in zip("ab", arrays, strict=True):
         if suffix == "npy":
             np.save(tmp_path / f"{name}.npy", array)

@@ -6,9 +6,10 @@ import signal
 
 import pytest
 
-from lightly_marlin.features import ExtractionOptions, extract_folder
+from lightly_marlin.features import ExtractionOptions, extract_folder, extract_store
 from lightly_marlin.features.feature_ledger import FeatureLedger
 from lightly_marlin.features.joined_table import write_joined_table
+from lightly_marlin.preparation import prepare_videos
 
 MODES = {
     "windows": {},
@@ -16,6 +17,7 @@ MODES = {
     "mean": {"reduction": "mean"},
     "max": {"reduction": "max"},
     "tokens": {"keep_seq": True},
+    "half": {"keep_seq": True, "pool_tokens": 2, "dtype": "float16"},
     "faces": {"crop_face": True, "all_faces": True},
 }
 
@@ -104,4 +106,27 @@ def test_same_bytes(
     finished = {"sixth window": 2, "before the journal": 1}
     if name == "windows":
         assert resumed.num_finished_before == finished.get(moment, 0)
+    assert contents(out) == contents(whole)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are killed in a fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("from_store", [False, True])
+def test_same_bytes_of_stretches_and_stores(
+    from_store, moment, videos, encoder, fake_faces, tmp_path, monkeypatch
+):
+    segments = {"2.mkv": [(0.0, 0.3), (3.7, None)]}
+    if from_store:
+        prepare_videos(videos, tmp_path / "store", num_workers=0, all_faces=True)
+
+    def run(out):
+        if from_store:
+            return extract_store(encoder, tmp_path / "store", out, segments=segments)
+        return extract_folder(encoder, videos, out, segments=segments)
+
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    killed_run(moment, encoder, monkeypatch, lambda: run(out))
+    run(out)
+    run(whole)
     assert contents(out) == contents(whole)

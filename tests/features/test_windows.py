@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightly_marlin.features import WindowCutter
+from lightly_marlin.features.windows import window_places
 
 
 def cut(num_frames, size=16, **options):
@@ -132,3 +133,29 @@ def test_frames_that_are_not_needed_may_be_left_out(reference, rate):
     assert np.array_equal(clips, whole)
     expected = set(range(0, 45, rate)) | set(range(4 if reference else 0))
     assert used == len(expected)
+
+
+@given(**SIZES, reference=st.booleans())
+def test_window_places__are_those_of_the_cutter(n, size, rate, stride, reference):
+    options = {"sample_rate": rate, "stride": stride, "reference": reference}
+    cutter = WindowCutter(size, **options, first_frame=5, track=2)
+    windows = [w for _ in range(n) for w in cutter.add(np.zeros((1, 1, 3), np.uint8))]
+    windows += cutter.finish()
+    places = window_places(n, size, **options, first_frame=5, track=2)
+    assert places == [window.place for window in windows]
+
+
+def test_window_places__of_nothing():
+    for reference in (False, True):
+        options = {"sample_rate": 2, "stride": 16, "reference": reference}
+        assert window_places(0, 16, **options) == []
+
+
+def test_place__last_frame_and_middle():
+    seconds = np.arange(40) / 20
+    (place,) = window_places(40, 16, sample_rate=2, stride=16)[:1]
+    assert (place.start_frame, place.num_frames, place.last_frame) == (0, 16, 30)
+    assert place.middle(seconds) == 0.75
+    (short,) = window_places(5, 16, sample_rate=2, stride=16, reference=True)
+    # At full rate, as marlin-pytorch takes the frames of a short video.
+    assert (short.num_frames, short.last_frame) == (5, 4)

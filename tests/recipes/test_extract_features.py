@@ -74,6 +74,7 @@ def test_writes_features_index_and_table(extract, weights, videos, tmp_path, cap
     [
         (["--reference-windows"], (1, 192)),
         (["--keep-seq"], (2, 1568, 192)),
+        (["--keep-seq", "--pool-tokens", "2", "--half"], (2, 392, 192)),
         (["--reduction", "mean"], (1, 192)),
         (["--precision", "bf16", "--batch-size", "1"], (2, 192)),
         (["--stride", "2", "--sample-rate", "1", "--workers", "1"], (13, 192)),
@@ -83,7 +84,9 @@ def test_options(options, shape, extract, weights, videos, tmp_path):
     out = tmp_path / "out"
     arguments = [videos / "a.mp4", out, "--weights", weights, *options]
     assert extract(*arguments, "--model", "marlin_vit_tiny") == 0
-    assert np.load(out / "a.npy").shape == shape
+    array = np.load(out / "a.npy")
+    assert array.shape == shape
+    assert array.dtype == (np.float16 if "--half" in options else np.float32)
 
 
 def test_weights_of_a_run(extract, videos, tmp_path):
@@ -111,6 +114,11 @@ BAD = [
     (["videos", "videos/a.mp4", "--weights", "W"], "cannot be written"),
     (["videos/text.mp4", "out", "--weights", "W"], "None of the 1 videos"),
     (["videos", "o", "--weights", "W", "--keep-seq", "--parquet"], "too large"),
+    (["videos", "o", "--weights", "W", "--pool-tokens", "2"], "only with keep_seq"),
+    (
+        ["videos", "o", "--weights", "W", "--keep-seq", "--pool-tokens", "3"],
+        "It must divide the 14x14 patches",
+    ),
 ]
 
 

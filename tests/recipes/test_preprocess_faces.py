@@ -44,7 +44,7 @@ def test_help_names_every_option(capsys):
         option in text
         for option in (
             *("VIDEOS", "STORE", "--workers", "--all-faces", "--min-face"),
-            *("--detector", "--align-eyes", "--commercial"),
+            *("--detector", "--align-eyes", "--commercial", "--jpeg-quality"),
         )
     )
 
@@ -57,6 +57,7 @@ def test_help_names_every_option(capsys):
         (["empty/*.mp4", "store"], "matches the pattern"),
         (["text.mp4", "text.mp4/store"], "cannot be written"),
         (["text.mp4", "store", "--workers", "0"], "positive integer"),
+        (["text.mp4", "store", "--jpeg-quality", "101"], "jpeg_quality (101)"),
         (["text.mp4", "store", "--detector", "eye"], "invalid choice: 'eye'"),
         (["text.mp4", "store", "--detector", "no_eye:f"], "No module named 'no_eye'"),
         (["text.mp4", "store", "--commercial"], "iBUG 300-W"),
