@@ -81,7 +81,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         nargs="+",
         type=Path,
         metavar="OUT",
-        help="folders of evaluate.py or finetune.py; the first is the one to compare to",
+        help="folders of evaluate.py or finetune.py; differences are from the first",
     )
     parser.add_argument(
         "--out",

@@ -12,6 +12,9 @@ Features:
     - `--resume` continues as if the training had never stopped. A job that Slurm
       requeues resumes by itself.
     - `--min-face 64 --max-yaw 45` and the like choose tracks by their quality.
+    - `--probe LABELS --probe-store STORE` evaluates the encoder on labelled items every
+      n steps, and leaves the training bit-identical; probe.csv has the numbers beside
+      the constant predictor, and the row of step 0 is the baseline.
     - `--logger` chooses one of Lightning's loggers beside metrics.csv.
     - Every field of `lightly_marlin.training.settings` is an option. Settings come from
       recipes/configs/MODEL.yaml, then --config, then options.
@@ -43,11 +46,14 @@ from lightly_marlin.training.settings import (
     write_settings,
 )
 from lightly_marlin.utils.console import console, run_recipe
+from lightly_marlin.utils.dependency import require_extras
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.options import parse_given
 from lightly_marlin.utils.settings import setting
 
 if TYPE_CHECKING:
+    from pytorch_lightning import Callback
+    from torch import nn
     from torch.utils.data import Dataset
 
     from lightly_marlin.data import FaceClip
@@ -187,6 +193,7 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
                 batch_size=settings.batch_size,
                 every=settings.validate_every,
             ),
+            *make_probe(settings, folder, module.model.encoder),
             LastCheckpoint(folder, settings.save_every),
             StepProgress(settings.log_every),
         ],
@@ -197,6 +204,36 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     if leader:
         summarise_run(folder, trainer.global_step)
     return 0 if trainer.global_step >= max_steps else 1
+
+
+def make_probe(
+    settings: PretrainSettings, folder: RunFolder, encoder: nn.Module
+) -> list[Callback]:
+    """Returns the probe on labelled items as a callback, or nothing without labels."""
+    if settings.probe is None:
+        if settings.probe_store is not None or settings.probe_column is not None:
+            raise UsageError(
+                "--probe-store and --probe-column need --probe, the labels."
+            )
+        return []
+    require_extras("--probe", "evaluation")
+    from lightly_marlin.evaluation import OnlineProbe, read_labels
+
+    store = settings.probe_store or settings.store
+    if store is None:
+        raise UsageError("--probe needs --probe-store, the face store of its videos.")
+    columns = settings.probe_column.split(",") if settings.probe_column else None
+    table = read_labels(settings.probe, columns)
+    return [
+        OnlineProbe(
+            folder.probe,
+            encoder,
+            table,
+            FaceStore(store),
+            every=settings.probe_every,
+            seed=settings.seed,
+        )
+    ]
 
 
 def check_devices(wanted: int) -> None:

@@ -44,6 +44,11 @@ class RunFolder:
         return self.path / "validation.csv"
 
     @property
+    def probe(self) -> Path:
+        """Metrics of the probe on labelled items."""
+        return self.path / "probe.csv"
+
+    @property
     def config(self) -> Path:
         """The settings of the run."""
         return self.path / "config.yaml"

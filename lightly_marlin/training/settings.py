@@ -152,6 +152,24 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
+class ProbeSettings:
+    """Labelled items to probe the encoder on while it trains."""
+
+    probe: str | None = setting(
+        None,
+        "Labels as for evaluate.py; the encoder is probed on them.",
+        metavar="PATH",
+    )
+    probe_store: str | None = setting(
+        None, "Face store of their videos; by default that of --store.", metavar="STORE"
+    )
+    probe_column: str | None = setting(
+        None, "Columns of the labels, separated by commas; by default all.", metavar="C"
+    )
+    probe_every: int = setting(500, "Steps between two probes.", AT_LEAST_1)
+
+
+@dataclass(frozen=True)
 class MachineSettings:
     """Hardware, and how often the run reports."""
 
@@ -171,6 +189,7 @@ class MachineSettings:
 @dataclass(frozen=True)
 class PretrainSettings(
     MachineSettings,
+    ProbeSettings,
     TrackFilter,
     DataSettings,
     OptimizationSettings,

@@ -251,7 +251,10 @@ class VideoReader:
                 handle = os.open(source, os.O_RDONLY)
                 source = self._resources.enter_context(io.FileIO(handle))
             limit = {"max_pixels": str(_MAX_PIXELS)}
-            container = self._av.open(source, metadata_errors="replace", options=limit)
+            # PyAV 19 takes metadata that are no text by itself.
+            earlier = int(self._av.__version__.partition(".")[0]) < 19
+            lenient = {"metadata_errors": "replace"} if earlier else {}
+            container = self._av.open(source, options=limit, **lenient)
         except VideoError:
             raise
         except (self._av.FFmpegError, OSError, ValueError) as error:

@@ -229,7 +229,7 @@ TASKS = (
     Task(
         "faceforensics",
         faceforensics,
-        primary=("auc", "eer", "balanced_accuracy"),
+        primary=("auc/flat", "eer", "balanced_accuracy"),
         crops="videos",
         published=tuple(
             Published(f"MARLIN, {size}", {"auc, level unknown": value}, _LEVEL_UNKNOWN)

@@ -72,6 +72,25 @@ def test_emotion__segments_can_be_left_out(celebv_values, write_celebv):
     assert table.notes == ("Segments with an emotion of their own, left out: 2.",)
 
 
+def test_splits__of_the_reference(celebv_values, write_celebv, tmp_path):
+    """Names of clips, as the reference writes them; a clip stands for its segments."""
+    pytest.importorskip("lightly_marlin.evaluation.split_lists")
+    root = write_celebv(celebv_values)
+    clips = list(celebv_values["clips"])
+    lists = {"train": clips[:8], "val": clips[8:10], "test": clips[10:]}
+    for split, names in lists.items():
+        (tmp_path / f"{split}.txt").write_text("\n".join(names) + "\n")
+    table = load_task("celebv_hq_appearance", root, splits=str(tmp_path))
+    for split, names in lists.items():
+        assert {table.items[index] for index in table.in_split(split)} == set(names)
+    emotion = load_task("celebv_hq_emotion", root, splits=str(tmp_path))
+    assert {emotion.items[index] for index in emotion.in_split("test")} == {
+        "-video5_0[0]",
+        "-video5_0[1]",
+        "-video5_1",
+    }
+
+
 def damage_all(values):
     clips = values["clips"]
     del values["meta_info"]["action_mapping"]
