@@ -12,7 +12,7 @@ OUT gets `original_sequences/youtube/<c>/videos/000.mp4`,
 `manipulated_sequences/<method>/<c>/videos/000_001.mp4`, `splits/{train,val,test}.json`
 with pairs of ids, and `sources.json`. Videos of one person, told by dlib's embedding,
 stay in one split. If too few people are told apart, as in the demo clips, which all
-show one portrait, every video counts as a person.
+show one portrait, every video counts as a person. Without videos of one's own:
 
     python recipes/make_demo_videos.py demo_videos --clips 8 --frames 48
 
@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from self_blending import METHODS, fake_frames
 
-from lightly_marlin.demo import write_demo_videos
+from lightly_marlin.demo.clips import demo_clips
 from lightly_marlin.faces import DlibEmbedder, find_faces, main_track
 from lightly_marlin.preparation.video_files import find_videos
 from lightly_marlin.utils.arguments import RecipeParser, positive_integer
@@ -60,6 +60,10 @@ _HELD_OUT = 0.15
 _MIN_VIDEOS = 6
 
 _COMPRESSIONS = {"c23": "23", "c40": "40"}
+
+# With AVX-512, the macroblock tree of x264 reads memory that nothing was written to:
+# the same frames then give other files.
+_ENCODER = {"preset": "veryfast", "x264-params": "mbtree=0"}
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,6 @@ def make_fakes(
     num_frames: int = 48,
     methods: Sequence[str] = tuple(METHODS),
     seed: int = 0,
-    tell_people: bool = True,
 ) -> Path:
     """Makes a tree of reals and fakes; the same arguments give the same files.
 
@@ -100,8 +103,6 @@ def make_fakes(
         num_frames: Most frames of a video.
         methods: Names in `METHODS`.
         seed: Seed of splits and fakes.
-        tell_people: Whether videos of one person stay in one split; if not, every video
-            counts as a person.
 
     Returns:
         The folder of the tree.
@@ -110,26 +111,9 @@ def make_fakes(
         UsageError: If fewer than 6 videos have a face of 16 frames or more, a method is
             unknown, or the folder holds something.
     """
-    out = Path(out)
-    unknown = [name for name in methods if name not in METHODS]
-    if unknown or not methods:
-        raise UsageError(
-            f"Invalid methods {', '.join(unknown) or 'none'}. Supported values are "
-            f"{', '.join(METHODS)}."
-        )
-    if num_frames < _MIN_FRAMES:
-        raise UsageError(f"Invalid frames {num_frames}: at least {_MIN_FRAMES}.")
-    if out.exists() and any(out.iterdir()):
-        raise UsageError(f"{out} holds something already. Name another folder.")
+    _check(Path(out), methods, num_frames)
     reals = _read_reals(videos, num_frames)
-    people = _people(reals) if tell_people else []
-    splits = _split(len(reals), people, seed)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".fakes-") as work:
-        tree = Path(work) / "tree"
-        _write_tree(tree, reals, splits, methods, seed)
-        tree.replace(out)
-    return out
+    return _make(Path(out), reals, _people(reals), methods, seed)
 
 
 def demo_fakes(
@@ -140,19 +124,55 @@ def demo_fakes(
     methods: Sequence[str] = tuple(METHODS),
     seed: int = 0,
 ) -> Path:
-    """Makes a tree from the built-in demo clips; see `make_fakes`."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_demo_videos(
-            folder, num_clips=num_videos, num_frames=num_frames, seed=seed
+    """Makes a tree from the built-in demo clips; see `make_fakes`.
+
+    The clips all show one portrait, so every video counts as a person.
+    """
+    _check(Path(out), methods, num_frames)
+    clips = demo_clips(num_videos, num_frames, seed=seed)
+    found = [
+        _main_face(clip.name, list(clip.frames), clip.fps, num_frames) for clip in clips
+    ]
+    reals = [real for real in found if real is not None]
+    _check_count("The demo", reals)
+    return _make(Path(out), reals, [], methods, seed)
+
+
+def _check(out: Path, methods: Sequence[str], num_frames: int) -> None:
+    unknown = [name for name in methods if name not in METHODS]
+    if unknown or not methods:
+        raise UsageError(
+            f"Invalid methods {', '.join(unknown) or 'none'}. Supported values are "
+            f"{', '.join(METHODS)}."
         )
-        return make_fakes(
-            folder,
-            out,
-            num_frames=num_frames,
-            methods=methods,
-            seed=seed,
-            tell_people=False,
+    if num_frames < _MIN_FRAMES:
+        raise UsageError(f"Invalid frames {num_frames}: at least {_MIN_FRAMES}.")
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"{out} holds something already. Name another folder.")
+
+
+def _check_count(what: Path | str, reals: Sequence[_Real]) -> None:
+    if len(reals) < _MIN_VIDEOS:
+        raise UsageError(
+            f"{what} has {len(reals)} videos with a face of {_MIN_FRAMES} frames. At "
+            f"least {_MIN_VIDEOS} are needed: a pair for each of train, val and test."
         )
+
+
+def _make(
+    out: Path,
+    reals: Sequence[_Real],
+    people: Sequence[list[int]],
+    methods: Sequence[str],
+    seed: int,
+) -> Path:
+    splits = _split(len(reals), people, seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".fakes-") as work:
+        tree = Path(work) / "tree"
+        _write_tree(tree, reals, splits, methods, seed)
+        tree.replace(out)
+    return out
 
 
 def _read_reals(videos: Path | str, num_frames: int) -> list[_Real]:
@@ -168,11 +188,7 @@ def _read_reals(videos: Path | str, num_frames: int) -> list[_Real]:
                 )
             else:
                 reals.append(real)
-    if len(reals) < _MIN_VIDEOS:
-        raise UsageError(
-            f"{videos} has {len(reals)} videos with a face of {_MIN_FRAMES} frames. At "
-            f"least {_MIN_VIDEOS} are needed: a pair for each of train, val and test."
-        )
+    _check_count(videos, reals)
     return reals
 
 
@@ -185,6 +201,13 @@ def _read_real(path: Path, source: str, num_frames: int) -> _Real | None:
         raise UsageError(str(error)) from error
     # Frames of another size follow where a stream changes it.
     frames = [frame for frame in frames if frame.shape == frames[0].shape]
+    return _main_face(source, frames, fps, num_frames)
+
+
+def _main_face(
+    source: str, frames: Sequence[Frames], fps: float, num_frames: int
+) -> _Real | None:
+    """Cuts a video to its main face; None without one."""
     tracks = find_faces(frames)
     if not tracks or main_track(tracks).num_frames < _MIN_FRAMES:
         return None
@@ -286,7 +309,7 @@ def _encode(folder: Path, name: str, real: _Real, frames: Frames) -> None:
     for compression, crf in _COMPRESSIONS.items():
         path = folder / compression / "videos" / f"{name}.mp4"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_video(path, frames, real.fps, options={"crf": crf, "preset": "veryfast"})
+        write_video(path, frames, real.fps, options={"crf": crf, **_ENCODER})
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
