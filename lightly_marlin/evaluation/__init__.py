@@ -7,16 +7,6 @@ import sys
 from types import ModuleType
 from typing import Any
 
-# Functions with the name of their module: importing the module sets its name here, and
-# would hide a function that is loaded on first use.
-from lightly_marlin.evaluation.attentive_probe import attentive_probe
-from lightly_marlin.evaluation.exact_probe import exact_probe
-from lightly_marlin.evaluation.few_shot import few_shot, few_shot_items
-from lightly_marlin.evaluation.folder_labels import folder_labels
-from lightly_marlin.evaluation.knn_probe import knn_probe
-from lightly_marlin.evaluation.linear_probe import linear_probe
-from lightly_marlin.evaluation.released_probe import released_probe
-
 _HOMES = {
     "Finetune": "finetune",
     "Fold": "splits",
@@ -47,7 +37,9 @@ _HOMES = {
     "grouped_split": "splits",
     "item_features": "item_features",
     "join_videos": "joining",
+    "knn_probe": "knn_probe",
     "layer_decay_groups": "layer_decay",
+    "linear_probe": "linear_probe",
     "list_tasks": "tasks",
     "load_task": "tasks",
     "metrics_for": "metrics",
@@ -58,21 +50,12 @@ _HOMES = {
     "read_labels": "reading",
     "read_splits": "split_lists",
     "register_task": "tasks",
+    "released_probe": "released_probe",
     "run_protocol": "protocol",
     "unregister_task": "tasks",
 }
 
-__all__ = [
-    "attentive_probe",
-    "exact_probe",
-    "few_shot",
-    "few_shot_items",
-    "folder_labels",
-    "knn_probe",
-    "linear_probe",
-    "released_probe",
-    *_HOMES,
-]
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
