@@ -102,7 +102,7 @@ def test_evaluate__released_takes_labels_of_yes_and_no(
     evaluate, store, tmp_path, capsys
 ):
     path = tmp_path / "labels.csv"
-    sides = ("train", "train", "val", "train", "val", "test")
+    sides = ("train", "val", "test", "test", "train", "train")
     rows = [f"demo_{n:02d}.mp4,{n % 2},{int(n > 2)},{sides[n]}" for n in range(6)]
     path.write_text("\n".join(["video,smile,brow,split", *rows]))
     arguments = (path, "--store", store, "--model", "pixels", "--protocol", "released")

@@ -1,5 +1,6 @@
 import pytest
 
+from lightly_marlin.demo import write_demo_labels
 from lightly_marlin.utils.console import run_recipe
 from lightly_marlin.video import VideoReader
 
@@ -37,3 +38,18 @@ def test_errors_are_one_line(run, tmp_path, capsys):
     assert len(errors) == 2
     assert "cannot be written: Not a directory. Choose another." in errors[0]
     assert "must be a positive integer, got 0" in errors[1]
+
+
+def test_labels_are_those_of_the_videos(run, tmp_path):
+    labels = tmp_path / "labels.csv"
+    arguments = ("--clips", 2, "--frames", 64, "--seed", 3, "--labels", labels)
+    assert run(tmp_path / "videos", *arguments) == 0
+    write_demo_labels(tmp_path / "again.csv", num_clips=2, num_frames=64, seed=3)
+    assert labels.read_bytes() == (tmp_path / "again.csv").read_bytes()
+    assert labels.read_text().startswith("video,start,end,group,talking,smile")
+
+
+def test_labels_that_cannot_be_written(run, tmp_path, capsys):
+    arguments = ("--clips", 1, "--frames", 33, "--labels", tmp_path / "no" / "l.csv")
+    assert run(tmp_path / "videos", *arguments) == 2
+    assert "The file" in capsys.readouterr().err
