@@ -6,14 +6,16 @@ import math
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
 from lightly_marlin.evaluation.metrics import higher_is_better
+from lightly_marlin.training.checkpoint import check_checkpoint
 from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
 from lightly_marlin.utils.console import console
 
-__all__ = ["FinetuneFiles", "best_checkpoint", "metrics_columns"]
+__all__ = ["FinetuneFiles", "best_checkpoint", "load_best", "metrics_columns"]
 
 
 def metrics_columns(primary: str) -> tuple[str, ...]:
@@ -37,6 +39,33 @@ def metrics_columns(primary: str) -> tuple[str, ...]:
 def best_checkpoint(folder: RunFolder) -> Path:
     """Returns the path of the best checkpoint of a run."""
     return folder.checkpoint.with_name("best.ckpt")
+
+
+def load_best(folder: RunFolder, module: LightningModule) -> dict[str, float]:
+    """Loads the weights of the best epoch of a run.
+
+    Args:
+        folder: Folder of the run.
+        module: The module that was trained.
+
+    Returns:
+        "epoch", counted from 1, and what was measured on validation.
+
+    Raises:
+        UsageError: If the checkpoint cannot be read or does not fit.
+    """
+    path = best_checkpoint(folder)
+    check_checkpoint(path, module)
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    module.load_state_dict(checkpoint["state_dict"])
+    step = int(checkpoint["global_step"])
+    rows = MetricsCsv(folder.metrics, ("step",)).rows()
+    row = next((row for row in rows if int(row["step"]) == step), {})
+    return {
+        name: float(value)
+        for name, value in row.items()
+        if name == "epoch" or name.endswith("/val")
+    }
 
 
 class FinetuneFiles(Checkpoint):

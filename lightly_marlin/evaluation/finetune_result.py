@@ -21,6 +21,8 @@ from lightly_marlin.evaluation.protocol_data import describe_data, package_versi
 from lightly_marlin.evaluation.result import Predictions, Result
 from lightly_marlin.evaluation.splits import Fold
 from lightly_marlin.evaluation.tuned_model import TunedModel
+from lightly_marlin.features.window_model import weights_digest
+from lightly_marlin.models.config import name_of_config
 from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.utils.console import progress
 
@@ -71,7 +73,6 @@ def tuned_result(
     *,
     seed: int = 0,
     protocol: Mapping[str, Any] | None = None,
-    model_facts: Mapping[str, Any] | None = None,
     chosen: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Result:
@@ -89,7 +90,6 @@ def tuned_result(
         places: Result of `find_places` for the table.
         seed: Seed of the training, for the result, and of the intervals.
         protocol: Settings of the training, for the result.
-        model_facts: Name, sizes and digest of the weights, for the result.
         chosen: What was chosen on validation, for the result.
         **options: Options of `score_windows`.
 
@@ -133,7 +133,7 @@ def tuned_result(
             "draws": _DRAWS,
         },
         data=describe_data(_all_windows(table, store, places, clips), table, [fold]),
-        model=dict(model_facts or {}),
+        model=_model_facts(model),
         seed=seed,
         metrics=metrics(predictions.scores, truth),
         interval=grouped_bootstrap(predictions, metrics, draws=_DRAWS, seed=seed),
@@ -155,3 +155,15 @@ def _all_windows(
     rows = torch.tensor(windows.item_of_window(), dtype=torch.int64)
     nothing = torch.zeros(len(rows), 0)
     return ItemFeatures(nothing, rows, places.statuses, places.reasons)
+
+
+def _model_facts(model: TunedModel) -> dict[str, Any]:
+    """Returns name, digest of the encoder's weights and sizes."""
+    config = model.encoder.config
+    return {
+        "name": name_of_config(config) or type(model.encoder).__name__,
+        "weights": weights_digest(model.encoder),
+        "num_frames": config.num_frames,
+        "img_size": config.img_size,
+        "encoder_dim": config.encoder_dim,
+    }

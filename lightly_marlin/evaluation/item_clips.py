@@ -17,9 +17,10 @@ from torch.utils.data import Dataset
 from lightly_marlin.data.clip_starts import check_clip, choose_start
 from lightly_marlin.evaluation.item_places import ItemPlace, ItemPlaces, find_places
 from lightly_marlin.evaluation.label_table import LabelTable
+from lightly_marlin.features.windows import window_places
 from lightly_marlin.store.face_store import FaceStore
 
-__all__ = ["ItemClip", "ItemClips", "ItemWindows", "window_starts"]
+__all__ = ["ItemClip", "ItemClips", "ItemWindows"]
 
 
 class ItemClip(TypedDict):
@@ -202,9 +203,13 @@ class ItemWindows(_Clips):
     def _windows(self, max_windows: int | None) -> Iterator[_Clip]:
         for item in self.items:
             place = self._place(item)
-            starts = window_starts(
-                place.stop - place.start, self.num_frames, self.stride
+            windows = window_places(
+                place.stop - place.start,
+                self.num_frames,
+                sample_rate=self.stride,
+                stride=self.num_frames,
             )
+            starts = [window.start_frame for window in windows]
             count = len(starts) if max_windows is None else max_windows
             if count < len(starts):
                 # The middle of each of `count` equal parts.
@@ -212,21 +217,3 @@ class ItemWindows(_Clips):
                 starts = [starts[int(spot)] for spot in spots]
             for start in starts:
                 yield _Clip(item, start)
-
-
-def window_starts(length: int, num_frames: int, stride: int) -> list[int]:
-    """Returns where the windows of a stretch start, as `WindowCutter` cuts them.
-
-    They follow one another, and the last one ends with the stretch.
-
-    Args:
-        length: Frames of the stretch, at least 1.
-        num_frames: Frames of a window.
-        stride: Frames of the video from one frame of a window to the next.
-    """
-    sampled = -(-length // stride)
-    starts = list(range(0, max(1, sampled - num_frames + 1), num_frames))
-    tail = max(0, sampled - num_frames)
-    if starts[-1] != tail:
-        starts.append(tail)
-    return [start * stride for start in starts]

@@ -15,9 +15,7 @@ from lightly_marlin.training.checkpoint import RunCheckpointIO
 from lightly_marlin.training.run_folder import RunFolder
 from lightly_marlin.transforms import ClipAugmentation
 
-CONFIG = MarlinConfig(
-    img_size=32, encoder_dim=24, encoder_depth=3, encoder_num_heads=2
-)
+CONFIG = MarlinConfig(img_size=32, encoder_dim=24, encoder_depth=3, encoder_num_heads=2)
 BINARY = Target("binary", ("red",))
 
 

@@ -3,9 +3,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from lightly_marlin.evaluation.item_clips import ItemClips, ItemWindows, window_starts
+from lightly_marlin.evaluation.item_clips import ItemClips, ItemWindows
 from lightly_marlin.evaluation.item_places import ItemPlace, ItemPlaces
-from lightly_marlin.features.windows import WindowCutter
 
 
 def places_of(*places):
@@ -66,18 +65,6 @@ def test_item_clips__draws_do_not_depend_on_workers(colored_store, table):
     assert any(
         not torch.equal(clips[i, 0]["video"], other[i, 0]["video"]) for i in range(4)
     )
-
-
-@pytest.mark.parametrize("length", [1, 2, 7, 31, 32, 33, 64, 65, 97, 200])
-def test_window_starts__as_the_window_cutter(length):
-    cutter = WindowCutter(16, sample_rate=2, stride=16)
-    windows = [
-        window
-        for frame in range(length)
-        for window in cutter.add(np.full((1, 1, 3), frame % 256, np.uint8))
-    ]
-    windows += cutter.finish()
-    assert window_starts(length, 16, 2) == [window.start_frame for window in windows]
 
 
 def test_item_windows__all_windows_of_every_item(colored_store, table):

@@ -14,8 +14,12 @@ def epochs(sampler, count):
     return pairs
 
 
+def flat(parts):
+    return [pair for part in parts for pair in part]
+
+
 def test_item_sampler__permutations_follow_one_another():
-    pairs = sum(epochs(ItemSampler(5, 4), 5), [])
+    pairs = flat(epochs(ItemSampler(5, 4), 5))
     for draw in range(4):
         assert {pair for pair in pairs if pair[1] == draw} == {
             (index, draw) for index in range(5)
@@ -47,7 +51,7 @@ def test_item_sampler__processes_share_an_epoch(weights):
 
 def test_item_sampler__weights():
     weights = torch.tensor([1.0, 0, 3])
-    pairs = sum(epochs(ItemSampler(3, 1000, weights=weights), 4), [])
+    pairs = flat(epochs(ItemSampler(3, 1000, weights=weights), 4))
     counts = [sum(index == item for index, _ in pairs) for item in range(3)]
     assert counts[1] == 0
     assert 0.22 < counts[0] / len(pairs) < 0.28

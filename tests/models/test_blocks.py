@@ -128,7 +128,7 @@ def test_set_drop_path__off_in_evaluation():
 
 
 def test_set_drop_path__clips_are_dropped_one_by_one():
-    """A dropped branch leaves the clip as it is; a kept one is scaled by 1 / (1 - p)."""
+    """A dropped branch leaves the clip alone; a kept one is scaled by 1 / (1 - p)."""
     torch.manual_seed(0)
     blocks = TransformerBlocks(12, depth=1, num_heads=3).train()
     blocks[0].mlp = nn.Identity()
