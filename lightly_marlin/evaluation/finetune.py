@@ -136,6 +136,8 @@ class Finetune(pl.LightningModule):
         encoder.set_drop_path(0.0 if tune == "head" else drop_path)
         self._freeze(encoder)
         self._seen: dict[int, list[tuple[Tensor, ...]]] = defaultdict(list)
+        # Loaded encoders are in evaluation mode, which Lightning leaves as it is.
+        self.train()
 
     def _freeze(self, encoder: MarlinEncoder) -> None:
         if self.tune == "all":

@@ -6,6 +6,7 @@ import logging
 import os
 import warnings
 
+import pytorch_lightning
 import torch
 
 from lightly_marlin.utils.errors import UsageError
@@ -31,7 +32,8 @@ def is_leader() -> bool:
 
 def quiet_lightning() -> None:
     """Silences notices that say nothing about our trainings."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    # Importing it sets the level, too.
+    logging.getLogger(pytorch_lightning.__name__).setLevel(logging.ERROR)
     # The sampler itself continues at the right clip.
     warnings.filterwarnings("ignore", ".*mid-epoch.*")
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
@@ -39,3 +41,5 @@ def quiet_lightning() -> None:
     warnings.filterwarnings("ignore", ".*LeafSpec.*")
     # A checkpoint is the state after its step, as it should be.
     warnings.filterwarnings("ignore", ".*no pre-optimization state was saved.*")
+    # A frozen encoder neither drops paths nor learns.
+    warnings.filterwarnings("ignore", ".*in eval mode at the start of training.*")

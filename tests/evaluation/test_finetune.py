@@ -186,6 +186,19 @@ def test_finetune__what_is_tuned(data, tmp_path, tune):
     assert changed == wanted.get(tune, heads)
 
 
+def test_finetune__loaded_encoder_drops_paths(data, tmp_path):
+    """Encoders from a file are in evaluation mode, and Lightning keeps modes."""
+    modes = []
+
+    class Spied(Finetune):
+        def training_step(self, batch, batch_idx):
+            modes.append(self.model.encoder.blocks[2].drop_path1.training)
+            return super().training_step(batch, batch_idx)
+
+    fit(Spied(encoder().eval(), BINARY, batch_size=4), data(), tmp_path / "run", 2)
+    assert modes == [True, True]
+
+
 def test_finetune__frozen_encoder_does_not_drop_paths():
     module = make(tune="head", drop_path=0.9).train()
     assert not module.model.encoder.training
