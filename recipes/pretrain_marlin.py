@@ -29,10 +29,8 @@ Exit status: 0 done, 2 bad arguments or input with one line that says what to do
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +135,11 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     from lightly_marlin.training.marlin_pretraining import MarlinPretraining, masking_of
     from lightly_marlin.training.run_report import describe_run, summarise_run
     from lightly_marlin.training.schedule import schedule_of
+    from lightly_marlin.training.trainer_setup import (
+        check_devices,
+        is_leader,
+        quiet_lightning,
+    )
     from lightly_marlin.training.validation import Validation
 
     check_devices(settings.devices)
@@ -144,7 +147,7 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     folder = RunFolder(Path(settings.out))
     logger = make_logger(settings.logger, folder.path)
     # The trainer starts this program again for every further device.
-    leader = int(os.environ.get("LOCAL_RANK", 0)) == 0
+    leader = is_leader()
     checkpoint = folder.open(resume=resume or not leader)
     pl.seed_everything(settings.seed, workers=True, verbose=False)
 
@@ -236,19 +239,6 @@ def make_probe(
     ]
 
 
-def check_devices(wanted: int) -> None:
-    """Raises UsageError if there are fewer GPUs (without any: cores) than wanted."""
-    import torch
-
-    gpus = torch.cuda.device_count()
-    available = gpus or os.cpu_count() or 1
-    if wanted > available:
-        raise UsageError(
-            f"{wanted} devices are asked for, but there are {available} "
-            f"{'GPUs' if gpus else 'cores and no GPU'}. Lower --devices."
-        )
-
-
 def select_tracks(store: FaceStore, settings: PretrainSettings) -> list[str]:
     """Returns the tracks that are within the limits; says how many where there are."""
     track_filter = TrackFilter.from_options(vars(settings))
@@ -268,18 +258,6 @@ def validation_clips(
 
     clips = FaceClips(store, stride=stride, start="center", tracks=tracks)
     return Subset(clips, range(min(len(clips), MAX_VALIDATION_CLIPS)))
-
-
-def quiet_lightning() -> None:
-    """Silences notices that say nothing about this training."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    # The sampler itself continues at the right clip.
-    warnings.filterwarnings("ignore", ".*mid-epoch.*")
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    # The advice of CSV and progress loggers is for automatic optimisation.
-    warnings.filterwarnings("ignore", ".*LeafSpec.*")
-    # A checkpoint is the state after its step, as it should be.
-    warnings.filterwarnings("ignore", ".*no pre-optimization state was saved.*")
 
 
 if __name__ == "__main__":

@@ -96,6 +96,11 @@ def make_frames():
     return _make_frames
 
 
+@pytest.fixture(scope="session")
+def fake_finder():
+    return FakeFinder
+
+
 @pytest.fixture
 def fake_faces(monkeypatch):
     """Replaces the finder, so that preparation runs on synthetic videos in no time."""

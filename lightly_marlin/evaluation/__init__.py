@@ -8,8 +8,11 @@ from types import ModuleType
 from typing import Any
 
 _HOMES = {
+    "Finetune": "finetune",
     "Fold": "splits",
+    "ItemClips": "item_clips",
     "ItemFeatures": "item_features",
+    "ItemWindows": "item_clips",
     "LabelTable": "label_table",
     "Metrics": "metrics",
     "OnlineProbe": "online_probe",
@@ -21,6 +24,7 @@ _HOMES = {
     "Result": "result",
     "Target": "target",
     "Task": "tasks",
+    "TunedModel": "tuned_model",
     "attentive_probe": "attentive_probe",
     "exact_probe": "exact_probe",
     "feature_std": "monitors",
@@ -34,6 +38,7 @@ _HOMES = {
     "item_features": "item_features",
     "join_videos": "joining",
     "knn_probe": "knn_probe",
+    "layer_decay_groups": "layer_decay",
     "linear_probe": "linear_probe",
     "list_tasks": "tasks",
     "load_task": "tasks",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from timm.layers import Mlp
+from timm.layers import DropPath, Mlp
 from timm.models.vision_transformer import Attention, Block
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -87,6 +87,31 @@ class TransformerBlocks(nn.Sequential):
     ) -> None:
         super().__init__(*(_block(dim, num_heads, mlp_ratio) for _ in range(depth)))
         self.grad_checkpointing = False
+
+    def set_drop_path(self, rate: float) -> None:
+        """Sets stochastic depth [0]: in training, residual branches are left out.
+
+        The rate grows linearly from 0 in the first block to `rate` in the last one. The
+        clips of a batch are drawn independently, from torch's global generator. Rates
+        of 0 draw nothing. Neither changes the state dict.
+
+        - [0]: Deep Networks with Stochastic Depth, 2016,
+          https://arxiv.org/abs/1603.09382
+
+        Args:
+            rate: Share of the clips that skip a branch of the last block, in [0, 1).
+
+        Raises:
+            ValueError: If the rate is out of range.
+        """
+        if not 0 <= rate < 1:
+            raise ValueError(f"Invalid drop path rate {rate}: must be in [0, 1).")
+        last = max(1, len(self) - 1)
+        for index, block in enumerate(self):
+            share = rate * index / last if len(self) > 1 else rate
+            for name in ("drop_path1", "drop_path2"):
+                layer = DropPath(share) if share > 0 else nn.Identity()
+                setattr(block, name, layer.train(self.training))
 
     def run_block(self, index: int, tokens: Tensor) -> Tensor:
         """Applies one block.

@@ -77,6 +77,38 @@ class MarlinEncoder(PretrainedMixin, MaskedVisionTransformer):  # type: ignore[m
         """
         self.blocks.grad_checkpointing = enable
 
+    def set_drop_path(self, rate: float) -> None:
+        """Leaves residual branches out at random in training; see `TransformerBlocks`.
+
+        Args:
+            rate: Rate of the last block, in [0, 1); 0 for none.
+
+        Raises:
+            ValueError: If the rate is out of range.
+        """
+        self.blocks.set_drop_path(rate)
+
+    def group_matcher(
+        self, coarse: bool = False
+    ) -> dict[str, str | list[tuple[str, None]]]:
+        """Returns the layer of every parameter, as timm's optimizers ask for it.
+
+        Args:
+            coarse: One layer for all blocks.
+
+        Returns:
+            Regular expressions of names, from the first layer to the last one.
+        """
+        return {
+            "stem": r"^patch_embed|^pos_embed|^mask_token",
+            "blocks": r"^blocks" if coarse else [(r"^blocks\.(\d+)", None)],
+            "norm": r"^norm",
+        }
+
+    def no_weight_decay(self) -> set[str]:
+        """Returns the parameters that weight decay would harm, as timm asks for it."""
+        return {"pos_embed", "mask_token"}
+
     def forward(
         self,
         images: Tensor,

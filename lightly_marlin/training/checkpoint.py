@@ -28,10 +28,11 @@ class RunCheckpointIO(TorchCheckpointIO):
 
     Args:
         folder: Folder of the run.
-        model: The model in training, the attribute `model` of the module.
+        model: The model in training, the attribute `model` of the module; None if
+            model/ is written elsewhere.
     """
 
-    def __init__(self, folder: RunFolder, model: Marlin) -> None:
+    def __init__(self, folder: RunFolder, model: Marlin | None) -> None:
         super().__init__()
         self.folder = folder
         self.model = model
@@ -48,20 +49,10 @@ class RunCheckpointIO(TorchCheckpointIO):
         remove_leftovers(path)
         with atomic_write(path) as temporary:
             torch.save(checkpoint, temporary)
-        if path.resolve() == self.folder.checkpoint.resolve():
-            self._weights_of(checkpoint).save_pretrained(self.folder.model)
-
-    def _weights_of(self, checkpoint: dict[str, Any]) -> Marlin:
-        # Lightning's averaging puts other weights into the file than are in training.
-        if "averaging_state" not in checkpoint:
-            return self.model
-        model = copy.deepcopy(self.model)
-        state = checkpoint["state_dict"].items()
-        prefix = "model."
-        model.load_state_dict(
-            {name[len(prefix) :]: x for name, x in state if name.startswith(prefix)}
-        )
-        return model
+        last = path.resolve() == self.folder.checkpoint.resolve()
+        if last and self.model is not None:
+            weights = _weights_of(checkpoint, self.model)
+            weights.save_pretrained(self.folder.model)
 
 
 class LastCheckpoint(ModelCheckpoint):
@@ -137,3 +128,16 @@ def check_checkpoint(path: Path, module: Module) -> None:
             f"differ, the first is {differing[0]}. Resume with the settings it was "
             "begun with, or choose another --out."
         )
+
+
+def _weights_of(checkpoint: dict[str, Any], model: Marlin) -> Marlin:
+    # Lightning's averaging puts other weights into the file than are in training.
+    if "averaging_state" not in checkpoint:
+        return model
+    model = copy.deepcopy(model)
+    state = checkpoint["state_dict"].items()
+    prefix = "model."
+    model.load_state_dict(
+        {name[len(prefix) :]: x for name, x in state if name.startswith(prefix)}
+    )
+    return model

@@ -79,7 +79,6 @@ class RunFolder:
             )
         try:
             self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-            self.pictures.mkdir(exist_ok=True)
         except OSError as error:
             raise UsageError(
                 f"The run folder {self.path} cannot be written: {error.strerror}. "

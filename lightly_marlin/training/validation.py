@@ -123,6 +123,7 @@ class Validation(Callback):
         pred: Tensor,
         cells: Tensor,
     ) -> None:
+        self.folder.pictures.mkdir(exist_ok=True)
         first = slice(_PICTURED_CLIPS)
         sheet = reconstruction_sheet(
             videos[first],

@@ -2,6 +2,7 @@
 
 from lightly_marlin.regions import RegionCells
 from lightly_marlin.transforms.batch_masking import BatchMasking
+from lightly_marlin.transforms.clip_augmentation import ClipAugmentation
 from lightly_marlin.transforms.marlin_transform import MarlinTransform
 from lightly_marlin.transforms.mask_indices import indices_to_mask, mask_to_indices
 from lightly_marlin.transforms.mask_strategy import (
@@ -39,6 +40,7 @@ from lightly_marlin.transforms.running_cell import (
 
 __all__ = [
     "BatchMasking",
+    "ClipAugmentation",
     "Crfrp",
     "Fasking",
     "FrameMask",

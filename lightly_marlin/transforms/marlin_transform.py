@@ -9,16 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lightly_marlin.regions import Label
+from lightly_marlin.transforms.clip_augmentation import mirror_cells
 
 __all__ = ["MarlinTransform"]
 
 Clip = TypeVar("Clip", Tensor, Mapping[str, Any])
-
-_MIRRORED_LABELS = (
-    (Label.LEFT_EYEBROW, Label.RIGHT_EYEBROW),
-    (Label.LEFT_EYE, Label.RIGHT_EYE),
-)
 
 
 class MarlinTransform:
@@ -102,7 +97,7 @@ class MarlinTransform:
                 f"must already have {self.input_size}x{self.input_size} pixels."
             )
         cells = cells[self._frame_index(len(cells))]
-        return _mirror_cells(cells) if flip else cells
+        return mirror_cells(cells) if flip else cells
 
     def _frame_index(self, frames: int) -> Tensor:
         return torch.linspace(0, frames - 1, self.num_frames).round().long()
@@ -128,17 +123,3 @@ class MarlinTransform:
                 "PyTorchVideo."
             )
         return video if self.pixel_range == 1.0 else video / self.pixel_range
-
-
-def _mirror_cells(cells: Tensor) -> Tensor:
-    """Flips cell bit masks horizontally and swaps the left and right labels."""
-    mirrored = cells.flip(-1)
-    result = mirrored
-    for left, right in _MIRRORED_LABELS:
-        both = (1 << left) | (1 << right)
-        has_left = mirrored.bitwise_right_shift(int(left)).bitwise_and(1)
-        has_right = mirrored.bitwise_right_shift(int(right)).bitwise_and(1)
-        swapped = has_left.bitwise_left_shift(int(right))
-        swapped = swapped | has_right.bitwise_left_shift(int(left))
-        result = result.bitwise_and(~both) | swapped
-    return result

@@ -86,7 +86,7 @@ def fake_frames(
     face = face * torch.from_numpy(gain).float()[:, None, None]
     mask = _blurred(_masks(cut.shape, landmarks, method), method.edge * unit)
     mixed = images.lerp(face, mask).round_().clamp_(0, 255).to(torch.uint8)
-    result = frames.copy()
+    result: Frames = frames.copy()
     result[:, rows, columns] = mixed.permute(0, 2, 3, 1).numpy()
     return result
 
@@ -160,4 +160,7 @@ def _masks(
 
 def _blurred(images: Tensor, sigma: float) -> Tensor:
     size = 2 * max(1, round(3 * sigma)) + 1
-    return kornia.filters.gaussian_blur2d(images, (size, size), (sigma, sigma))
+    blurred: Tensor = kornia.filters.gaussian_blur2d(
+        images, (size, size), (sigma, sigma)
+    )
+    return blurred

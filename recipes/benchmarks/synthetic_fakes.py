@@ -280,7 +280,7 @@ def _write_tree(
     (tree / "splits").mkdir(parents=True)
     order = sorted(index for chosen in splits.values() for index in chosen)
     names = {index: f"{number:03}" for number, index in enumerate(order)}
-    partner = {}
+    partner: dict[int, int] = {}
     for split, chosen in splits.items():
         pairs = list(zip(chosen[::2], chosen[1::2], strict=True))
         partner |= dict(pairs) | {b: a for a, b in pairs}

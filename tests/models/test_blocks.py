@@ -87,3 +87,78 @@ def test_initialisation():
     assert not linear.bias.any()
     assert (norm.weight == 1).all()
     assert not norm.bias.any()
+
+
+def test_set_drop_path__linear_ramp():
+    blocks = TransformerBlocks(12, depth=5, num_heads=3)
+    blocks.set_drop_path(0.4)
+    rates = [getattr(block.drop_path1, "drop_prob", 0.0) for block in blocks]
+    assert rates == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+    assert isinstance(blocks[0].drop_path2, nn.Identity)
+    assert blocks[3].drop_path2.drop_prob == pytest.approx(0.3)
+
+
+def test_set_drop_path__single_block_has_the_rate_itself():
+    blocks = TransformerBlocks(12, depth=1, num_heads=3)
+    blocks.set_drop_path(0.2)
+    assert blocks[0].drop_path1.drop_prob == 0.2
+
+
+def test_set_drop_path__zero_is_as_never_set():
+    """Same state dict, same bits, and no random number is drawn."""
+    torch.manual_seed(0)
+    blocks = TransformerBlocks(12, depth=3, num_heads=3).train()
+    x = torch.randn(2, 5, 12)
+    before, names = blocks(x), list(blocks.state_dict())
+    blocks.set_drop_path(0.5)
+    assert list(blocks.state_dict()) == names
+    assert not torch.equal(blocks(x), before)
+    blocks.set_drop_path(0)
+    state = torch.get_rng_state()
+    assert torch.equal(blocks(x), before)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_set_drop_path__off_in_evaluation():
+    blocks = TransformerBlocks(12, depth=3, num_heads=3).eval()
+    x = torch.randn(2, 5, 12)
+    before = blocks(x)
+    blocks.set_drop_path(0.9)
+    assert torch.equal(blocks(x), before)
+
+
+def test_set_drop_path__clips_are_dropped_one_by_one():
+    """A dropped branch leaves the clip alone; a kept one is scaled by 1 / (1 - p)."""
+    torch.manual_seed(0)
+    blocks = TransformerBlocks(12, depth=1, num_heads=3).train()
+    blocks[0].mlp = nn.Identity()
+    nn.init.zeros_(blocks[0].norm2.weight)
+    x = torch.randn(1, 5, 12).expand(400, -1, -1)
+    full = blocks(x)[0] - x[0]
+    blocks.set_drop_path(0.25)
+    change = (blocks(x) - x)[:, 0, 0] / full[0, 0]
+    dropped = change.abs() < 1e-6
+    assert 0.19 < dropped.float().mean() < 0.31
+    torch.testing.assert_close(
+        change[~dropped], torch.full_like(change[~dropped], 4 / 3), rtol=1e-4, atol=0
+    )
+
+
+def test_set_drop_path__recomputed_gradients_are_the_same():
+    blocks = TransformerBlocks(12, depth=3, num_heads=3).train()
+    blocks.set_drop_path(0.5)
+    x = torch.randn(4, 5, 12)
+    gradients = []
+    for blocks.grad_checkpointing in (False, True):
+        torch.manual_seed(1)
+        blocks.zero_grad()
+        blocks(x).square().sum().backward()
+        gradients.append([p.grad.clone() for p in blocks.parameters()])
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0])
+def test_set_drop_path__rate_out_of_range(rate):
+    blocks = TransformerBlocks(12, depth=1, num_heads=3)
+    with pytest.raises(ValueError, match=rf"drop path rate {rate}: must be in \[0, 1"):
+        blocks.set_drop_path(rate)

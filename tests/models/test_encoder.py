@@ -229,3 +229,21 @@ def test_traced_encoders_take_any_number_of_clips(encoder, toy_videos, dtype):
     traced = torch.jit.trace(encoder.eval(), videos)
     for clips in (videos, videos[:1], torch.cat([videos, videos.flip(2)]), videos[:0]):
         torch.testing.assert_close(traced(clips), encoder(clips))
+
+
+def test_group_matcher__timm_sees_stem_blocks_and_norm(encoder):
+    from timm.models import group_parameters
+
+    layers = group_parameters(encoder, encoder.group_matcher(), reverse=True)
+    assert layers["patch_embed.weight"] == layers["pos_embed"] == 0
+    assert layers["blocks.0.attn.q_bias"] == 1
+    assert layers["blocks.1.norm2.weight"] == 2
+    assert layers["norm.bias"] == 3
+    assert set(layers) == {name for name, _ in encoder.named_parameters()}
+    coarse = group_parameters(encoder, encoder.group_matcher(coarse=True), reverse=True)
+    assert coarse["blocks.0.attn.q_bias"] == coarse["blocks.1.norm2.weight"] == 1
+
+
+def test_no_weight_decay__names_parameters(encoder):
+    assert "pos_embed" in encoder.no_weight_decay()
+    assert "pos_embed" in dict(encoder.named_parameters())

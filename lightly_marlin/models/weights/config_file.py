@@ -14,9 +14,11 @@ from lightly_marlin.models.weights.source import (
 )
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["CONFIG_NAME", "find_config", "read_config"]
+__all__ = ["CONFIG_NAME", "HEAD_KEY", "find_config", "read_config"]
 
 CONFIG_NAME = "config.json"
+HEAD_KEY = "head"
+"""Key of what a fine-tuned model says about its head, which encoders do without."""
 # Required settings, because the shapes of weights do not determine them.
 _UNSEEN_FIELDS = ("encoder_num_heads", "decoder_num_heads")
 
@@ -84,6 +86,7 @@ def _parse(path: Path) -> MarlinConfig:
             f"Cannot use {path}: it is of a {values['model_type']!r} model of Hugging "
             "Face's transformers, not of MARLIN."
         )
+    values = {name: value for name, value in values.items() if name != HEAD_KEY}
     try:
         config = MarlinConfig.from_dict(values)
     except UsageError as error:

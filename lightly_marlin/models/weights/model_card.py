@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lightly_marlin.models.config import MarlinConfig
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["ModelCard"]
+__all__ = ["ModelCard", "known_biases"]
 
 _FACES = """
 Training clips are crops around faces that were found and tracked with dlib's \
@@ -99,8 +99,7 @@ class ModelCard:
             f"## Use\n\n{use}",
             f"## Data\n\n{self.data.strip()}",
             f"## Licence of the weights\n\n{self.license}",
-            f"## Known biases\n\n### Face detector\n\n{_FACES.strip()}\n\n"
-            f"### Data\n\n{_DATA.strip()}",
+            known_biases(),
             "## Figures\n\n"
             + (
                 "\n".join(["| what | value |", "|---|---|", *figures])
@@ -122,3 +121,11 @@ class ModelCard:
             datasets=list(self.datasets) or None,
         )
         return str(data.to_yaml()).strip()
+
+
+def known_biases() -> str:
+    """Returns the section of a card on biases, which all models of faces share."""
+    return (
+        f"## Known biases\n\n### Face detector\n\n{_FACES.strip()}\n\n"
+        f"### Data\n\n{_DATA.strip()}"
+    )

@@ -1,0 +1,432 @@
+"""Fine-tunes an encoder on labels of your own or on a published task.
+
+    python recipes/preprocess_faces.py my_videos store
+    python recipes/finetune.py my_labels.csv --store store --weights W --out tuned
+    python recipes/finetune.py --task faceforensics --root R --videos R --weights W
+    python recipes/predict.py other_videos predictions --model tuned/model
+
+Features:
+- LABELS, --task and the options of labels and splits are those of evaluate.py. Given
+  splits are kept; otherwise one split is drawn by groups: 80/10/10, or for few items
+  the first of evaluate.py's folds.
+- Layer decay, drop path, warm-up and cosine in the manner of VideoMAE; MixUp and CutMix
+  that leave time alone; flips, crops and light colour changes on the device. --no-flip
+  for labels about left and right, --balanced draws classes equally often.
+- --tune norm trains the LayerNorms and the head, --tune head the head alone.
+- Defaults are safe for a hundred clips; every epoch prints train beside validation.
+- The best epoch on validation is tested once, on all windows of the test items, beside
+  the constant predictor.
+- float32 and bf16-mixed; one device or several (DDP). Kill it at any moment and run it
+  again with --resume: the result is the same.
+- --videos prepares a store at full quality in OUT/store first.
+
+OUT holds metrics.csv, checkpoints/, config.yaml, model/ (weights, config.json, README;
+for predict.py, and as --weights for every other recipe), results.json,
+predictions.parquet, per_label.csv and pictures.
+
+Exit status: 0 done; 2 bad arguments or input, with one line that says what to do.
+
+- [0]: VideoMAE, 2022, https://arxiv.org/abs/2203.12602
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from lightly_marlin.evaluation.finetune_settings import FinetuneSettings
+from lightly_marlin.evaluation.result import RESULTS_NAME
+from lightly_marlin.evaluation.table_arguments import add_table_arguments, read_table
+from lightly_marlin.training.run_folder import RunFolder
+from lightly_marlin.utils.arguments import RecipeParser
+from lightly_marlin.utils.console import console, run_recipe
+from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.files import atomic_write
+from lightly_marlin.utils.options import add_options
+
+if TYPE_CHECKING:
+    from lightly_marlin.evaluation.finetune import Finetune
+    from lightly_marlin.evaluation.finetune_data import FinetuneData
+    from lightly_marlin.evaluation.item_places import ItemPlaces
+    from lightly_marlin.evaluation.label_table import LabelTable
+    from lightly_marlin.evaluation.splits import Fold
+    from lightly_marlin.models import MarlinEncoder
+    from lightly_marlin.store import FaceStore
+
+JPEG_QUALITY = 95
+# Options that the numbers do not depend on.
+APART = ("out", "resume", "workers")
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What is trained on.
+
+    Attributes:
+        table: Labelled items.
+        store: Store of their videos.
+        places: Places of the items in the store.
+        fold: Items to train on, to choose on and to test.
+    """
+
+    table: LabelTable
+    store: FaceStore
+    places: ItemPlaces
+    fold: Fold
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fine-tunes as the command line says.
+
+    Args:
+        arguments: Command line without the program; None for that of the process.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        UsageError: If an option or the input cannot be used.
+    """
+    options = parse_arguments(arguments)
+    # Only now: --help and wrong options need not wait for torch and Lightning.
+    from lightly_marlin.training.trainer_setup import (
+        check_devices,
+        is_leader,
+        quiet_lightning,
+    )
+
+    check_devices(options.devices)
+    quiet_lightning()
+    folder = RunFolder(options.out)
+    command = command_of(options)
+    if is_leader() and has_finished(folder, command, resume=options.resume):
+        console.print(f"{options.out} is finished already.", soft_wrap=True)
+        return 0
+    table = read_table(options)
+    checkpoint = folder.open(resume=options.resume or not is_leader())
+    inputs = read_inputs(options, table, leader=is_leader())
+    encoder = build_encoder(options)
+    settings = complete_settings(options, inputs, encoder)
+    module, data = build_training(options, settings, inputs, encoder)
+    if is_leader():
+        # Not before: what cannot be used leaves no run behind.
+        write_command(folder, command)
+        describe(settings, inputs, data)
+    train(module, data, settings, folder, checkpoint)
+    if is_leader():
+        finish(module, settings, inputs, folder, command, options)
+    return 0
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line; checks what needs no data."""
+    parser = RecipeParser(description="Fine-tune an encoder on labelled videos.")
+    add_table_arguments(parser)
+    add = parser.add_argument
+    add(
+        "--weights",
+        metavar="W",
+        help="checkpoint of any known layout, folder, or repository of the Hub",
+    )
+    add(
+        "--model",
+        metavar="NAME",
+        help="sizes of the model (default: those of the weights); without --weights, "
+        "training starts from random ones",
+    )
+    add("--out", type=Path, default=Path("tuned"), metavar="OUT", help="default: tuned")
+    add("--resume", action="store_true", help="continue the training in OUT")
+    add("--no-flip", action="store_true", help="for labels about left and right")
+    add("--balanced", action="store_true", help="draw classes equally often")
+    add_options(parser, FinetuneSettings)
+    options = parser.parse_args(arguments)
+    if options.labels is None and options.task is None:
+        raise UsageError("Name the labels: finetune.py LABELS, or --task NAME.")
+    if options.store is None and options.videos is None:
+        raise UsageError(
+            "Name the store of the videos with --store, or their folder with --videos."
+        )
+    if options.weights is None and options.model is None:
+        raise UsageError(
+            "Name the weights to start from with --weights, or the sizes of a model "
+            "with --model to start from random ones."
+        )
+    settings_of(options)
+    return options
+
+
+def settings_of(options: argparse.Namespace) -> FinetuneSettings:
+    """Returns the settings among the options."""
+    names = [field.name for field in dataclasses.fields(FinetuneSettings)]
+    return FinetuneSettings(**{name: getattr(options, name) for name in names})
+
+
+def command_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Returns the options that the numbers depend on, as plain values."""
+    return {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in sorted(vars(options).items())
+        if name not in APART
+    }
+
+
+def has_finished(folder: RunFolder, command: dict[str, Any], *, resume: bool) -> bool:
+    """Returns whether the run is finished; checks that it is the same one."""
+    if not resume or not folder.config.exists():
+        return False
+    try:
+        before = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise UsageError(f"{folder.config} cannot be read: {error}.") from error
+    before = before if isinstance(before, dict) else {}
+    for name, value in command.items():
+        if before.get(name) != value:
+            flag = name.upper() if name == "labels" else "--" + name.replace("_", "-")
+            raise UsageError(
+                f"The run in {folder.path} was begun with {flag} "
+                f"{before.get(name)}, not {value}. Resume with the same options, or "
+                "choose another --out."
+            )
+    return (folder.path / RESULTS_NAME).exists()
+
+
+def write_command(folder: RunFolder, command: dict[str, Any]) -> None:
+    """Writes config.yaml."""
+    with atomic_write(folder.config) as temporary:
+        text = yaml.safe_dump(command, sort_keys=False)
+        temporary.write_text(text, encoding="utf-8")
+
+
+def read_inputs(
+    options: argparse.Namespace, table: LabelTable, *, leader: bool
+) -> Inputs:
+    """Opens the store, made from videos if need be, and divides the items."""
+    from lightly_marlin.evaluation.item_places import find_places
+    from lightly_marlin.evaluation.splits import folds
+    from lightly_marlin.store import FaceStore
+
+    path = options.store
+    if path is None:
+        path = options.out / "store"
+        # Other processes start when the store is there.
+        if leader:
+            from lightly_marlin.preparation import prepare_videos
+
+            prepare_videos(options.videos, path, jpeg_quality=JPEG_QUALITY)
+    store = FaceStore(path)
+    places = find_places(table, store)
+    # Drawn from all items: what the store lacks does not move the others.
+    return Inputs(table, store, places, folds(table, options.seed)[0])
+
+
+def build_encoder(options: argparse.Namespace) -> MarlinEncoder:
+    """Returns the encoder to start from."""
+    import torch
+
+    from lightly_marlin.models import create_marlin_encoder, load_encoder
+
+    torch.manual_seed(options.seed)
+    if options.weights is not None:
+        return load_encoder(options.weights, options.model)
+    return create_marlin_encoder(options.model)
+
+
+def complete_settings(
+    options: argparse.Namespace, inputs: Inputs, encoder: MarlinEncoder
+) -> FinetuneSettings:
+    """Returns the settings with what suits the data and the model."""
+    from lightly_marlin.evaluation.tasks import get_task
+
+    fine = options.task is not None and get_task(options.task).crops == "videos"
+    settings = settings_of(options).completed(
+        inputs.table.target,
+        clips=len(inputs.fold.train),
+        depth=encoder.config.encoder_depth,
+        fine_traces=fine,
+    )
+    if inputs.table.target.kind == "regression" and settings.mixup + settings.cutmix:
+        raise UsageError(
+            "Values cannot be mixed: drop --mixup and --cutmix, or say --kind."
+        )
+    return settings
+
+
+def build_training(
+    options: argparse.Namespace,
+    settings: FinetuneSettings,
+    inputs: Inputs,
+    encoder: MarlinEncoder,
+) -> tuple[Finetune, FinetuneData]:
+    """Returns the module and its data."""
+    import torch
+
+    from lightly_marlin.evaluation.finetune import Finetune
+    from lightly_marlin.evaluation.finetune_data import FinetuneData
+    from lightly_marlin.transforms import ClipAugmentation
+
+    table = inputs.table
+    data = FinetuneData(
+        table,
+        inputs.store,
+        inputs.fold,
+        inputs.places,
+        batch_size=settings.batch_size,
+        num_frames=encoder.config.num_frames,
+        sample_rate=settings.sample_rate,
+        balanced=options.balanced,
+        workers=settings.workers,
+        seed=settings.seed,
+    )
+    torch.manual_seed(settings.seed)
+    module = Finetune(
+        encoder,
+        table.target,
+        layer_decay=settings.layer_decay,
+        drop_path=settings.drop_path,
+        tune=settings.tune,
+        dropout=settings.dropout,
+        learning_rate=settings.learning_rate,
+        min_learning_rate=settings.min_learning_rate,
+        weight_decay=settings.weight_decay,
+        batch_size=settings.batch_size * settings.devices,
+        warmup_epochs=settings.warmup_epochs,
+        label_smoothing=settings.label_smoothing,
+        mixup=settings.mixup,
+        cutmix=settings.cutmix,
+        augmentation=ClipAugmentation(flip=0.0 if options.no_flip else 0.5),
+        metrics=table.metrics,
+        seed=settings.seed,
+        model_options={
+            "sample_rate": settings.sample_rate,
+            "crops": crops_of(inputs.store),
+            "task": table.name,
+        },
+    )
+    module.model.fit_scale(data.clips.labels())
+    return module, data
+
+
+def crops_of(store: FaceStore) -> dict[str, Any] | None:
+    """Returns the crop options of a store; None if its tracks differ in them."""
+    try:
+        return store.crop_options.crops()
+    except UsageError as error:
+        console.print(f"predict.py will ask for crop options: {error}", markup=False)
+        return None
+
+
+def describe(settings: FinetuneSettings, inputs: Inputs, data: FinetuneData) -> None:
+    """Prints what is about to happen."""
+    from rich.table import Table
+
+    table = Table(title=f"fine-tuning on {inputs.table.name}", show_header=False)
+    target = inputs.table.target
+    lost = {name: inputs.places.count(name) for name in ("missing", "no_face")}
+    lost["failed"] = inputs.places.count("failed")
+    rows = {
+        "labels": f"{target.kind}: {', '.join(target.names[:8])}",
+        "items": ", ".join(
+            f"{len(items)} {name}" for name, items in inputs.fold._asdict().items()
+        ),
+        "left out": ", ".join(f"{n} {name}" for name, n in lost.items() if n) or "none",
+        "steps": f"{settings.epochs} epochs of "
+        f"{data.steps_per_epoch(settings.devices)}",
+        "tune": settings.tune,
+    }
+    for name in ("layer_decay", "drop_path", "dropout", "mixup", "cutmix"):
+        rows[name.replace("_", " ")] = f"{getattr(settings, name):g}"
+    for name, value in rows.items():
+        table.add_row(name, value)
+    console.print(table)
+
+
+def train(
+    module: Finetune,
+    data: FinetuneData,
+    settings: FinetuneSettings,
+    folder: RunFolder,
+    checkpoint: Path | None,
+) -> None:
+    """Trains, from a checkpoint on if there is one."""
+    import pytorch_lightning as pl
+
+    from lightly_marlin.evaluation.finetune_files import FinetuneFiles
+    from lightly_marlin.training.checkpoint import RunCheckpointIO, check_checkpoint
+
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, module)
+    trainer = pl.Trainer(
+        max_epochs=settings.epochs,
+        precision=settings.precision,
+        accelerator="auto",
+        devices=settings.devices,
+        strategy="ddp" if settings.devices > 1 else "auto",
+        default_root_dir=folder.path,
+        logger=False,
+        plugins=[RunCheckpointIO(folder, None)],
+        callbacks=[FinetuneFiles(folder, module.primary)],
+        enable_progress_bar=console.is_terminal,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+
+
+def finish(
+    module: Finetune,
+    settings: FinetuneSettings,
+    inputs: Inputs,
+    folder: RunFolder,
+    command: dict[str, Any],
+    options: argparse.Namespace,
+) -> None:
+    """Tests the best epoch and writes model and result."""
+    from lightly_marlin.evaluation.finetune_files import load_best
+    from lightly_marlin.evaluation.finetune_result import tuned_result
+    from lightly_marlin.evaluation.report import draw_result, show_result
+    from lightly_marlin.evaluation.tuned_card import tuned_card
+    from lightly_marlin.models import accelerate_cpu
+    from lightly_marlin.utils.device import choose_device
+
+    chosen = load_best(folder, module)
+    model = accelerate_cpu(module.model).to(choose_device()).eval()
+    result = tuned_result(
+        model,
+        inputs.table,
+        inputs.store,
+        inputs.fold,
+        inputs.places,
+        seed=settings.seed,
+        protocol={
+            "name": "fine-tuned",
+            **dataclasses.asdict(settings),
+            "flip": not options.no_flip,
+            "balanced": options.balanced,
+            "jpeg_quality": inputs.store.jpeg_quality,
+            "command": command,
+        },
+        chosen=chosen,
+        batch_size=settings.batch_size,
+        workers=settings.workers,
+        bf16=settings.precision != "32",
+    )
+    config = model.encoder.config
+    start = options.weights and Path(options.weights).name
+    card = tuned_card(result, config, source=str(folder.model), weights=start)
+    model.cpu().save_pretrained(folder.model, card=card)
+    draw_result(result, folder.path)
+    # Last: a folder with it is finished.
+    result.save(folder.path)
+    show_result(result)
+    console.print(f"The model is in {folder.model}", markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run_recipe(main, "evaluation"))
