@@ -45,3 +45,11 @@ def tiny_store(tmp_path_factory):
     path = tmp_path_factory.mktemp("demo") / "store"
     demo_store(path, num_clips=3, num_frames=24)
     return path
+
+
+@pytest.fixture(scope="session")
+def six_store(tmp_path_factory):
+    """A store with enough clips to divide into train, validation and test."""
+    path = tmp_path_factory.mktemp("six") / "store"
+    demo_store(path, num_clips=6, num_frames=24)
+    return path

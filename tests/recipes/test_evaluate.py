@@ -7,7 +7,6 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from lightly_marlin.demo import demo_store
 from lightly_marlin.evaluation import Result, metrics_for
 from lightly_marlin.models import create_marlin
 from lightly_marlin.utils.console import run_recipe
@@ -15,11 +14,9 @@ from lightly_marlin.utils.console import run_recipe
 MOODS = ("calm", "happy", "calm", "happy", "happy", "calm")
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    path = tmp_path_factory.mktemp("six") / "store"
-    demo_store(path, num_clips=6, num_frames=24)
-    return path
+@pytest.fixture
+def store(six_store):
+    return six_store
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from lightly_marlin.demo import demo_store
 from lightly_marlin.evaluation.online_probe import PROBE_COLUMNS, OnlineProbe
 from lightly_marlin.evaluation.reading import read_labels
 from lightly_marlin.models import create_marlin_encoder
@@ -16,10 +15,11 @@ from lightly_marlin.training.run_folder import RunFolder
 from lightly_marlin.utils.console import run_recipe
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("probe")
-    demo_store(folder / "store", num_clips=6, num_frames=24)
+@pytest.fixture
+def data(six_store, tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "store").symlink_to(six_store, target_is_directory=True)
     rows = [f"demo_{n:02d}.mp4,{n % 2}" for n in range(6)]
     (folder / "labels.csv").write_text("\n".join(["video,smile", *rows]))
     return folder
