@@ -147,7 +147,7 @@ class Finetune(pl.LightningModule):
             for parameter in module.parameters(recurse=False):
                 parameter.requires_grad_(norm)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """Returns AdamW with layer decay, and warm-up and cosine by step."""
         groups = layer_decay_groups(
             self.model.encoder,
@@ -156,7 +156,9 @@ class Finetune(pl.LightningModule):
             weight_decay=self.weight_decay,
             layer_decay=self.layer_decay,
         )
-        optimizer = AdamW(groups, lr=self.rate, betas=(0.9, 0.999))
+        optimizer = AdamW(
+            [dict(group) for group in groups], lr=self.rate, betas=(0.9, 0.999)
+        )
         total = int(self.trainer.estimated_stepping_batches)
         per_epoch = total / max(1, self.trainer.max_epochs or 1)
         warmup = min(self.warmup_epochs * per_epoch, _MAX_WARMUP_SHARE * total)
@@ -241,7 +243,8 @@ class Finetune(pl.LightningModule):
         for loader, parts in sorted(self._seen.items()):
             gathered = [torch.cat(column) for column in zip(*parts, strict=True)]
             if self.trainer.world_size > 1:
-                gathered = [self.all_gather(x).flatten(0, 1) for x in gathered]
+                every: list[Any] = [self.all_gather(part) for part in gathered]
+                gathered = [part.flatten(0, 1) for part in every]
             outputs, labels, index, item = (x.cpu() for x in gathered)
             # Processes get equal numbers of windows, so some twice.
             order = _first_places(index)
@@ -253,7 +256,7 @@ class Finetune(pl.LightningModule):
     def _log_items(
         self, name: str, outputs: Tensor, labels: Tensor, items: Tensor
     ) -> None:
-        _, rows = items.unique(return_inverse=True)
+        _, rows = torch.unique(items, return_inverse=True)
         count = int(rows.max()) + 1
         scores = mean_over_windows(self.target.scores(outputs), rows, count)
         truth = scores.new_empty(count, self.target.num_outputs)

@@ -63,6 +63,8 @@ class TunedModel(nn.Module):
         self.head = nn.Linear(encoder.embed_dim, target.num_outputs)
         nn.init.trunc_normal_(self.head.weight, std=_INIT_STD, a=-1, b=1)
         nn.init.zeros_(self.head.bias)
+        self.scale: Tensor | None
+        self.offset: Tensor | None
         regression = target.kind == "regression"
         count = target.num_outputs
         self.register_buffer("scale", torch.ones(count) if regression else None)
@@ -77,7 +79,7 @@ class TunedModel(nn.Module):
         Args:
             labels: float32 tensor (n, C): labels of the training items.
         """
-        if self.scale is None:
+        if self.scale is None or self.offset is None:
             return
         centred = labels - labels.nanmedian(dim=0).values
         spread = centred.square().nanmean(dim=0).sqrt().nan_to_num()
@@ -96,7 +98,7 @@ class TunedModel(nn.Module):
         """
         features = self.encoder(fit_frames(videos, self.encoder.config.img_size))
         outputs: Tensor = self.head(self.dropout(features))
-        if self.scale is not None:
+        if self.scale is not None and self.offset is not None:
             outputs = outputs.float() * self.scale + self.offset
         return outputs
 
@@ -221,7 +223,8 @@ def fit_frames(videos: Tensor, size: int) -> Tensor:
     )
     if not videos.is_floating_point():
         frames = frames.round().clamp(0, 255)
-    return frames.unflatten(1, videos.shape[1:3]).to(videos.dtype)
+    B, C, T = videos.shape[:3]
+    return frames.reshape(B, C, T, size, size).to(videos.dtype)
 
 
 def _read_head(path: Path) -> dict[str, Any]:
