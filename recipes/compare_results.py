@@ -20,7 +20,6 @@ Exit status: 0 done; 2 bad arguments, or a folder without a result.
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         paired_rows,
         read_compared,
     )
+    from lightly_marlin.evaluation.table_files import markdown_table, write_csv
 
     compared = read_compared(options.results)
     out: Path = options.out
@@ -63,12 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = compared_table(compared)
     write_csv(out / "table.csv", rows)
     with atomic_write(out / "table.md") as temporary:
-        temporary.write_text(markdown(rows), encoding="utf-8")
+        temporary.write_text(markdown_table(rows), encoding="utf-8")
     differences = paired_rows(compared)
     if differences:
         write_csv(out / "differences.csv", differences)
     draw(compared, out)
-    console.print(markdown(rows), markup=False, soft_wrap=True)
+    console.print(markdown_table(rows), markup=False, soft_wrap=True)
     console.print(f"The comparison is in {out}", markup=False, soft_wrap=True)
     return 0
 
@@ -91,26 +91,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="folder of table and plots",
     )
     return parser.parse_args(arguments)
-
-
-def markdown(rows: list[dict[str, str]]) -> str:
-    """Returns rows as a Markdown table."""
-    names = list(rows[0])
-    lines = [names, ["---"] * len(names), *(list(row.values()) for row in rows)]
-    return "".join(
-        f"| {' | '.join(cell or ' ' for cell in line)} |\n" for line in lines
-    )
-
-
-def write_csv(path: Path, rows: list[dict[str, str]]) -> None:
-    """Writes rows as CSV, atomically."""
-    with (
-        atomic_write(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def draw(compared: Sequence[Compared], out: Path) -> None:

@@ -17,7 +17,13 @@ from lightly_marlin.utils.console import console
 from lightly_marlin.utils.files import atomic_write, write_json
 from lightly_marlin.visualization.result_plots import Curve, curves_plot
 
-__all__ = ["SUMMARY_NAME", "few_shot_curve", "mean_and_deviation", "write_summary"]
+__all__ = [
+    "SUMMARY_NAME",
+    "few_shot_curve",
+    "mean_and_deviation",
+    "summarise_metrics",
+    "write_summary",
+]
 
 SUMMARY_NAME = "summary.json"
 
@@ -46,7 +52,11 @@ def write_summary(
         "model": dict(first.model),
         "protocol": dict(first.protocol),
         "fractions": {
-            f"{share:g}": _describe(by_share[share]) for share in sorted(by_share)
+            f"{share:g}": {
+                "seeds": [result.seed for result in by_share[share]],
+                "metrics": summarise_metrics(by_share[share]),
+            }
+            for share in sorted(by_share)
         },
     }
     write_json(Path(out) / SUMMARY_NAME, summary)
@@ -101,7 +111,16 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
     return float(array.mean()), deviation
 
 
-def _describe(results: Sequence[Result]) -> dict[str, Any]:
+def summarise_metrics(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
+    """Returns every metric over seeds, as plain values for JSON.
+
+    Args:
+        results: Results of the same evaluation with several seeds.
+
+    Returns:
+        Per metric "mean", "sd" (of the sample), "constant" (mean of the constant
+        predictor) and "values", one per result; None where one is undefined.
+    """
     described = {}
     for name in results[0].metrics:
         values = [result.metrics[name] for result in results]
@@ -111,7 +130,7 @@ def _describe(results: Sequence[Result]) -> dict[str, Any]:
         described[name] = {
             key: value if np.isfinite(value) else None for key, value in numbers.items()
         } | {"values": [value if np.isfinite(value) else None for value in values]}
-    return {"seeds": [result.seed for result in results], "metrics": described}
+    return described
 
 
 def _table(first: Result, by_share: Mapping[float, Sequence[Result]]) -> Table:

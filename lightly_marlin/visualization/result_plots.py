@@ -81,6 +81,7 @@ def label_bars(
     bars: Sequence[Bar],
     *,
     metric: str,
+    spread: str = "95 % interval",
     baseline: float | None = None,
     baseline_name: str = "constant predictor",
     title: str = "",
@@ -90,6 +91,7 @@ def label_bars(
     Args:
         bars: Values.
         metric: Name of the values, for the axis.
+        spread: What the intervals are, for the axis; empty if there are none.
         baseline: Value of a vertical line; None for none.
         baseline_name: Name of that line.
         title: Heading.
@@ -120,7 +122,8 @@ def label_bars(
         axes.set_yticks(places, names, parse_math=False)
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
-        _finish_bars(axes, bars, metric, baseline, baseline_name, title)
+        label = f"{metric}, with {spread}" if spread else metric
+        _finish_bars(axes, bars, label, baseline, baseline_name, title)
         return figure
 
     return draw_plot(make)
@@ -129,7 +132,7 @@ def label_bars(
 def _finish_bars(
     axes: Axes,
     bars: Sequence[Bar],
-    metric: str,
+    label: str,
     baseline: float | None,
     baseline_name: str,
     title: str,
@@ -137,7 +140,7 @@ def _finish_bars(
     ends = [end for bar in bars for end in (bar.value, bar.low, bar.high)]
     top = max([end for end in ends if np.isfinite(end)] + [baseline or 0], default=1)
     axes.set_xlim(0, 1 if 0 <= top <= 1 else 1.05 * top)
-    axes.set_xlabel(f"{metric}, with 95 % interval", parse_math=False)
+    axes.set_xlabel(label, parse_math=False)
     axes.set_title(title, loc="left", pad=22 if baseline is not None else 6)
     if baseline is not None:
         axes.axvline(baseline, color=_ORANGE, linestyle="--", label=baseline_name)
