@@ -308,7 +308,8 @@ def build_training(
             "task": table.name,
         },
     )
-    module.model.fit_scale(data.clips.labels())
+    if not options.balanced:
+        module.model.start_at(data.clips.labels())
     return module, data
 
 

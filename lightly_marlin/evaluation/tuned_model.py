@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from lightly_marlin.evaluation.head_start import HeadStart
 from lightly_marlin.evaluation.target import Target
 from lightly_marlin.models import MarlinEncoder, accelerate_cpu, load_encoder
 from lightly_marlin.models.weights.config_file import CONFIG_NAME, HEAD_KEY
@@ -70,21 +71,20 @@ class TunedModel(nn.Module):
         self.register_buffer("scale", torch.ones(count) if regression else None)
         self.register_buffer("offset", torch.zeros(count) if regression else None)
 
-    def fit_scale(self, labels: Tensor) -> None:
-        """Takes the median and spread of a regression's training labels.
+    def start_at(self, labels: Tensor) -> None:
+        """Lets the head begin as the constant predictor, see `HeadStart`.
 
-        So the head learns values of any unit at the same rate; other targets have no
-        unit, and nothing happens.
+        So few steps suffice for rare labels, and for values of any unit.
 
         Args:
             labels: float32 tensor (n, C): labels of the training items.
         """
-        if self.scale is None or self.offset is None:
-            return
-        centred = labels - labels.nanmedian(dim=0).values
-        spread = centred.square().nanmean(dim=0).sqrt().nan_to_num()
-        self.scale.copy_(torch.where(spread > 0, spread, 1.0))
-        self.offset.copy_(self.target.constant(labels))
+        start = HeadStart.of(self.target, labels)
+        with torch.no_grad():
+            self.head.bias.copy_(start.bias)
+        if self.scale is not None and self.offset is not None:
+            self.scale.copy_(start.spread)
+            self.offset.copy_(start.center)
 
     def forward(self, videos: Tensor) -> Tensor:
         """Returns outputs for clips of square frames of any size.

@@ -233,7 +233,7 @@ def test_finetune__every_kind(data, colored_table, tmp_path, kind, names, labels
     table = replace(colored_table, target=target, labels=labels)
     mixed = {} if kind == "regression" else {"mixup": 0.8, "label_smoothing": 0.1}
     module = make(target, **mixed)
-    module.model.fit_scale(labels)
+    module.model.start_at(labels)
     folder = fit(module, data(table), tmp_path / "run", 2)
     rows = FinetuneFiles(folder, module.primary).csv.rows()
     assert all(torch.isfinite(torch.tensor(float(row["loss/val"]))) for row in rows)

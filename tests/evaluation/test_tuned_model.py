@@ -64,22 +64,27 @@ def test_fit_frames__fitting_frames_stay():
     assert fit_frames(clips, 32) is clips
 
 
-def test_fit_scale__regression_in_its_unit():
+def test_start_at__regression_in_its_unit():
     model = make("regression", ("age", "pulse"))
-    labels = torch.tensor([[10.0, 5], [20, 5], [torch.nan, 5], [60, 5]])
-    model.fit_scale(labels)
+    model.start_at(torch.tensor([[10.0, 5], [20, 5], [torch.nan, 5], [60, 5]]))
     assert model.offset.tolist() == [20, 5]
-    spread = ((100 + 0 + 1600) / 3) ** 0.5
+    # Standard deviation about the mean of 30.
+    spread = ((400 + 100 + 900) / 3) ** 0.5
     torch.testing.assert_close(model.scale, torch.tensor([spread, 1.0]))
     clips = videos()
     raw = model.encoder(clips) @ model.head.weight.T + model.head.bias
     torch.testing.assert_close(model(clips), raw * model.scale + model.offset)
 
 
-def test_fit_scale__classes_have_no_unit():
-    model = make()
+def test_start_at__predicts_the_constant():
+    target = Target("multilabel", ("a", "b"))
+    model = TunedModel(MarlinEncoder(CONFIG), target)
+    labels = torch.tensor([[1.0, 0], [0, 0], [0, 1], [0, torch.nan]])
     before = list(model.state_dict())
-    model.fit_scale(torch.tensor([[1.0], [2]]))
+    model.start_at(labels)
+    scores = target.scores(model(videos()))
+    expected = target.constant(labels).expand(2, -1)
+    torch.testing.assert_close(scores, expected, rtol=0, atol=1e-3)
     assert list(model.state_dict()) == before
     assert "scale" not in before
 
@@ -88,7 +93,9 @@ def test_fit_scale__classes_have_no_unit():
 def test_save_pretrained__round_trip(tmp_path, kind):
     crops = CropOptions(min_face=60).crops()
     model = make(kind, sample_rate=3, crops=crops, task="moods")
-    model.fit_scale(torch.randn(5, model.target.num_columns).abs())
+    model.start_at(
+        torch.tensor([[0.0], [2], [1], [2]]).expand(-1, model.target.num_columns)
+    )
     model.save_pretrained(tmp_path / "model", card="# A card\n")
     loaded = TunedModel.from_pretrained(tmp_path / "model")
     clips = videos()
