@@ -250,7 +250,7 @@ def complete_settings(
         depth=encoder.config.encoder_depth,
         fine_traces=fine,
     )
-    if inputs.table.target.kind == "regression" and settings.mixup + settings.cutmix:
+    if inputs.table.target.kind == "regression" and (settings.mixup or settings.cutmix):
         raise UsageError(
             "Values cannot be mixed: drop --mixup and --cutmix, or say --kind."
         )
@@ -284,20 +284,22 @@ def build_training(
         seed=settings.seed,
     )
     torch.manual_seed(settings.seed)
+    # Completed: none of these is None.
+    filled: dict[str, Any] = vars(settings)
     module = Finetune(
         encoder,
         table.target,
-        layer_decay=settings.layer_decay,
-        drop_path=settings.drop_path,
+        layer_decay=filled["layer_decay"],
+        drop_path=filled["drop_path"],
         tune=settings.tune,
-        dropout=settings.dropout,
-        learning_rate=settings.learning_rate,
+        dropout=filled["dropout"],
+        learning_rate=filled["learning_rate"],
         min_learning_rate=settings.min_learning_rate,
         weight_decay=settings.weight_decay,
         batch_size=settings.batch_size * settings.devices,
         warmup_epochs=settings.warmup_epochs,
         label_smoothing=settings.label_smoothing,
-        mixup=settings.mixup,
+        mixup=filled["mixup"],
         cutmix=settings.cutmix,
         augmentation=ClipAugmentation(flip=0.0 if options.no_flip else 0.5),
         metrics=table.metrics,

@@ -143,7 +143,8 @@ def choose_crops(options: argparse.Namespace, model: TunedModel) -> CropOptions:
     """Returns the crop options that were given, or those of the model's training."""
     if any(getattr(options, name) is not None for name in CROP_FLAGS):
         return crop_options(options)
-    return model.crop_options
+    crops: CropOptions = model.crop_options
+    return crops
 
 
 def show_reasons(summary: FolderSummary) -> None:

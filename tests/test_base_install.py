@@ -49,6 +49,7 @@ ROOM_EXTRAS = {
     "models": ["executorch"],
     "store": ["faces"],
     "training": ["train"],
+    "transforms": ["evaluation"],
     "utils": ["train"],
     "video": ["video"],
     "visualization": ["plots"],
