@@ -91,10 +91,12 @@ def test_resumed_equals_uninterrupted(
             raise KilledError
         original(self)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):
+    more = ("--model", "marlin_vit_tiny", "--batch-size", 2, "--workers", 0)
+    command = [str(x) for x in (*arguments, *more, "--out", parts)]
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Finetune, "on_train_epoch_start", stop)
-        more = ("--model", "marlin_vit_tiny", "--batch-size", 2, "--workers", 0)
-        module.main([str(x) for x in (*arguments, *more, "--out", parts)])
+        with pytest.raises(KilledError):
+            module.main(command)
     assert finetune(*arguments, "--out", parts, "--resume") == 0
     first, second = _weights(whole / "model"), _weights(parts / "model")
     assert all(torch.equal(first[name], second[name]) for name in first)
