@@ -13,6 +13,10 @@ from typing import Any, Literal, get_args
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import (
+    LRSchedulerConfigType,
+    OptimizerLRSchedulerConfig,
+)
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
@@ -147,9 +151,9 @@ class Finetune(pl.LightningModule):
             for parameter in module.parameters(recurse=False):
                 parameter.requires_grad_(norm)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Returns AdamW with layer decay, and warm-up and cosine by step."""
-        groups = layer_decay_groups(
+        groups: Any = layer_decay_groups(
             self.model.encoder,
             self.rate,
             heads={"head": self.model.head},
@@ -164,10 +168,10 @@ class Finetune(pl.LightningModule):
         schedule = WarmupCosine(1.0, self.least, int(warmup), total)
         # A function, not the schedule itself: its state is that of the settings.
         scheduler = LambdaLR(optimizer, lambda step: schedule(step))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
+        return OptimizerLRSchedulerConfig(
+            optimizer=optimizer,
+            lr_scheduler=LRSchedulerConfigType(scheduler=scheduler, interval="step"),
+        )
 
     def forward(self, videos: Tensor) -> Tensor:
         """Returns outputs (B, K) of clips, see `TunedModel`."""
@@ -241,7 +245,7 @@ class Finetune(pl.LightningModule):
         for loader, parts in sorted(self._seen.items()):
             gathered = [torch.cat(column) for column in zip(*parts, strict=True)]
             if self.trainer.world_size > 1:
-                gathered = [self.all_gather(x).flatten(0, 1) for x in gathered]
+                gathered = [torch.cat([*self.all_gather(x)]) for x in gathered]
             outputs, labels, index, item = (x.cpu() for x in gathered)
             # Processes get equal numbers of windows, so some twice.
             order = _first_places(index)
@@ -253,7 +257,7 @@ class Finetune(pl.LightningModule):
     def _log_items(
         self, name: str, outputs: Tensor, labels: Tensor, items: Tensor
     ) -> None:
-        _, rows = items.unique(return_inverse=True)
+        _, rows = torch.unique(items, return_inverse=True)
         count = int(rows.max()) + 1
         scores = mean_over_windows(self.target.scores(outputs), rows, count)
         truth = scores.new_empty(count, self.target.num_outputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sized
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -71,7 +72,11 @@ class FinetuneData(pl.LightningDataModule):
         """
         super().__init__()
         self._epoch = 0
-        options = {"num_frames": num_frames, "stride": sample_rate, "places": places}
+        options: dict[str, Any] = {
+            "num_frames": num_frames,
+            "stride": sample_rate,
+            "places": places,
+        }
         for name, items in (("train", fold.train), ("validate", fold.val)):
             if not places.found(items):
                 raise UsageError(

@@ -98,7 +98,11 @@ def tuned_result(
     """
     started = time.perf_counter()
     frames = model.encoder.config.num_frames
-    clips = {"places": places, "num_frames": frames, "stride": model.sample_rate}
+    clips: dict[str, Any] = {
+        "places": places,
+        "num_frames": frames,
+        "stride": model.sample_rate,
+    }
     items = [item for item in fold.test if places.statuses[item] != "missing"]
     windows = ItemWindows(table, store, items, **clips)
     place = {item: row for row, item in enumerate(items)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from lightly_marlin.evaluation.target import Target
 from lightly_marlin.utils.settings import (
@@ -108,7 +108,7 @@ class FinetuneSettings:
         few = clips < _FEW_CLIPS
         mixes = target.kind != "regression" and not fine_traces
         scale = self.batch_size * self.devices / _REFERENCE_BATCH
-        defaults = {
+        defaults: dict[str, Any] = {
             "learning_rate": max(_RATE, _LEAST_RATE / scale),
             "layer_decay": 0.65 if depth <= _SHALLOW else 0.75,
             "drop_path": 0.2 if few else 0.1,

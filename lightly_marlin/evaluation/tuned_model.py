@@ -44,6 +44,9 @@ class TunedModel(nn.Module):
         task: Name of the labels.
     """
 
+    scale: Tensor | None
+    offset: Tensor | None
+
     def __init__(
         self,
         encoder: MarlinEncoder,
@@ -80,7 +83,7 @@ class TunedModel(nn.Module):
         start = HeadStart.of(self.target, labels)
         with torch.no_grad():
             self.head.bias.copy_(start.bias)
-        if self.scale is not None:
+        if self.scale is not None and self.offset is not None:
             self.scale.copy_(start.spread)
             self.offset.copy_(start.center)
 
@@ -96,7 +99,7 @@ class TunedModel(nn.Module):
         """
         features = self.encoder(fit_frames(videos, self.encoder.config.img_size))
         outputs: Tensor = self.head(self.dropout(features))
-        if self.scale is not None:
+        if self.scale is not None and self.offset is not None:
             outputs = outputs.float() * self.scale + self.offset
         return outputs
 
@@ -221,7 +224,8 @@ def fit_frames(videos: Tensor, size: int) -> Tensor:
     )
     if not videos.is_floating_point():
         frames = frames.round().clamp(0, 255)
-    return frames.unflatten(1, videos.shape[1:3]).to(videos.dtype)
+    shape = (*videos.shape[:3], size, size)
+    return frames.reshape(shape).to(videos.dtype)
 
 
 def _read_head(path: Path) -> dict[str, Any]:
