@@ -13,6 +13,10 @@ from typing import Any, Literal, get_args
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import (
+    LRSchedulerConfigType,
+    OptimizerLRSchedulerConfig,
+)
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
@@ -147,18 +151,16 @@ class Finetune(pl.LightningModule):
             for parameter in module.parameters(recurse=False):
                 parameter.requires_grad_(norm)
 
-    def configure_optimizers(self) -> Any:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Returns AdamW with layer decay, and warm-up and cosine by step."""
-        groups = layer_decay_groups(
+        groups: Any = layer_decay_groups(
             self.model.encoder,
             self.rate,
             heads={"head": self.model.head},
             weight_decay=self.weight_decay,
             layer_decay=self.layer_decay,
         )
-        optimizer = AdamW(
-            [dict(group) for group in groups], lr=self.rate, betas=(0.9, 0.999)
-        )
+        optimizer = AdamW(groups, lr=self.rate, betas=(0.9, 0.999))
         total = int(self.trainer.estimated_stepping_batches)
         per_epoch = total / max(1, self.trainer.max_epochs or 1)
         warmup = min(self.warmup_epochs * per_epoch, _MAX_WARMUP_SHARE * total)
@@ -166,10 +168,10 @@ class Finetune(pl.LightningModule):
         schedule = WarmupCosine(1.0, self.least, int(warmup), total)
         # A function, not the schedule itself: its state is that of the settings.
         scheduler = LambdaLR(optimizer, lambda step: schedule(step))
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
-        }
+        return OptimizerLRSchedulerConfig(
+            optimizer=optimizer,
+            lr_scheduler=LRSchedulerConfigType(scheduler=scheduler, interval="step"),
+        )
 
     def forward(self, videos: Tensor) -> Tensor:
         """Returns outputs (B, K) of clips, see `TunedModel`."""
@@ -243,8 +245,7 @@ class Finetune(pl.LightningModule):
         for loader, parts in sorted(self._seen.items()):
             gathered = [torch.cat(column) for column in zip(*parts, strict=True)]
             if self.trainer.world_size > 1:
-                every: list[Any] = [self.all_gather(part) for part in gathered]
-                gathered = [part.flatten(0, 1) for part in every]
+                gathered = [torch.cat([*self.all_gather(x)]) for x in gathered]
             outputs, labels, index, item = (x.cpu() for x in gathered)
             # Processes get equal numbers of windows, so some twice.
             order = _first_places(index)

@@ -120,8 +120,8 @@ def balanced_weights(target: Target, labels: Tensor) -> Tensor:
     known = ~values.isnan()
     if not known.any():
         raise UsageError("None of the items to train on has a label.")
-    classes, inverse, counts = values[known].unique(  # type: ignore[no-untyped-call]
-        return_inverse=True, return_counts=True
+    classes, inverse, counts = torch.unique(
+        values[known], return_inverse=True, return_counts=True
     )
     weights = torch.zeros(len(values), dtype=torch.float64)
     weights[known] = (1 / (counts * len(classes)).double())[inverse]

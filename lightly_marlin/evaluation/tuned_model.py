@@ -44,6 +44,9 @@ class TunedModel(nn.Module):
         task: Name of the labels.
     """
 
+    scale: Tensor | None
+    offset: Tensor | None
+
     def __init__(
         self,
         encoder: MarlinEncoder,
@@ -64,8 +67,6 @@ class TunedModel(nn.Module):
         self.head = nn.Linear(encoder.embed_dim, target.num_outputs)
         nn.init.trunc_normal_(self.head.weight, std=_INIT_STD, a=-1, b=1)
         nn.init.zeros_(self.head.bias)
-        self.scale: Tensor | None
-        self.offset: Tensor | None
         regression = target.kind == "regression"
         count = target.num_outputs
         self.register_buffer("scale", torch.ones(count) if regression else None)
@@ -223,8 +224,8 @@ def fit_frames(videos: Tensor, size: int) -> Tensor:
     )
     if not videos.is_floating_point():
         frames = frames.round().clamp(0, 255)
-    B, C, T = videos.shape[:3]
-    return frames.reshape(B, C, T, size, size).to(videos.dtype)
+    shape = (*videos.shape[:3], size, size)
+    return frames.reshape(shape).to(videos.dtype)
 
 
 def _read_head(path: Path) -> dict[str, Any]:

@@ -94,10 +94,8 @@ def _corners(face: FacePrediction) -> NDArray[np.float64]:
     corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]])
     middle = corners[:4].mean(axis=0)
     cos, sin = np.cos(face.angle), np.sin(face.angle)
-    turned: NDArray[np.float64] = (corners - middle) @ np.array(
-        [[cos, sin], [-sin, cos]]
-    )
-    turned += middle
+    turn = np.array([[cos, sin], [-sin, cos]], dtype=np.float64)
+    turned: NDArray[np.float64] = (corners - middle) @ turn + middle
     return turned
 
 

@@ -178,7 +178,7 @@ def test_read_grid__no_yaml(tmp_path):
     with pytest.raises(UsageError, match="cannot be read"):
         read_grid(path, PRESETS)
     path.write_text("- a")
-    with pytest.raises(UsageError, match="must map .* got list"):
+    with pytest.raises(UsageError, match=r"must map .* got list"):
         read_grid(path, PRESETS)
 
 

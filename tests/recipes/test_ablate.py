@@ -152,9 +152,11 @@ def test_run_step__killed(module, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "RECIPES", tmp_path)
     done = tmp_path / "done"
     step = Step("a", 0, "demo", "dies.py", (), None, tmp_path / "x.log", done)
-    with (tmp_path / "lock").open("w") as lock:
-        with pytest.raises(module.StepError, match="ended by SIGKILL"):
-            module.run_step(step, lock)
+    with (
+        (tmp_path / "lock").open("w") as lock,
+        pytest.raises(module.StepError, match="ended by SIGKILL"),
+    ):
+        module.run_step(step, lock)
     assert not done.exists()
 
 
