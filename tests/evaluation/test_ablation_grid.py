@@ -39,7 +39,7 @@ def content(**changes):
 def read(place):
     def read(**changes):
         path = place / "grid.yaml"
-        path.write_text(yaml.safe_dump(content(**changes)))
+        path.write_text(yaml.safe_dump(content(**changes), sort_keys=False))
         return read_grid(path, PRESETS)
 
     return read

@@ -41,7 +41,9 @@ def write_grid(folder, store, **changes):
         "baselines": ["pixels"],
         **changes,
     }
-    write_demo_labels(folder / "demo.csv", num_clips=3, num_frames=24)
+    write_demo_labels(
+        folder / "demo.csv", num_clips=3, num_frames=24, stretch_frames=12
+    )
     path = folder / "grid.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
