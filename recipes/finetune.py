@@ -53,32 +53,13 @@ from lightly_marlin.utils.options import add_options
 if TYPE_CHECKING:
     from lightly_marlin.evaluation.finetune import Finetune
     from lightly_marlin.evaluation.finetune_data import FinetuneData
-    from lightly_marlin.evaluation.item_places import ItemPlaces
+    from lightly_marlin.evaluation.finetune_setup import FinetuneInputs
     from lightly_marlin.evaluation.label_table import LabelTable
-    from lightly_marlin.evaluation.splits import Fold
     from lightly_marlin.models import MarlinEncoder
-    from lightly_marlin.store import FaceStore
 
 JPEG_QUALITY = 95
 # Options that the numbers do not depend on.
 APART = ("out", "resume", "workers")
-
-
-@dataclasses.dataclass(frozen=True)
-class Inputs:
-    """What is trained on.
-
-    Attributes:
-        table: Labelled items.
-        store: Store of their videos.
-        places: Places of the items in the store.
-        fold: Items to train on, to choose on and to test.
-    """
-
-    table: LabelTable
-    store: FaceStore
-    places: ItemPlaces
-    fold: Fold
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,6 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse_arguments(arguments)
     # Only now: --help and wrong options need not wait for torch and Lightning.
+    from lightly_marlin.evaluation.finetune_setup import (
+        build_training,
+        describe_training,
+    )
     from lightly_marlin.training.trainer_setup import (
         check_devices,
         is_leader,
@@ -113,11 +98,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     inputs = read_inputs(options, table, leader=is_leader())
     encoder = build_encoder(options)
     settings = complete_settings(options, inputs, encoder)
-    module, data = build_training(options, settings, inputs, encoder)
+    module, data = build_training(
+        settings,
+        inputs,
+        encoder,
+        flip=0.0 if options.no_flip else 0.5,
+        balanced=options.balanced,
+    )
     if is_leader():
         # Not before: what cannot be used leaves no run behind.
         write_command(folder, command)
-        describe(settings, inputs, data)
+        describe_training(settings, inputs, data)
     train(module, data, settings, folder, checkpoint)
     if is_leader():
         finish(module, settings, inputs, folder, command, options)
@@ -205,8 +196,9 @@ def write_command(folder: RunFolder, command: dict[str, Any]) -> None:
 
 def read_inputs(
     options: argparse.Namespace, table: LabelTable, *, leader: bool
-) -> Inputs:
+) -> FinetuneInputs:
     """Opens the store, made from videos if need be, and divides the items."""
+    from lightly_marlin.evaluation.finetune_setup import FinetuneInputs
     from lightly_marlin.evaluation.item_places import find_places
     from lightly_marlin.evaluation.splits import folds
     from lightly_marlin.store import FaceStore
@@ -222,7 +214,7 @@ def read_inputs(
     store = FaceStore(path)
     places = find_places(table, store)
     # Drawn from all items: what the store lacks does not move the others.
-    return Inputs(table, store, places, folds(table, options.seed)[0])
+    return FinetuneInputs(table, store, places, folds(table, options.seed)[0])
 
 
 def build_encoder(options: argparse.Namespace) -> MarlinEncoder:
@@ -238,7 +230,7 @@ def build_encoder(options: argparse.Namespace) -> MarlinEncoder:
 
 
 def complete_settings(
-    options: argparse.Namespace, inputs: Inputs, encoder: MarlinEncoder
+    options: argparse.Namespace, inputs: FinetuneInputs, encoder: MarlinEncoder
 ) -> FinetuneSettings:
     """Returns the settings with what suits the data and the model."""
     from lightly_marlin.evaluation.tasks import get_task
@@ -255,98 +247,6 @@ def complete_settings(
             "Values cannot be mixed: drop --mixup and --cutmix, or say --kind."
         )
     return settings
-
-
-def build_training(
-    options: argparse.Namespace,
-    settings: FinetuneSettings,
-    inputs: Inputs,
-    encoder: MarlinEncoder,
-) -> tuple[Finetune, FinetuneData]:
-    """Returns the module and its data."""
-    import torch
-
-    from lightly_marlin.evaluation.finetune import Finetune
-    from lightly_marlin.evaluation.finetune_data import FinetuneData
-    from lightly_marlin.transforms import ClipAugmentation
-
-    table = inputs.table
-    data = FinetuneData(
-        table,
-        inputs.store,
-        inputs.fold,
-        inputs.places,
-        batch_size=settings.batch_size,
-        num_frames=encoder.config.num_frames,
-        sample_rate=settings.sample_rate,
-        balanced=options.balanced,
-        workers=settings.workers,
-        seed=settings.seed,
-    )
-    torch.manual_seed(settings.seed)
-    # Completed: none of these is None.
-    filled: dict[str, Any] = vars(settings)
-    module = Finetune(
-        encoder,
-        table.target,
-        layer_decay=filled["layer_decay"],
-        drop_path=filled["drop_path"],
-        tune=settings.tune,
-        dropout=filled["dropout"],
-        learning_rate=filled["learning_rate"],
-        min_learning_rate=settings.min_learning_rate,
-        weight_decay=settings.weight_decay,
-        batch_size=settings.batch_size * settings.devices,
-        warmup_epochs=settings.warmup_epochs,
-        label_smoothing=settings.label_smoothing,
-        mixup=filled["mixup"],
-        cutmix=settings.cutmix,
-        augmentation=ClipAugmentation(flip=0.0 if options.no_flip else 0.5),
-        metrics=table.metrics,
-        seed=settings.seed,
-        model_options={
-            "sample_rate": settings.sample_rate,
-            "crops": crops_of(inputs.store),
-            "task": table.name,
-        },
-    )
-    if not options.balanced:
-        module.model.start_at(data.clips.labels())
-    return module, data
-
-
-def crops_of(store: FaceStore) -> dict[str, Any] | None:
-    """Returns the crop options of a store; None if its tracks differ in them."""
-    try:
-        return store.crop_options.crops()
-    except UsageError as error:
-        console.print(f"predict.py will ask for crop options: {error}", markup=False)
-        return None
-
-
-def describe(settings: FinetuneSettings, inputs: Inputs, data: FinetuneData) -> None:
-    """Prints what is about to happen."""
-    from rich.table import Table
-
-    table = Table(title=f"fine-tuning on {inputs.table.name}", show_header=False)
-    target = inputs.table.target
-    lost = {name: inputs.places.count(name) for name in ("missing", "no_face")}
-    lost["failed"] = inputs.places.count("failed")
-    rows = {
-        "labels": f"{target.kind}: {', '.join(target.names[:8])}",
-        "items": ", ".join(
-            f"{len(items)} {name}" for name, items in inputs.fold._asdict().items()
-        ),
-        "left out": ", ".join(f"{n} {name}" for name, n in lost.items() if n) or "none",
-        "steps": f"{settings.epochs} epochs of "
-        f"{data.steps_per_epoch(settings.devices)}",
-        "tune": settings.tune,
-    }
-    for name in ("layer_decay", "drop_path", "dropout", "mixup", "cutmix"):
-        rows[name.replace("_", " ")] = f"{getattr(settings, name):g}"
-    for name, value in rows.items():
-        table.add_row(name, value)
-    console.print(table)
 
 
 def train(
@@ -385,7 +285,7 @@ def train(
 def finish(
     module: Finetune,
     settings: FinetuneSettings,
-    inputs: Inputs,
+    inputs: FinetuneInputs,
     folder: RunFolder,
     command: dict[str, Any],
     options: argparse.Namespace,
