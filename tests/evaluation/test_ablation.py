@@ -59,9 +59,8 @@ def test_steps__arguments():
     options = f"a.csv --weights {folder}/run/model --seed 3 --out {folder}/demo"
     assert probe.arguments == (*options.split(), "--cache", "out/features")
     assert probe.name == "mask=tube seed=3 demo"
-    options = (
-        "a.csv --model marlin_vit_tiny --seed 3 --out out/cells/random/seed=3/demo"
-    )
+    folder = "out/cells/random/seed=3"
+    options = f"a.csv --model marlin_vit_tiny --seed 3 --out {folder}/demo"
     assert random.arguments == (*options.split(), "--cache", "out/features")
     assert random.recipe == "evaluate.py"
 

@@ -6,7 +6,6 @@ import sys
 import pytest
 import yaml
 
-from lightly_marlin.demo import write_demo_labels
 from lightly_marlin.utils.console import run_recipe
 
 
@@ -21,6 +20,9 @@ def ablate(module):
         return run_recipe(lambda: module.main([str(x) for x in arguments]))
 
     return run
+
+
+VIDEOS = ("demo_00.mp4", "demo_01.mp4", "demo_02.mp4")
 
 
 def write_grid(folder, store, **changes):
@@ -41,9 +43,10 @@ def write_grid(folder, store, **changes):
         "baselines": ["pixels"],
         **changes,
     }
-    write_demo_labels(
-        folder / "demo.csv", num_clips=3, num_frames=24, stretch_frames=12
-    )
+    lines = ["video,start,end,split,talking"]
+    for name, split in zip(VIDEOS, ("train", "val", "test"), strict=True):
+        lines += [f"{name},0,0.5,{split},0", f"{name},0.5,1,{split},1"]
+    (folder / "demo.csv").write_text("\n".join(lines))
     path = folder / "grid.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
@@ -73,7 +76,7 @@ def test_ablate__wrong_grid_is_one_line(tmp_path, tiny_store, ablate, capsys):
 
 
 def test_ablate__a_step_that_fails(tmp_path, tiny_store, ablate, capsys):
-    """A baseline is finished first and stays; the pretraining finds no weights."""
+    """The pretraining finds no weights: one line that names cell, reason and log."""
     shared = {"model": "marlin_vit_tiny", "store": str(tiny_store), "weights": "./no"}
     grid = write_grid(tmp_path, tiny_store, pretrain=shared)
     assert ablate(grid, "--out", tmp_path / "out") == 1
@@ -154,10 +157,8 @@ def test_run_step__killed(module, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "RECIPES", tmp_path)
     done = tmp_path / "done"
     step = Step("a", 0, "demo", "dies.py", (), None, tmp_path / "x.log", done)
-    with (
-        (tmp_path / "lock").open("w") as lock,
-        pytest.raises(module.StepError, match="ended by SIGKILL"),
-    ):
+    lock = (tmp_path / "lock").open("w")
+    with lock, pytest.raises(module.StepError, match="ended by SIGKILL"):
         module.run_step(step, lock)
     assert not done.exists()
 
