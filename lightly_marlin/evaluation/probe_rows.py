@@ -121,7 +121,8 @@ def standardizer(features: Tensor) -> Callable[[Tensor], Tensor]:
     mean = values.mean(dim=0)
     deviation = values.std(dim=0, correction=0)
     # Rounding leaves a little deviation in a constant column.
-    varies = deviation > 1e-6 * values.abs().amax(dim=0).clamp(min=1e-6)
+    largest = torch.maximum(values.amax(dim=0), -values.amin(dim=0))
+    varies = deviation > 1e-6 * largest.clamp(min=1e-6)
     scale = torch.where(varies, 1 / deviation, 0).float()
     center = mean.float()
     return lambda rows: (rows.float() - center) * scale
