@@ -174,7 +174,9 @@ class ClipAugmentation(nn.Module):
                 _pixel_matrices(changes.box, H, W).to(frames),
                 (H, W),
                 padding_mode="border",
-                align_corners=False,
+                # Pixels are mapped to pixels either way; before 0.9, kornia does it
+                # right for this one alone.
+                align_corners=True,
             )
         frames = frames.reshape(B, C, T * H, W)
         if self.color > 0:
