@@ -42,7 +42,7 @@ from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, one_line, progress, run_recipe
 
 if TYPE_CHECKING:
-    from lightly_marlin.evaluation.ablation import AblationFolder, Step
+    from lightly_marlin.evaluation.results.ablation import AblationFolder, Step
 
 RECIPES = Path(__file__).parent
 LOG_TAIL_BYTES = 2**14
@@ -65,9 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         UsageError: If an option or the grid cannot be used.
     """
     options = parse_arguments(arguments)
-    from lightly_marlin.evaluation.ablation import AblationFolder
-    from lightly_marlin.evaluation.ablation_grid import read_grid
-    from lightly_marlin.evaluation.ablation_table import (
+    from lightly_marlin.evaluation.results.ablation import AblationFolder
+    from lightly_marlin.evaluation.results.ablation_grid import read_grid
+    from lightly_marlin.evaluation.results.ablation_table import (
         notes_of,
         read_results,
         rich_table,

@@ -31,7 +31,7 @@ from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
 
 if TYPE_CHECKING:
-    from lightly_marlin.evaluation.comparison import Compared
+    from lightly_marlin.evaluation.results.comparison import Compared
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,12 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         UsageError: If a folder holds no result, or the table cannot be written.
     """
     options = parse_arguments(arguments)
-    from lightly_marlin.evaluation.comparison import (
+    from lightly_marlin.evaluation.results.comparison import (
         compared_table,
         paired_rows,
         read_compared,
     )
-    from lightly_marlin.evaluation.table_files import markdown_table, write_csv
+    from lightly_marlin.evaluation.results.table_files import markdown_table, write_csv
 
     compared = read_compared(options.results)
     out: Path = options.out
@@ -95,7 +95,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def draw(compared: Sequence[Compared], out: Path) -> None:
     """Draws metrics.png and, of several shares, few_shot.png."""
-    from lightly_marlin.evaluation.comparison import compared_pictures
+    from lightly_marlin.evaluation.results.comparison import compared_pictures
 
     for name, picture in compared_pictures(compared).items():
         with atomic_write(out / f"{name}.png") as temporary:

@@ -37,7 +37,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightly_marlin.evaluation.protocols import PROTOCOLS
+from lightly_marlin.evaluation.probes.protocols import PROTOCOLS
 from lightly_marlin.evaluation.table_arguments import add_table_arguments, read_table
 from lightly_marlin.features.options import PRECISIONS
 from lightly_marlin.utils.arguments import RecipeParser, positive_integer
@@ -79,8 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for share in options.fractions
         for seed in range(options.seed, options.seed + options.seeds)
     ]
-    from lightly_marlin.evaluation.report import show_result
-    from lightly_marlin.evaluation.summary import write_summary
+    from lightly_marlin.evaluation.results.report import show_result
+    from lightly_marlin.evaluation.results.summary import write_summary
 
     if len(results) == 1:
         show_result(results[0][2])
@@ -132,7 +132,7 @@ def read_features(
     options: argparse.Namespace, table: LabelTable, source: Path
 ) -> ItemFeatures:
     """Encodes the windows of all items; those of an earlier run are reused."""
-    from lightly_marlin.evaluation.item_features import item_features
+    from lightly_marlin.evaluation.items.item_features import item_features
 
     return item_features(
         build_encoder(options),
@@ -150,7 +150,7 @@ def build_encoder(options: argparse.Namespace) -> MarlinEncoder | PixelFeatures:
     """Returns the encoder of the weights, a random one, or the pixels themselves."""
     import torch
 
-    from lightly_marlin.evaluation.pixel_baseline import PixelFeatures
+    from lightly_marlin.evaluation.items.pixel_baseline import PixelFeatures
     from lightly_marlin.models import create_marlin_encoder, load_encoder
     from lightly_marlin.utils.device import choose_device
 
@@ -182,8 +182,8 @@ def evaluate_once(
         share: Percentage of the training groups to train on.
         seed: Seed of splits and head.
     """
-    from lightly_marlin.evaluation.report import draw_result
-    from lightly_marlin.evaluation.result import RESULTS_NAME, Result
+    from lightly_marlin.evaluation.results.report import draw_result
+    from lightly_marlin.evaluation.results.result import RESULTS_NAME, Result
 
     folder = options.out
     if options.seeds > 1 or len(options.fractions) > 1:

@@ -40,9 +40,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from lightly_marlin.evaluation.finetune_settings import FinetuneSettings
-from lightly_marlin.evaluation.result import RESULTS_NAME
+from lightly_marlin.evaluation.results.result import RESULTS_NAME
 from lightly_marlin.evaluation.table_arguments import add_table_arguments, read_table
+from lightly_marlin.evaluation.tuning.finetune_settings import FinetuneSettings
 from lightly_marlin.training.run_folder import RunFolder
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
@@ -51,10 +51,10 @@ from lightly_marlin.utils.files import atomic_write
 from lightly_marlin.utils.options import add_options
 
 if TYPE_CHECKING:
-    from lightly_marlin.evaluation.finetune import Finetune
-    from lightly_marlin.evaluation.finetune_data import FinetuneData
-    from lightly_marlin.evaluation.finetune_setup import FinetuneInputs
-    from lightly_marlin.evaluation.label_table import LabelTable
+    from lightly_marlin.evaluation.labels.label_table import LabelTable
+    from lightly_marlin.evaluation.tuning.finetune import Finetune
+    from lightly_marlin.evaluation.tuning.finetune_data import FinetuneData
+    from lightly_marlin.evaluation.tuning.finetune_setup import FinetuneInputs
     from lightly_marlin.models import MarlinEncoder
 
 JPEG_QUALITY = 95
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse_arguments(arguments)
     # Only now: --help and wrong options need not wait for torch and Lightning.
-    from lightly_marlin.evaluation.finetune_setup import (
+    from lightly_marlin.evaluation.tuning.finetune_setup import (
         build_training,
         describe_training,
     )
@@ -198,9 +198,9 @@ def read_inputs(
     options: argparse.Namespace, table: LabelTable, *, leader: bool
 ) -> FinetuneInputs:
     """Opens the store, made from videos if need be, and divides the items."""
-    from lightly_marlin.evaluation.finetune_setup import FinetuneInputs
-    from lightly_marlin.evaluation.item_places import find_places
-    from lightly_marlin.evaluation.splits import folds
+    from lightly_marlin.evaluation.items.item_places import find_places
+    from lightly_marlin.evaluation.labels.splits import folds
+    from lightly_marlin.evaluation.tuning.finetune_setup import FinetuneInputs
     from lightly_marlin.store import FaceStore
 
     path = options.store
@@ -259,7 +259,7 @@ def train(
     """Trains, from a checkpoint on if there is one."""
     import pytorch_lightning as pl
 
-    from lightly_marlin.evaluation.finetune_files import FinetuneFiles
+    from lightly_marlin.evaluation.tuning.finetune_files import FinetuneFiles
     from lightly_marlin.training.checkpoint import RunCheckpointIO, check_checkpoint
 
     if checkpoint is not None:
@@ -291,10 +291,10 @@ def finish(
     options: argparse.Namespace,
 ) -> None:
     """Tests the best epoch and writes model and result."""
-    from lightly_marlin.evaluation.finetune_files import load_best
-    from lightly_marlin.evaluation.finetune_result import tuned_result
-    from lightly_marlin.evaluation.report import draw_result, show_result
-    from lightly_marlin.evaluation.tuned_card import tuned_card
+    from lightly_marlin.evaluation.results.report import draw_result, show_result
+    from lightly_marlin.evaluation.tuning.finetune_files import load_best
+    from lightly_marlin.evaluation.tuning.finetune_result import tuned_result
+    from lightly_marlin.evaluation.tuning.tuned_card import tuned_card
     from lightly_marlin.models import accelerate_cpu
     from lightly_marlin.utils.device import choose_device
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from lightly_marlin.evaluation import TunedModel
-    from lightly_marlin.evaluation.predict_folder import PredictedWindow
+    from lightly_marlin.evaluation.tuning.predict_folder import PredictedWindow
     from lightly_marlin.features import FolderSummary
     from lightly_marlin.preparation.video_faces import VideoFaces
     from lightly_marlin.store.crop_options import CropOptions
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse_arguments(arguments)
     from lightly_marlin.evaluation import TunedModel
-    from lightly_marlin.evaluation.predict_folder import (
+    from lightly_marlin.evaluation.tuning.predict_folder import (
         predict_folder,
         write_predictions,
     )

@@ -3,55 +3,53 @@
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import Any
 
 _HOMES = {
-    "Finetune": "finetune",
-    "Fold": "splits",
-    "ItemClips": "item_clips",
-    "ItemFeatures": "item_features",
-    "ItemWindows": "item_clips",
-    "LabelTable": "label_table",
-    "Metrics": "metrics",
+    "Finetune": "tuning.finetune",
+    "Fold": "labels.splits",
+    "ItemClips": "items.item_clips",
+    "ItemFeatures": "items.item_features",
+    "ItemWindows": "items.item_clips",
+    "LabelTable": "labels.label_table",
+    "Metrics": "metrics.metrics",
     "OnlineProbe": "online_probe",
-    "PROTOCOLS": "protocols",
-    "PairedDifference": "intervals",
-    "PixelFeatures": "pixel_baseline",
-    "Predictions": "result",
+    "PROTOCOLS": "probes.protocols",
+    "PairedDifference": "metrics.intervals",
+    "PixelFeatures": "items.pixel_baseline",
+    "Predictions": "results.result",
     "Published": "tasks",
-    "Result": "result",
-    "Target": "target",
+    "Result": "results.result",
+    "Target": "labels.target",
     "Task": "tasks",
-    "TunedModel": "tuned_model",
-    "attentive_probe": "attentive_probe",
-    "exact_probe": "exact_probe",
-    "feature_std": "monitors",
-    "few_shot": "few_shot",
-    "few_shot_items": "few_shot",
-    "folder_labels": "folder_labels",
-    "folds": "splits",
+    "TunedModel": "tuning.tuned_model",
+    "attentive_probe": "probes.attentive_probe",
+    "exact_probe": "probes.exact_probe",
+    "feature_std": "metrics.monitors",
+    "few_shot": "labels.few_shot",
+    "few_shot_items": "labels.few_shot",
+    "folder_labels": "labels.folder_labels",
+    "folds": "labels.splits",
     "get_task": "tasks",
-    "grouped_bootstrap": "intervals",
-    "grouped_split": "splits",
-    "item_features": "item_features",
-    "join_videos": "joining",
-    "knn_probe": "knn_probe",
-    "layer_decay_groups": "layer_decay",
-    "linear_probe": "linear_probe",
+    "grouped_bootstrap": "metrics.intervals",
+    "grouped_split": "labels.splits",
+    "item_features": "items.item_features",
+    "join_videos": "labels.joining",
+    "knn_probe": "probes.knn_probe",
+    "layer_decay_groups": "tuning.layer_decay",
+    "linear_probe": "probes.linear_probe",
     "list_tasks": "tasks",
     "load_task": "tasks",
-    "metrics_for": "metrics",
-    "paired_difference": "intervals",
-    "per_label_metrics": "metrics",
-    "primary_metric": "metrics",
-    "rankme": "monitors",
-    "read_labels": "reading",
-    "read_splits": "split_lists",
+    "metrics_for": "metrics.metrics",
+    "paired_difference": "metrics.intervals",
+    "per_label_metrics": "metrics.metrics",
+    "primary_metric": "metrics.metrics",
+    "rankme": "metrics.monitors",
+    "read_labels": "labels.reading",
+    "read_splits": "labels.split_lists",
     "register_task": "tasks",
-    "released_probe": "released_probe",
-    "run_protocol": "protocol",
+    "released_probe": "probes.released_probe",
+    "run_protocol": "probes.protocol",
     "unregister_task": "tasks",
 }
 
@@ -68,16 +66,3 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
     return getattr(module, name)
-
-
-class _Package(ModuleType):
-    """Package in which a function hides the module of the same name."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Keeps a function where the import system sets the module that defines it."""
-        if isinstance(value, ModuleType) and _HOMES.get(name) == name:
-            value = getattr(value, name)
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

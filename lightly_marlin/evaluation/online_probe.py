@@ -19,12 +19,12 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import nn
 
-from lightly_marlin.evaluation.exact_probe import exact_probe
-from lightly_marlin.evaluation.item_features import item_features
-from lightly_marlin.evaluation.knn_probe import knn_probe
-from lightly_marlin.evaluation.label_table import LabelTable
-from lightly_marlin.evaluation.metrics import primary_metric
-from lightly_marlin.evaluation.monitors import feature_std, rankme
+from lightly_marlin.evaluation.items.item_features import item_features
+from lightly_marlin.evaluation.labels.label_table import LabelTable
+from lightly_marlin.evaluation.metrics.metrics import primary_metric
+from lightly_marlin.evaluation.metrics.monitors import feature_std, rankme
+from lightly_marlin.evaluation.probes.exact_probe import exact_probe
+from lightly_marlin.evaluation.probes.knn_probe import knn_probe
 from lightly_marlin.models import MarlinEncoder
 from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.training.run_folder import MetricsCsv

@@ -6,10 +6,10 @@ import hashlib
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from lightly_marlin.evaluation.label_table import LabelTable
-from lightly_marlin.evaluation.reading import read_labels
-from lightly_marlin.evaluation.split_lists import read_splits
-from lightly_marlin.evaluation.target import KINDS
+from lightly_marlin.evaluation.labels.label_table import LabelTable
+from lightly_marlin.evaluation.labels.reading import read_labels
+from lightly_marlin.evaluation.labels.split_lists import read_splits
+from lightly_marlin.evaluation.labels.target import KINDS
 from lightly_marlin.evaluation.tasks import get_task, list_tasks
 from lightly_marlin.utils.arguments import positive_integer
 from lightly_marlin.utils.errors import UsageError

@@ -31,14 +31,14 @@ from environment import describe_machine, machine_name
 from rich.table import Table
 
 from lightly_marlin.evaluation import ItemFeatures, LabelTable, Target
-from lightly_marlin.evaluation.linear_probe import (
+from lightly_marlin.evaluation.labels.splits import Fold
+from lightly_marlin.evaluation.probes.linear_probe import (
     DECAYS,
     RATES,
     fit_linear,
     linear_probe,
 )
-from lightly_marlin.evaluation.probe_rows import ProbeRows
-from lightly_marlin.evaluation.splits import Fold
+from lightly_marlin.evaluation.probes.probe_rows import ProbeRows
 from lightly_marlin.utils.console import console
 from lightly_marlin.utils.files import write_json
 

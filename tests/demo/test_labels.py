@@ -5,7 +5,7 @@ from lightly_marlin.demo.clips import demo_frames
 from lightly_marlin.demo.labels import demo_labels, write_demo_labels
 from lightly_marlin.demo.motion import clip_generator, expression_path
 from lightly_marlin.demo.videos import write_demo_videos
-from lightly_marlin.evaluation.reading import read_labels
+from lightly_marlin.evaluation.labels.reading import read_labels
 from lightly_marlin.faces import find_faces
 
 LABELS = ("talking", "smile", "brow", "nod")

@@ -150,7 +150,7 @@ def test_last_error(module, tmp_path, text, words):
 
 def test_run_step__killed(module, tmp_path, monkeypatch):
     """A step ended by a signal says which; nothing is marked as finished."""
-    from lightly_marlin.evaluation.ablation import Step
+    from lightly_marlin.evaluation.results.ablation import Step
 
     recipe = tmp_path / "dies.py"
     recipe.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
@@ -166,7 +166,7 @@ def test_run_step__killed(module, tmp_path, monkeypatch):
 @pytest.mark.skipif(sys.platform == "win32", reason="locks are inherited on POSIX")
 def test_run_step__its_process_holds_the_lock(module, tmp_path, monkeypatch):
     """If the ablation is killed, the step that goes on keeps others away."""
-    from lightly_marlin.evaluation.ablation import Step
+    from lightly_marlin.evaluation.results.ablation import Step
     from lightly_marlin.jobs.lock import take_lock
 
     recipe = tmp_path / "looks.py"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from lightly_marlin.evaluation.labels.reading import read_labels
 from lightly_marlin.evaluation.online_probe import PROBE_COLUMNS, OnlineProbe
-from lightly_marlin.evaluation.reading import read_labels
 from lightly_marlin.models import create_marlin_encoder
 from lightly_marlin.store import FaceStore
 from lightly_marlin.training.run_folder import RunFolder

@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lightly_marlin.evaluation.label_table import LabelTable
-from lightly_marlin.evaluation.target import Target
+from lightly_marlin.evaluation.labels.label_table import LabelTable
+from lightly_marlin.evaluation.labels.target import Target
 from lightly_marlin.evaluation.tasks.problems import Problems
 from lightly_marlin.evaluation.tasks.task import Published, Task
 from lightly_marlin.utils.errors import UsageError
@@ -248,7 +248,7 @@ def _fault_of_segment(segment: Any) -> str | None:
 def _with_splits(table: LabelTable, folder: str) -> LabelTable:
     if not folder:
         return table
-    from lightly_marlin.evaluation.split_lists import read_splits
+    from lightly_marlin.evaluation.labels.split_lists import read_splits
 
     return read_splits(table, folder)
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lightly_marlin.evaluation.label_table import LabelTable
-from lightly_marlin.evaluation.mosei_metrics import EMOTIONS, sentiment_bins
-from lightly_marlin.evaluation.target import Target
+from lightly_marlin.evaluation.labels.label_table import LabelTable
+from lightly_marlin.evaluation.labels.target import Target
+from lightly_marlin.evaluation.metrics.mosei_metrics import EMOTIONS, sentiment_bins
 from lightly_marlin.evaluation.tasks.mosei_files import (
     FOLDS_NAME,
     LABELS_NAME,

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lightly_marlin.evaluation.label_table import SPLITS, LabelTable
-from lightly_marlin.evaluation.target import Target
+from lightly_marlin.evaluation.labels.label_table import SPLITS, LabelTable
+from lightly_marlin.evaluation.labels.target import Target
 from lightly_marlin.evaluation.tasks.problems import Problems, some
 from lightly_marlin.evaluation.tasks.task import Published, Task
 from lightly_marlin.utils.errors import UsageError

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lightly_marlin.evaluation.label_table import SPLITS
+from lightly_marlin.evaluation.labels.label_table import SPLITS
 from lightly_marlin.evaluation.tasks.problems import Problems
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from lightly_marlin.evaluation.label_table import LabelTable
+from lightly_marlin.evaluation.labels.label_table import LabelTable
 from lightly_marlin.evaluation.tasks.task import Task
 from lightly_marlin.utils.errors import UsageError, first_line
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from lightly_marlin.evaluation.label_table import LabelTable
+from lightly_marlin.evaluation.labels.label_table import LabelTable
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["Published", "Task"]

@@ -1,0 +1,1 @@
+"""Labelled items in videos and stores: features of their windows, and clips."""

@@ -1,0 +1,1 @@
+"""Metrics of predictions, their intervals, and monitors that need no labels."""

@@ -1,0 +1,1 @@
+"""Probes on frozen features, and the protocol that they share."""

@@ -1,0 +1,285 @@
+"""Protocol that all probes share: folds, fitting, item scores, metrics and baseline.
+
+Each fold is fitted on the windows of its training items; settings are chosen on its
+validation items; its test items are scored once. An item's score is the mean of its
+windows' scores. Test items without a face, or whose video could not be read, stay in
+with the score of the constant predictor; items whose video is missing are left out and
+counted.
+
+With several folds the scores of all tests are pooled. The constant predictor then
+differs a little between folds, which may put its pooled AUC below 0.5; metrics per fold
+are in `Result.data`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from lightly_marlin.evaluation.items.item_features import ItemFeatures
+from lightly_marlin.evaluation.labels.few_shot import few_shot_items
+from lightly_marlin.evaluation.labels.label_table import LabelTable
+from lightly_marlin.evaluation.labels.splits import Fold
+from lightly_marlin.evaluation.labels.splits import folds as draw_folds
+from lightly_marlin.evaluation.metrics.intervals import grouped_bootstrap
+from lightly_marlin.evaluation.metrics.item_scores import mean_over_windows
+from lightly_marlin.evaluation.metrics.metrics import (
+    metrics_for,
+    per_label_metrics,
+)
+from lightly_marlin.evaluation.probes.probe_rows import Fit, Fitted, ProbeRows
+from lightly_marlin.evaluation.probes.protocol_checks import (
+    check_features,
+    check_test,
+    check_train,
+    check_val,
+)
+from lightly_marlin.evaluation.probes.protocol_data import (
+    describe_data,
+    fold_names,
+    package_versions,
+)
+from lightly_marlin.evaluation.results.result import Predictions, Result
+
+__all__ = ["Pool", "run_protocol"]
+
+Pool = Literal["windows", "mean"]
+
+
+def run_protocol(
+    fit: Fit,
+    features: ItemFeatures,
+    table: LabelTable,
+    *,
+    seed: int = 0,
+    protocol: Mapping[str, Any] | None = None,
+    pool: Pool = "windows",
+    folds: Sequence[Fold] | None = None,
+    fraction: float | None = None,
+    per_class: int | None = None,
+    draws: int = 1000,
+) -> Result:
+    """Fits and tests a probe.
+
+    Args:
+        fit: Function that fits the probe on one fold.
+        features: Features of the items of the table.
+        table: Labels.
+        seed: Seed of folds, few-shot subsets, probe and intervals.
+        protocol: Settings of the probe, for the result.
+        pool: "windows": every window is a row, and scores are averaged; "mean": the
+            mean over its windows is the row of an item.
+        folds: Train, val and test of each fold; `splits.folds` of the table if left
+            out.
+        fraction: Share of the training items to keep, see `few_shot_items`.
+        per_class: Number of training items to keep per class instead.
+        draws: Number of draws of the intervals.
+
+    Returns:
+        The result. The same arguments give the same result on one machine, except for
+        its `seconds`.
+
+    Raises:
+        UsageError: If features are not finite, a fold cannot be fitted or tested, or
+            the few-shot subset cannot be drawn; the message names the item or split.
+        ValueError: If the features are not those of the table.
+    """
+    started = time.perf_counter()
+    check_features(features, table)
+    if pool not in ("windows", "mean"):
+        raise ValueError(
+            f"Invalid pool ({pool!r}). Supported values are windows, mean."
+        )
+    parts = _folds(table, folds, seed, fraction, per_class)
+    tested = [_present(features, fold.test) for fold in parts]
+    check_test(table, sorted({index for items in tested for index in items}))
+    names = fold_names(len(parts))
+    rows = features.mean_of_windows() if pool == "mean" else features
+    outcomes = {
+        name: _run_fold(fit, rows, features.window_counts(), table, fold, name, seed)
+        for fold, name in zip(parts, names, strict=True)
+    }
+    predictions = _joined([outcome.items for outcome in outcomes.values()])
+    levels = {"": predictions}
+    if table.target.kind == "binary" and pool == "windows":
+        levels["window/"] = _joined([outcome.windows for outcome in outcomes.values()])
+    settings = {
+        **(protocol or {}),
+        "pool": pool,
+        "folds": len(parts),
+        "fraction": fraction,
+        "per_class": per_class,
+        "metrics": list(table.metrics),
+        "draws": draws,
+        "features": dict(features.options),
+    }
+    return Result(
+        task=table.name,
+        target=table.target,
+        protocol=settings,
+        data=describe_data(features, table, parts) | _per_fold(table, outcomes),
+        model=dict(features.model),
+        seed=seed,
+        **_numbers(table, levels, draws, seed),
+        chosen={name: dict(outcome.chosen) for name, outcome in outcomes.items()},
+        predictions=predictions,
+        versions=package_versions(),
+        seconds=time.perf_counter() - started,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Outcome:
+    """Tested items of a fold, their windows one by one, and what was chosen."""
+
+    items: Predictions
+    windows: Predictions
+    chosen: Mapping[str, Any]
+
+
+def _folds(
+    table: LabelTable,
+    folds: Sequence[Fold] | None,
+    seed: int,
+    fraction: float | None,
+    per_class: int | None,
+) -> list[Fold]:
+    if folds is None:
+        folds = draw_folds(table, seed)
+    if fraction is None and per_class is None:
+        return list(folds)
+    return [
+        fold._replace(
+            train=few_shot_items(
+                table, fold.train, fraction=fraction, per_class=per_class, seed=seed
+            )
+        )
+        for fold in folds
+    ]
+
+
+def _present(features: ItemFeatures, items: Sequence[int]) -> list[int]:
+    return [index for index in items if features.statuses[index] != "missing"]
+
+
+def _run_fold(
+    fit: Fit,
+    features: ItemFeatures,
+    windows: Tensor,
+    table: LabelTable,
+    fold: Fold,
+    name: str,
+    seed: int,
+) -> _Outcome:
+    train_items = _present(features, fold.train)
+    train = ProbeRows.of(features, table, train_items)
+    val = ProbeRows.of(features, table, _present(features, fold.val))
+    check_train(table, train, name)
+    check_val(table, val, name)
+    constant = table.target.constant(table.labels[train_items])
+    fitted = fit(train, val, table.target, seed)
+    return _test(
+        fitted, features, windows, table, _present(features, fold.test), constant, name
+    )
+
+
+def _test(
+    fitted: Fitted,
+    features: ItemFeatures,
+    windows: Tensor,
+    table: LabelTable,
+    items: list[int],
+    constant: Tensor,
+    name: str,
+) -> _Outcome:
+    rows = features.rows_of(items)
+    width = (0, table.target.num_outputs)
+    scores = torch.zeros(width)
+    if len(rows):
+        scores = fitted.predict(features.features[rows]).float()
+    place = torch.full((len(table),), -1, dtype=torch.int64)
+    place[items] = torch.arange(len(items))
+    item_of_row = place[features.item_of_row[rows]]
+    means = mean_over_windows(scores, item_of_row, len(items))
+    counts = windows[items]
+    predictions = Predictions(
+        items=tuple(table.items[index] for index in items),
+        groups=tuple(table.groups[index] for index in items),
+        splits=(name,) * len(items),
+        windows=counts,
+        truth=table.target.truth(table.labels[items]),
+        scores=torch.where(counts[:, None] > 0, means, constant),
+        constant=constant.repeat(len(items), 1),
+    )
+    each = item_of_row.tolist()
+    return _Outcome(
+        predictions,
+        Predictions(
+            items=tuple(predictions.items[item] for item in each),
+            groups=tuple(predictions.groups[item] for item in each),
+            splits=(name,) * len(each),
+            windows=torch.ones(len(each), dtype=torch.int64),
+            truth=predictions.truth[item_of_row],
+            scores=scores,
+            constant=predictions.constant[item_of_row],
+        ),
+        fitted.chosen,
+    )
+
+
+def _joined(parts: Sequence[Predictions]) -> Predictions:
+    def join(field: str) -> tuple[str, ...]:
+        return tuple(value for part in parts for value in getattr(part, field))
+
+    def cat(field: str) -> Tensor:
+        return torch.cat([getattr(part, field) for part in parts])
+
+    return Predictions(
+        items=join("items"),
+        groups=join("groups"),
+        splits=join("splits"),
+        windows=cat("windows"),
+        truth=cat("truth"),
+        scores=cat("scores"),
+        constant=cat("constant"),
+    )
+
+
+def _numbers(
+    table: LabelTable, levels: Mapping[str, Predictions], draws: int, seed: int
+) -> dict[str, Any]:
+    """Returns metrics, intervals and baselines at the levels of items and windows."""
+    metrics = metrics_for(table.target, table.metrics)
+    items = levels[""]
+    seen = items.windows > 0
+    numbers: dict[str, dict[str, Any]] = {"metrics": {}, "interval": {}, "constant": {}}
+    for prefix, level in levels.items():
+        found: dict[str, Mapping[str, Any]] = {
+            "metrics": metrics(level.scores, level.truth),
+            "interval": grouped_bootstrap(level, metrics, draws=draws, seed=seed),
+            "constant": metrics(level.constant, level.truth),
+        }
+        for field, values in found.items():
+            numbers[field] |= {prefix + name: value for name, value in values.items()}
+    return {
+        **numbers,
+        "metrics_with_face": metrics(items.scores[seen], items.truth[seen]),
+        "per_label": per_label_metrics(table.target, items.scores, items.truth),
+    }
+
+
+def _per_fold(table: LabelTable, outcomes: Mapping[str, _Outcome]) -> dict[str, Any]:
+    if len(outcomes) == 1:
+        return {}
+    metrics = metrics_for(table.target, table.metrics)
+    return {
+        "metrics_per_fold": {
+            name: metrics(outcome.items.scores, outcome.items.truth)
+            for name, outcome in outcomes.items()
+        }
+    }

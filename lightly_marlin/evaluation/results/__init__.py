@@ -1,0 +1,1 @@
+"""Results on disk: reports, comparisons, summaries and ablations."""
