@@ -39,15 +39,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-
-from rich.text import Text
 
 from lightly_marlin.features import ExtractionOptions, FolderSummary, extract_folder
 from lightly_marlin.features.batching import has_bf16_units
 from lightly_marlin.features.feature_files import FORMATS
 from lightly_marlin.features.joined_table import TABLE_NAME, write_joined_table
 from lightly_marlin.features.options import PRECISIONS, REDUCTIONS
+from lightly_marlin.features.window_arguments import add_window_arguments
 from lightly_marlin.models import load_encoder
 from lightly_marlin.store.crop_arguments import (
     add_crop_arguments,
@@ -58,8 +56,6 @@ from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.device import choose_device
 from lightly_marlin.utils.errors import UsageError
-
-_MAX_LISTED = 20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if options.parquet:
         write_joined_table(options.out, summary.records)
-    show_reasons(summary)
+    summary.show_reasons(summary.with_reason(), "report.json")
     show_totals(summary)
     if summary.num_rows == 0:
         raise UsageError(
@@ -122,12 +118,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = RecipeParser(description="Extract features of face videos.")
     add = parser.add_argument
-    add(
-        "videos",
-        metavar="VIDEOS",
-        help="folder (searched recursively), file, or glob pattern in quotes",
-    )
-    add("out", metavar="OUT", type=Path, help="folder of the features")
+    add_window_arguments(parser, "features")
     add(
         "--weights",
         required=True,
@@ -168,38 +159,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     ):
         text = f"{text} (default: {default})"
         add(name, type=positive_integer, default=default, metavar="N", help=text)
-    add(
-        "--batch-size",
-        type=positive_integer,
-        metavar="N",
-        help="windows that are encoded together (default: 1 on a CPU, 8 on a GPU)",
-    )
-    add(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="processes that read and crop (default: one per core; 0 for this "
-        "process, which a crash of a decoder then ends)",
-    )
     add("--format", choices=FORMATS, default="npy", help="default: npy")
     add(
         "--parquet",
         action="store_true",
         help=f"write all rows with index and features to {TABLE_NAME} as well",
     )
-    add("--device", default="auto", help="such as cpu or cuda:1 (default: a GPU)")
     return parser.parse_args(arguments)
-
-
-def show_reasons(summary: FolderSummary) -> None:
-    """Lists the videos with a reason or a note."""
-    told = [record for record in summary.records if record.reason is not None]
-    told.sort(key=lambda record: record.status == "ok")
-    for record in told[:_MAX_LISTED]:
-        line = Text(f"{record.source}: ").append(str(record.reason), style="yellow")
-        console.print(line, soft_wrap=True)
-    if len(told) > _MAX_LISTED:
-        console.print(f"... and {len(told) - _MAX_LISTED} more, see report.json")
 
 
 def show_totals(summary: FolderSummary) -> None:

@@ -30,14 +30,12 @@ import argparse
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
+from lightly_marlin.features.window_arguments import add_window_arguments
 from lightly_marlin.store.crop_arguments import add_crop_arguments, crop_options
-from lightly_marlin.utils.arguments import RecipeParser, positive_integer
-from lightly_marlin.utils.console import console, one_line, progress, run_recipe
+from lightly_marlin.utils.arguments import RecipeParser
+from lightly_marlin.utils.console import console, progress, run_recipe
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
 
@@ -46,12 +44,10 @@ if TYPE_CHECKING:
 
     from lightly_marlin.evaluation import TunedModel
     from lightly_marlin.evaluation.tuning.predict_folder import PredictedWindow
-    from lightly_marlin.features import FolderSummary
     from lightly_marlin.preparation.video_faces import VideoFaces
     from lightly_marlin.store.crop_options import CropOptions
     from lightly_marlin.visualization.prediction_overlay import FacePrediction
 
-MAX_LISTED = 20
 OVERLAY_NAME = "overlay"
 CROP_FLAGS = ("min_face", "detector", "align_eyes", "crops_like")
 
@@ -89,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         num_workers=options.workers,
     )
     write_predictions(options.out, model.target, summary, windows)
-    show_reasons(summary)
+    summary.show_reasons(summary.with_reason(), "videos.csv")
     more = [("tracks", f"{summary.num_tracks}"), ("windows", f"{len(windows)}")]
     console.print(summary.table("Prediction", more))
     if not windows:
@@ -108,12 +104,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = RecipeParser(description="Predict labels of the faces in videos.")
     add = parser.add_argument
-    add(
-        "videos",
-        metavar="VIDEOS",
-        help="folder (searched recursively), file, or glob pattern in quotes",
-    )
-    add("out", metavar="OUT", type=Path, help="folder of the predictions")
+    add_window_arguments(parser, "predictions")
     add(
         "--model",
         required=True,
@@ -122,19 +113,6 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--overlay", action="store_true", help="write videos with the predictions")
     add("--all-faces", action="store_true", help="predict every face")
-    add(
-        "--batch-size",
-        type=positive_integer,
-        metavar="N",
-        help="windows that are encoded together (default: 1 on a CPU, 8 on a GPU)",
-    )
-    add(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="processes that read and crop (default: one per core; 0 for this process)",
-    )
-    add("--device", default="auto", help="such as cpu or cuda:1 (default: a GPU)")
     add_crop_arguments(parser)
     return parser.parse_args(arguments)
 
@@ -145,18 +123,6 @@ def choose_crops(options: argparse.Namespace, model: TunedModel) -> CropOptions:
         return crop_options(options)
     crops: CropOptions = model.crop_options
     return crops
-
-
-def show_reasons(summary: FolderSummary) -> None:
-    """Lists the videos with a reason or a note."""
-    told = [record for record in summary.records if record.reason is not None]
-    told.sort(key=lambda record: record.status == "ok")
-    for record in told[:MAX_LISTED]:
-        line = Text(f"{one_line(record.source)}: ")
-        line.append(one_line(str(record.reason)), style="yellow")
-        console.print(line, soft_wrap=True)
-    if len(told) > MAX_LISTED:
-        console.print(f"... and {len(told) - MAX_LISTED} more, see videos.csv")
 
 
 def write_overlays(

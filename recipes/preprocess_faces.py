@@ -34,16 +34,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from rich.text import Text
-
 from lightly_marlin.preparation import PreparationSummary, prepare_videos
 from lightly_marlin.store.crop_arguments import add_crop_arguments, crop_options
 from lightly_marlin.store.crop_video import JPEG_QUALITY
 from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, one_line, run_recipe
 from lightly_marlin.utils.errors import UsageError
-
-_MAX_LISTED = 20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -123,12 +119,7 @@ def show_failures(summary: PreparationSummary) -> None:
     """Lists the videos without a track and those that failed, with the reason."""
     bad = summary.with_status("failed") + summary.with_status("no_face")
     bad += [record for record in summary.with_status("ok") if record.retry]
-    for record in bad[:_MAX_LISTED]:
-        line = Text(f"{one_line(record.source)}: ")
-        line.append(one_line(str(record.reason)), style="yellow")
-        console.print(line, soft_wrap=True)
-    if len(bad) > _MAX_LISTED:
-        console.print(f"... and {len(bad) - _MAX_LISTED} more, see report.json")
+    summary.show_reasons(bad, "report.json")
 
 
 def show_totals(summary: PreparationSummary) -> None:

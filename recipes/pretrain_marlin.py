@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
     from lightly_marlin.data import FaceClip
     from lightly_marlin.models import MarlinEncoder
+    from lightly_marlin.training.marlin_pretraining import MarlinPretraining
 
 CONFIGS = Path(__file__).parent / "configs"
 MAX_VALIDATION_CLIPS = 16
@@ -122,17 +123,9 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
 
     from lightly_marlin.data import FaceClips
     from lightly_marlin.demo import open_store
-    from lightly_marlin.training.callbacks import (
-        StepProgress,
-        WriteMetrics,
-        make_logger,
-    )
-    from lightly_marlin.training.checkpoint import (
-        LastCheckpoint,
-        RunCheckpointIO,
-        check_checkpoint,
-    )
-    from lightly_marlin.training.marlin_pretraining import MarlinPretraining, masking_of
+    from lightly_marlin.training.callbacks import make_logger
+    from lightly_marlin.training.checkpoint import RunCheckpointIO, check_checkpoint
+    from lightly_marlin.training.marlin_pretraining import MarlinPretraining
     from lightly_marlin.training.run_report import describe_run, summarise_run
     from lightly_marlin.training.schedule import schedule_of
     from lightly_marlin.training.trainer_setup import (
@@ -140,7 +133,6 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
         is_leader,
         quiet_lightning,
     )
-    from lightly_marlin.training.validation import Validation
 
     check_devices(settings.devices)
     quiet_lightning()
@@ -170,11 +162,11 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     module = MarlinPretraining(settings, clips, schedule, weights)
     if checkpoint is not None:
         check_checkpoint(checkpoint, module)
+    callbacks = make_callbacks(settings, folder, module, store, held_out or training)
     if leader:
+        # Not before: what cannot be used leaves no run behind.
         write_settings(settings, folder.config)
         describe_run(settings, len(clips), len(held_out), schedule, max_steps)
-
-    clips_per_step = settings.batch_size * settings.devices
     trainer = pl.Trainer(
         max_steps=max_steps,
         max_epochs=-1,
@@ -186,20 +178,7 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
         logger=logger or False,
         log_every_n_steps=settings.log_every,
         plugins=[RunCheckpointIO(folder, module.model)],
-        callbacks=[
-            WriteMetrics(folder, clips_per_step, settings.log_every),
-            Validation(
-                folder,
-                module.model,
-                validation_clips(store, held_out or training, settings.stride),
-                masking_of(settings, module.model.config),
-                batch_size=settings.batch_size,
-                every=settings.validate_every,
-            ),
-            *make_probe(settings, folder, module.model.encoder),
-            LastCheckpoint(folder, settings.save_every),
-            StepProgress(settings.log_every),
-        ],
+        callbacks=callbacks,
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
@@ -207,6 +186,36 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     if leader:
         summarise_run(folder, trainer.global_step)
     return 0 if trainer.global_step >= max_steps else 1
+
+
+def make_callbacks(
+    settings: PretrainSettings,
+    folder: RunFolder,
+    module: MarlinPretraining,
+    store: FaceStore,
+    tracks: Sequence[str],
+) -> list[Callback]:
+    """Returns the callbacks of a run, which validates on some tracks of the store."""
+    from lightly_marlin.training.callbacks import StepProgress, WriteMetrics
+    from lightly_marlin.training.checkpoint import LastCheckpoint
+    from lightly_marlin.training.marlin_pretraining import masking_of
+    from lightly_marlin.training.validation import Validation
+
+    clips_per_step = settings.batch_size * settings.devices
+    return [
+        WriteMetrics(folder, clips_per_step, settings.log_every),
+        Validation(
+            folder,
+            module.model,
+            validation_clips(store, tracks, settings.stride),
+            masking_of(settings, module.model.config),
+            batch_size=settings.batch_size,
+            every=settings.validate_every,
+        ),
+        *make_probe(settings, folder, module.model.encoder),
+        LastCheckpoint(folder, settings.save_every),
+        StepProgress(settings.log_every),
+    ]
 
 
 def make_probe(

@@ -80,7 +80,7 @@ class FakeFinder:
         return [self._track(*run) for run in self._runs if run[1] >= self.min_frames]
 
     def _track(self, start, count):
-        from lightly_marlin.faces.track import FaceTrack
+        from lightly_marlin.faces.tracking.track import FaceTrack
 
         height, width = self._shape[:2]
         centre = np.array([width / 2, height / 2])

@@ -12,11 +12,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch import nn
 
 from lightly_marlin.evaluation.items.item_features import item_features
@@ -27,6 +26,7 @@ from lightly_marlin.evaluation.probes.exact_probe import exact_probe
 from lightly_marlin.evaluation.probes.knn_probe import knn_probe
 from lightly_marlin.models import MarlinEncoder
 from lightly_marlin.store.face_store import FaceStore
+from lightly_marlin.training.every_steps import EverySteps
 from lightly_marlin.training.run_folder import MetricsCsv
 
 __all__ = ["PROBE_COLUMNS", "OnlineProbe"]
@@ -36,7 +36,7 @@ PROBE_COLUMNS = ("step", "exact", "knn", "constant", "rankme", "feature_std")
 two probes and of the constant predictor."""
 
 
-class OnlineProbe(Callback):
+class OnlineProbe(EverySteps):
     """Evaluates an encoder on labelled items every n steps, and at the first and last.
 
     Writes a row of probe.csv: the primary metric of the exact and the nearest-neighbour
@@ -62,11 +62,11 @@ class OnlineProbe(Callback):
         every: int,
         seed: int = 0,
     ) -> None:
+        super().__init__(every)
         self.csv = MetricsCsv(Path(path), PROBE_COLUMNS)
         self.encoder = encoder
         self.table = table
         self.store = store
-        self.every = every
         self.seed = seed
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -78,22 +78,10 @@ class OnlineProbe(Callback):
         if trainer.is_global_zero:
             self.csv.truncate(trainer.global_step)
         if trainer.global_step == 0:
-            self._probe(trainer)
+            self.on_due(trainer, pl_module)
 
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        """Probes when it is due."""
-        step = trainer.global_step
-        if step % self.every == 0 or step == trainer.max_steps:
-            self._probe(trainer)
-
-    def _probe(self, trainer: Trainer) -> None:
+    def on_due(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Probes."""
         step = trainer.global_step
         if trainer.is_global_zero:
             row = self.measure()
@@ -105,7 +93,13 @@ class OnlineProbe(Callback):
         trainer.strategy.barrier("online probe")
 
     def measure(self) -> dict[str, float]:
-        """Returns the columns of probe.csv but for the step."""
+        """Returns the columns of probe.csv but for the step.
+
+        They are NaN once weights are not finite: a training that diverges is not ended
+        by its probe.
+        """
+        if not all(weight.isfinite().all() for weight in self.encoder.parameters()):
+            return dict.fromkeys(PROBE_COLUMNS[1:], float("nan"))
         with _unnoticed(self.encoder), tempfile.TemporaryDirectory() as cache:
             features = item_features(self.encoder, self.table, self.store, cache=cache)
             metric = primary_metric(self.table.target)
@@ -124,16 +118,12 @@ class OnlineProbe(Callback):
 
 @contextmanager
 def _unnoticed(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode; afterwards modes and random generators are as they were."""
-    modes = [(child, child.training) for child in module.modules()]
+    """Afterwards, random generators are as they were."""
     states = random.getstate(), np.random.get_state()  # noqa: NPY002 (others' state)
     devices = {p.device for p in module.parameters() if p.device.type == "cuda"}
     try:
         with torch.random.fork_rng(devices=list(devices)):
-            module.eval()
             yield
     finally:
-        for child, mode in modes:
-            child.training = mode
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002

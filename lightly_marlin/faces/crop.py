@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lightly_marlin.faces.boxes import face_boxes
-from lightly_marlin.faces.chip import face_roll
+from lightly_marlin.faces.landmarks.chip import face_roll
 from lightly_marlin.faces.luma import check_frame
-from lightly_marlin.faces.smoothing import smooth_gaussian
+from lightly_marlin.faces.tracking.smoothing import smooth_gaussian
 
 __all__ = [
     "CROP_PADDING",

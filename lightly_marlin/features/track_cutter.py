@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,27 +47,19 @@ class TrackCutter:
     ) -> None:
         self._first = first_frame
         self._seen = 0
-        self._regular = WindowCutter(
-            num_frames,
-            sample_rate=options.sample_rate,
-            stride=options.stride,
-            reference=options.reference_windows,
-            first_frame=first_frame,
-            track=track,
-        )
+        windows: dict[str, Any] = {
+            "sample_rate": options.sample_rate,
+            "stride": options.stride,
+            "reference": options.reference_windows,
+            "first_frame": first_frame,
+            "track": track,
+        }
+        self._regular = WindowCutter(num_frames, **windows)
         self._own: StretchCutter | None = None
         if not stretches:
             return
         assert seconds is not None
-        regular = window_places(
-            length,
-            num_frames,
-            sample_rate=options.sample_rate,
-            stride=options.stride,
-            reference=options.reference_windows,
-            first_frame=first_frame,
-            track=track,
-        )
+        regular = window_places(length, num_frames, **windows)
         places = plan_stretches(
             stretches,
             regular,

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from rich.table import Table
+from rich.text import Text
 
 from lightly_marlin.jobs.record import JobRecord, Status
+from lightly_marlin.utils.console import console, one_line
 
 __all__ = ["JobSummary"]
+
+_MAX_LISTED = 20
 
 _RecordT = TypeVar("_RecordT", bound=JobRecord[Any])
 
@@ -44,6 +48,26 @@ class JobSummary(Generic[_RecordT]):
     def with_status(self, status: Status) -> list[_RecordT]:
         """Returns the records with a status: "ok", "no_face" or "failed"."""
         return [record for record in self.records if record.status == status]
+
+    def show_reasons(self, records: Sequence[_RecordT], report: str) -> None:
+        """Prints videos with their reasons, up to 20 of them.
+
+        Args:
+            records: Records of this summary that are worth a line.
+            report: Name of the file that has all of them.
+        """
+        for record in records[:_MAX_LISTED]:
+            line = Text(f"{one_line(record.source)}: ")
+            line.append(one_line(str(record.reason)), style="yellow")
+            console.print(line, soft_wrap=True)
+        if len(records) > _MAX_LISTED:
+            more = len(records) - _MAX_LISTED
+            console.print(f"... and {more} more, see {report}")
+
+    def with_reason(self) -> list[_RecordT]:
+        """Returns the records with a reason or a note, those of failures first."""
+        told = [record for record in self.records if record.reason is not None]
+        return sorted(told, key=lambda record: record.status == "ok")
 
     def table(self, title: str, more: Sequence[tuple[str, str]]) -> Table:
         """Returns the closing table of a recipe.

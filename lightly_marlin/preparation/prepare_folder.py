@@ -155,7 +155,7 @@ def _check_pickles(parser: FaceParser | None) -> None:
 
 def _check_factory_pickles(options: PreparationOptions) -> None:
     """Raises ValueError if a detector cannot be sent to a worker process."""
-    from lightly_marlin.faces.detector_registry import detector_factory
+    from lightly_marlin.faces.detection.detector_registry import detector_factory
 
     factory = detector_factory(options.detector)
     try:
@@ -197,7 +197,7 @@ def _record(
 
 def _settings(options: PreparationOptions) -> dict[str, Any]:
     """Returns the settings that, besides the file, determine the result."""
-    from lightly_marlin.faces.detector_registry import load_detectors
+    from lightly_marlin.faces.detection.detector_registry import load_detectors
 
     settings = {
         **options.crops(),

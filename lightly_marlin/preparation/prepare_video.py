@@ -34,7 +34,7 @@ from lightly_marlin.video.reader import VideoError
 
 if TYPE_CHECKING:
     from lightly_marlin.faces import FaceParser, FaceTrack
-    from lightly_marlin.faces.track_quality import Appearance
+    from lightly_marlin.faces.tracking.track_quality import Appearance
 
 __all__ = ["MIN_FRAMES", "PreparationOptions", "prepare_video"]
 
@@ -176,7 +176,10 @@ def _crop_parser(parser: FaceParser | None) -> CropParser:
 def _index_row(
     source: str, number: int, track: FaceTrack, found: VideoFaces, look: Appearance
 ) -> TrackRow:
-    from lightly_marlin.faces.track_quality import mean_confidence, measure_geometry
+    from lightly_marlin.faces.tracking.track_quality import (
+        mean_confidence,
+        measure_geometry,
+    )
 
     width, height = found.frame_size(track)
     name = video_id(source)

@@ -15,7 +15,7 @@ from lightly_marlin.store.crop_video import JPEG_QUALITY, CropVideoWriter
 from lightly_marlin.store.format import CROP_SIZE, track_arrays
 
 if TYPE_CHECKING:
-    from lightly_marlin.faces.track_quality import Appearance
+    from lightly_marlin.faces.tracking.track_quality import Appearance
 
 __all__ = ["CropParser", "TrackWriter"]
 
@@ -59,7 +59,7 @@ class TrackWriter:
             parser: Parser of crops into regions.
             jpeg_quality: Quality of the crops, from 1 to 100.
         """
-        from lightly_marlin.faces.track_quality import AppearanceMeter
+        from lightly_marlin.faces.tracking.track_quality import AppearanceMeter
 
         self._path = video
         self._landmarks = landmarks

@@ -35,7 +35,7 @@ def used_weights(options: PreparationOptions) -> tuple[dict[str, Any], ...]:
         `licence`, and `commercial`, which is None where that is not stated.
     """
     from lightly_marlin.faces import DlibEmbedder, DlibLandmarks, ModelWeights
-    from lightly_marlin.faces.detector_registry import load_detectors
+    from lightly_marlin.faces.detection.detector_registry import load_detectors
 
     detectors, parser = load_detectors(options.detector), options.parser
     landmarks = detectors[0].landmarks

@@ -128,7 +128,7 @@ def find_video_faces(
     """
     # Importing it loads detectors, which the other users of this module do not need.
     from lightly_marlin.faces import FaceFinder
-    from lightly_marlin.faces.detector_registry import load_detectors
+    from lightly_marlin.faces.detection.detector_registry import load_detectors
 
     crops = crops or CropOptions()
     finder = FaceFinder(

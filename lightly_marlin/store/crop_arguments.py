@@ -18,12 +18,12 @@ class _DetectorChoices:
     """Names of detectors, as `argparse` lists and checks them."""
 
     def __contains__(self, name: object) -> bool:
-        from lightly_marlin.faces.detector_registry import is_detector_name
+        from lightly_marlin.faces.detection.detector_registry import is_detector_name
 
         return is_detector_name(name)
 
     def __iter__(self) -> Iterator[str]:
-        from lightly_marlin.faces.detector_registry import detector_names
+        from lightly_marlin.faces.detection.detector_registry import detector_names
 
         return iter((*detector_names(), "package.module:factory"))
 

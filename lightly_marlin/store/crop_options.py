@@ -49,7 +49,7 @@ class CropOptions:
         if self.detector == CropOptions.detector:
             return
         # Loads the detectors, which takes seconds that the default need not cost.
-        from lightly_marlin.faces.detector_registry import load_detectors
+        from lightly_marlin.faces.detection.detector_registry import load_detectors
 
         load_detectors(self.detector)
 
@@ -57,7 +57,7 @@ class CropOptions:
         """Returns the options and the factory of a registered detector."""
         if self.detector == CropOptions.detector:
             return vars(self)
-        from lightly_marlin.faces.detector_registry import detector_factory
+        from lightly_marlin.faces.detection.detector_registry import detector_factory
 
         return {**vars(self), _FACTORY: detector_factory(self.detector)}
 
@@ -66,7 +66,7 @@ class CropOptions:
         options = dict(state)
         factory = options.pop(_FACTORY, None)
         if factory is not None:
-            from lightly_marlin.faces.detector_registry import (
+            from lightly_marlin.faces.detection.detector_registry import (
                 detector_factory,
                 register_detector,
             )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import RichProgressBar
 from pytorch_lightning.loggers import (
     CSVLogger,
@@ -17,6 +17,7 @@ from pytorch_lightning.loggers import (
     WandbLogger,
 )
 
+from lightly_marlin.training.every_steps import EverySteps, is_due
 from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
 from lightly_marlin.utils.console import console
 from lightly_marlin.utils.errors import UsageError
@@ -61,7 +62,7 @@ def make_logger(name: str, out: Path) -> Logger | None:
         ) from error
 
 
-class WriteMetrics(Callback):
+class WriteMetrics(EverySteps):
     """Writes every n-th step's metrics to metrics.csv, and logs the clips per second.
 
     The module logs the other columns, by `self.log` in its training step.
@@ -73,9 +74,9 @@ class WriteMetrics(Callback):
     """
 
     def __init__(self, folder: RunFolder, clips_per_step: int, every: int) -> None:
+        super().__init__(every)
         self.csv = MetricsCsv(folder.metrics, METRICS_COLUMNS)
         self.clips_per_step = clips_per_step
-        self.every = every
         self._last_time = 0.0
         self._last_step = 0
 
@@ -85,17 +86,8 @@ class WriteMetrics(Callback):
             self.csv.truncate(trainer.global_step)
         self._last_time, self._last_step = time.perf_counter(), trainer.global_step
 
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        """Writes a row when it is due."""
-        if not _is_due(trainer, self.every):
-            return
+    def on_due(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes a row."""
         # Reading the losses makes the host wait for the device: before the clock.
         metrics = trainer.callback_metrics
         row = {name: float(metrics[name]) for name in METRICS_COLUMNS[1:-1]}
@@ -142,7 +134,7 @@ class StepProgress(RichProgressBar):
         """Moves the bar, or prints a line when it is due."""
         step = trainer.global_step
         # Reading the loss makes the host wait for the device: not at every step.
-        if _is_due(trainer, self.every):
+        if is_due(trainer, self.every):
             loss = float(trainer.callback_metrics["loss/reconstruction"])
             self._shown = {"loss": f"{loss:.4f}"}
             if trainer.is_global_zero and not console.is_terminal:
@@ -153,8 +145,3 @@ class StepProgress(RichProgressBar):
 
     def _get_train_description(self, current_epoch: int) -> str:
         return "training"
-
-
-def _is_due(trainer: Trainer, every: int) -> bool:
-    step = trainer.global_step
-    return step % every == 0 or step == trainer.max_steps

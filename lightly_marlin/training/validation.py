@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lightly_marlin.kernels import masked_reconstruction_loss
 from lightly_marlin.loss import MarlinReconstructionLoss
 from lightly_marlin.models import Marlin
+from lightly_marlin.training.every_steps import EverySteps
 from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
 from lightly_marlin.transforms import BatchMasking
 from lightly_marlin.utils.files import atomic_write
@@ -24,7 +25,7 @@ VALIDATION_COLUMNS = ("step", "loss/reconstruction", "loss/mean_color", "ratio")
 _PICTURED_CLIPS = 2
 
 
-class Validation(Callback):
+class Validation(EverySteps):
     """Reconstructs the same held-out clips with the same masks every n steps.
 
     Writes a row of validation.csv (the loss, that of predicting each clip's mean
@@ -49,11 +50,11 @@ class Validation(Callback):
         batch_size: int,
         every: int,
     ) -> None:
+        super().__init__(every)
         self.folder = folder
         self.model = model
         self.loader = DataLoader(clips, batch_size=batch_size)
         self.masking = masking
-        self.every = every
         self.csv = MetricsCsv(folder.validation, VALIDATION_COLUMNS)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -61,19 +62,9 @@ class Validation(Callback):
         if trainer.is_global_zero:
             self.csv.truncate(trainer.global_step)
 
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        """Validates when it is due."""
+    def on_due(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Validates."""
         step = trainer.global_step
-        due = step % self.every == 0 or step == trainer.max_steps
-        if not due:
-            return
         row: dict[str, float] = {}
         if trainer.is_global_zero:
             with trainer.precision_plugin.forward_context():

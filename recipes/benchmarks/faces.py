@@ -50,7 +50,7 @@ from lightly_marlin.faces import (
 )
 from lightly_marlin.faces.boxes import face_boxes
 from lightly_marlin.faces.luma import luma_plane, resize_plane
-from lightly_marlin.faces.track_quality import box_jitter
+from lightly_marlin.faces.tracking.track_quality import box_jitter
 from lightly_marlin.preparation import prepare_videos
 from lightly_marlin.preparation.prepare_video import PreparationOptions, prepare_video
 from lightly_marlin.preparation.track_writer import TrackWriter

@@ -2,7 +2,7 @@ import av
 import numpy as np
 import pytest
 
-from lightly_marlin.faces.track_quality import Appearance
+from lightly_marlin.faces.tracking.track_quality import Appearance
 from lightly_marlin.features import ExtractionOptions, NoFaceError, video_windows
 from lightly_marlin.features.video_windows import VideoInfo
 from lightly_marlin.preparation import prepare_videos

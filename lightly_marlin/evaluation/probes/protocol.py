@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -26,11 +26,8 @@ from lightly_marlin.evaluation.labels.few_shot import few_shot_items
 from lightly_marlin.evaluation.labels.label_table import LabelTable
 from lightly_marlin.evaluation.labels.splits import Fold
 from lightly_marlin.evaluation.labels.splits import folds as draw_folds
-from lightly_marlin.evaluation.metrics.intervals import grouped_bootstrap
-from lightly_marlin.evaluation.metrics.item_scores import mean_over_windows
 from lightly_marlin.evaluation.metrics.metrics import (
     metrics_for,
-    per_label_metrics,
 )
 from lightly_marlin.evaluation.probes.probe_rows import Fit, Fitted, ProbeRows
 from lightly_marlin.evaluation.probes.protocol_checks import (
@@ -45,6 +42,10 @@ from lightly_marlin.evaluation.probes.protocol_data import (
     package_versions,
 )
 from lightly_marlin.evaluation.results.result import Predictions, Result
+from lightly_marlin.evaluation.results.tested_items import (
+    predictions_of,
+    result_numbers,
+)
 
 __all__ = ["Pool", "run_protocol"]
 
@@ -125,7 +126,7 @@ def run_protocol(
         data=describe_data(features, table, parts) | _per_fold(table, outcomes),
         model=dict(features.model),
         seed=seed,
-        **_numbers(table, levels, draws, seed),
+        **result_numbers(table, levels, draws=draws, seed=seed),
         chosen={name: dict(outcome.chosen) for name, outcome in outcomes.items()},
         predictions=predictions,
         versions=package_versions(),
@@ -183,15 +184,16 @@ def _run_fold(
     check_val(table, val, name)
     constant = table.target.constant(table.labels[train_items])
     fitted = fit(train, val, table.target, seed)
-    return _test(
-        fitted, features, windows, table, _present(features, fold.test), constant, name
-    )
+    items = _present(features, fold.test)
+    outcome = _test(fitted, features, table, items, constant, name)
+    # Of pooled windows, the number that was pooled.
+    tested = replace(outcome.items, windows=windows[items])
+    return replace(outcome, items=tested)
 
 
 def _test(
     fitted: Fitted,
     features: ItemFeatures,
-    windows: Tensor,
     table: LabelTable,
     items: list[int],
     constant: Tensor,
@@ -205,17 +207,7 @@ def _test(
     place = torch.full((len(table),), -1, dtype=torch.int64)
     place[items] = torch.arange(len(items))
     item_of_row = place[features.item_of_row[rows]]
-    means = mean_over_windows(scores, item_of_row, len(items))
-    counts = windows[items]
-    predictions = Predictions(
-        items=tuple(table.items[index] for index in items),
-        groups=tuple(table.groups[index] for index in items),
-        splits=(name,) * len(items),
-        windows=counts,
-        truth=table.target.truth(table.labels[items]),
-        scores=torch.where(counts[:, None] > 0, means, constant),
-        constant=constant.repeat(len(items), 1),
-    )
+    predictions = predictions_of(table, items, scores, item_of_row, constant, name)
     each = item_of_row.tolist()
     return _Outcome(
         predictions,
@@ -248,29 +240,6 @@ def _joined(parts: Sequence[Predictions]) -> Predictions:
         scores=cat("scores"),
         constant=cat("constant"),
     )
-
-
-def _numbers(
-    table: LabelTable, levels: Mapping[str, Predictions], draws: int, seed: int
-) -> dict[str, Any]:
-    """Returns metrics, intervals and baselines at the levels of items and windows."""
-    metrics = metrics_for(table.target, table.metrics)
-    items = levels[""]
-    seen = items.windows > 0
-    numbers: dict[str, dict[str, Any]] = {"metrics": {}, "interval": {}, "constant": {}}
-    for prefix, level in levels.items():
-        found: dict[str, Mapping[str, Any]] = {
-            "metrics": metrics(level.scores, level.truth),
-            "interval": grouped_bootstrap(level, metrics, draws=draws, seed=seed),
-            "constant": metrics(level.constant, level.truth),
-        }
-        for field, values in found.items():
-            numbers[field] |= {prefix + name: value for name, value in values.items()}
-    return {
-        **numbers,
-        "metrics_with_face": metrics(items.scores[seen], items.truth[seen]),
-        "per_label": per_label_metrics(table.target, items.scores, items.truth),
-    }
 
 
 def _per_fold(table: LabelTable, outcomes: Mapping[str, _Outcome]) -> dict[str, Any]:

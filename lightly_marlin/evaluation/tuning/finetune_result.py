@@ -15,14 +15,15 @@ from lightly_marlin.evaluation.items.item_features import ItemFeatures
 from lightly_marlin.evaluation.items.item_places import ItemPlaces
 from lightly_marlin.evaluation.labels.label_table import LabelTable
 from lightly_marlin.evaluation.labels.splits import Fold
-from lightly_marlin.evaluation.metrics.intervals import grouped_bootstrap
-from lightly_marlin.evaluation.metrics.item_scores import mean_over_windows
-from lightly_marlin.evaluation.metrics.metrics import metrics_for, per_label_metrics
 from lightly_marlin.evaluation.probes.protocol_data import (
     describe_data,
     package_versions,
 )
-from lightly_marlin.evaluation.results.result import Predictions, Result
+from lightly_marlin.evaluation.results.result import Result
+from lightly_marlin.evaluation.results.tested_items import (
+    predictions_of,
+    result_numbers,
+)
 from lightly_marlin.evaluation.tuning.tuned_model import TunedModel
 from lightly_marlin.features.window_model import weights_digest
 from lightly_marlin.models.config import name_of_config
@@ -113,23 +114,10 @@ def tuned_result(
         [place[item] for item in windows.item_of_window()], dtype=torch.int64
     )
     scores = score_windows(model, windows, **options)
-    counts = rows.bincount(minlength=len(items))
     # As for probes: of train alone, without the items whose video is missing.
     train = [item for item in fold.train if places.statuses[item] != "missing"]
     constant = table.target.constant(table.labels[train])
-    means = mean_over_windows(scores, rows, len(items))
-    predictions = Predictions(
-        items=tuple(table.items[item] for item in items),
-        groups=tuple(table.groups[item] for item in items),
-        splits=("test",) * len(items),
-        windows=counts,
-        truth=table.target.truth(table.labels[items]),
-        scores=torch.where(counts[:, None] > 0, means, constant),
-        constant=constant.repeat(len(items), 1),
-    )
-    metrics = metrics_for(table.target, table.metrics)
-    seen = counts > 0
-    truth = predictions.truth
+    predictions = predictions_of(table, items, scores, rows, constant, "test")
     return Result(
         task=table.name,
         target=table.target,
@@ -142,11 +130,7 @@ def tuned_result(
         data=describe_data(_all_windows(table, store, places, clips), table, [fold]),
         model=_model_facts(model),
         seed=seed,
-        metrics=metrics(predictions.scores, truth),
-        interval=grouped_bootstrap(predictions, metrics, draws=_DRAWS, seed=seed),
-        constant=metrics(predictions.constant, truth),
-        metrics_with_face=metrics(predictions.scores[seen], truth[seen]),
-        per_label=per_label_metrics(table.target, predictions.scores, truth),
+        **result_numbers(table, {"": predictions}, draws=_DRAWS, seed=seed),
         chosen=dict(chosen or {}),
         predictions=predictions,
         versions=package_versions(),

@@ -10,7 +10,7 @@ from lightly_marlin.demo import demo_store, write_demo_labels
 from lightly_marlin.evaluation.results.ablation_grid import read_grid
 from lightly_marlin.utils.errors import UsageError
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPES = Path(__file__).parents[3] / "recipes"
 PRESETS = RECIPES / "configs"
 
 

@@ -74,7 +74,6 @@ def test_emotion__segments_can_be_left_out(celebv_values, write_celebv):
 
 def test_splits__of_the_reference(celebv_values, write_celebv, tmp_path):
     """Names of clips, as the reference writes them; a clip stands for its segments."""
-    pytest.importorskip("lightly_marlin.evaluation.labels.split_lists")
     root = write_celebv(celebv_values)
     clips = list(celebv_values["clips"])
     lists = {"train": clips[:8], "val": clips[8:10], "test": clips[10:]}

@@ -1,0 +1,1 @@
+"""Parsing of a face into regions: the protocol, and parsers."""

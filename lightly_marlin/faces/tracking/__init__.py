@@ -1,0 +1,1 @@
+"""Tracking of faces: from sightings in frames to whole tracks."""
