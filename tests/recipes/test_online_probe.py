@@ -89,6 +89,17 @@ def test_measure__leaves_modes_and_generators(data, tmp_path):
     assert row == probe.measure()
 
 
+def test_measure__weights_that_diverged(data, tmp_path):
+    """The probe does not end a training that its user would rather look at."""
+    encoder = create_marlin_encoder("marlin_vit_tiny")
+    encoder.norm.weight.data[0] = float("nan")
+    table, store = read_labels(data / "labels.csv"), FaceStore(data / "store")
+    probe = OnlineProbe(tmp_path / "probe.csv", encoder, table, store, every=1)
+    row = probe.measure()
+    assert tuple(row) == PROBE_COLUMNS[1:]
+    assert all(np.isnan(value) for value in row.values())
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -101,3 +112,5 @@ def test_options__mistakes(pretrain, data, tmp_path, capsys, options, message):
     options = [data / "labels.csv" if x == "LABELS" else x for x in options]
     assert pretrain(tmp_path / "run", "--max-steps", 1, *options) == 2
     assert message in capsys.readouterr().err
+    # Corrected, the same command starts.
+    assert not (tmp_path / "run" / "config.yaml").exists()
