@@ -16,9 +16,18 @@ import numpy.typing as npt
 from lightly_marlin.features.windows import Stretch, Window, WindowPlace, pad_clip
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["StretchCutter", "in_stretch", "plan_stretches", "read_segments"]
+__all__ = [
+    "StretchCutter",
+    "frames_in",
+    "in_stretch",
+    "plan_stretches",
+    "read_segments",
+]
 
 _Frame = npt.NDArray[np.uint8]
+
+# Seconds in files are rounded: a frame that begins a hair too early still counts.
+_TOLERANCE = 5e-5  # Seconds.
 
 
 def in_stretch(second: float, stretch: Stretch) -> bool:
@@ -30,6 +39,35 @@ def in_stretch(second: float, stretch: Stretch) -> bool:
     """
     start, end = stretch
     return (start is None or second >= start) and (end is None or second < end)
+
+
+def frames_in(stretch: Stretch, seconds: npt.NDArray[np.float64]) -> tuple[int, int]:
+    """Returns the frames that begin in a stretch; if none does, the one on the screen.
+
+    The last frame is on the screen for as long as the one before.
+
+    Args:
+        stretch: The stretch.
+        seconds: Display times of the frames of the video, float64 (n,), ascending.
+
+    Returns:
+        Index of the first frame, and of the one after the last; equal if the stretch
+        is outside the video.
+    """
+    start, end = stretch
+    first, stop = (
+        default
+        if second is None
+        else int(np.searchsorted(seconds, second - _TOLERANCE))
+        for second, default in zip(stretch, (0, len(seconds)), strict=True)
+    )
+    if first < stop or first == 0 or start is None or end is None:
+        return first, max(first, stop)
+    if first == len(seconds):
+        length = float(seconds[-1] - seconds[-2]) if len(seconds) > 1 else 0.0
+        if end > float(seconds[-1]) + length + _TOLERANCE:
+            return first, first
+    return first - 1, first
 
 
 def read_segments(
@@ -107,26 +145,20 @@ def plan_stretches(
         Places of windows of up to T frames, at most one per stretch; none for a stretch
         without a frame of the track.
     """
-    times = seconds[first_frame : first_frame + length]
     middles = np.sort([place.middle(seconds) for place in regular])
     places = []
     for stretch in stretches:
-        start, stop = (
-            default if second is None else int(np.searchsorted(times, second))
-            for second, default in zip(stretch, (0, len(times)), strict=True)
-        )
+        begin, end = frames_in(stretch, seconds)
+        start, stop = max(begin, first_frame), min(end, first_frame + length)
         low, high = (
             default if second is None else int(np.searchsorted(middles, second))
             for second, default in zip(stretch, (0, len(middles)), strict=True)
         )
-        if stop <= start and 0 < start < len(times):
-            # Between two frames: the first of them is shown.
-            start, stop = start - 1, start
         if high > low or stop <= start:
             continue
         count = min(num_frames, -(-(stop - start) // sample_rate))
         span = (count - 1) * sample_rate + 1
-        first = first_frame + start + (stop - start - span) // 2
+        first = start + (stop - start - span) // 2
         places.append(WindowPlace(track, first, count, first + span - 1, stretch))
     return places
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from lightly_marlin.features.stretches import (
     StretchCutter,
+    frames_in,
     in_stretch,
     plan_stretches,
     read_segments,
@@ -42,6 +43,46 @@ def plan(stretches, length=100, fps=25.0, first=0, size=16):
 )
 def test_in_stretch(second, stretch, expected):
     assert in_stretch(second, stretch) is expected
+
+
+@pytest.mark.parametrize(
+    ("stretch", "expected"),
+    [
+        ((None, None), (0, 10)),
+        ((0.08, 0.2), (2, 5)),
+        ((None, 0.02), (0, 1)),
+        ((0.3, None), (8, 10)),
+        # A rounded second does not cost a frame.
+        ((0.1200001, 0.1600001), (3, 4)),
+        ((0.13, 0.15), (3, 4)),
+        # The last frame is shown from 0.36 to 0.4 s.
+        ((0.37, 0.39), (9, 10)),
+        ((0.37, 0.4), (9, 10)),
+        ((0.37, 0.5), (10, 10)),
+        ((0.37, None), (10, 10)),
+        ((0.41, 0.42), (10, 10)),
+        ((-1.0, -0.5), (0, 0)),
+    ],
+)
+def test_frames_in(stretch, expected):
+    assert frames_in(stretch, np.arange(10) / 25) == expected
+
+
+def test_frames_in__a_video_of_one_frame():
+    assert frames_in((0.0, 1.0), np.zeros(1)) == (0, 1)
+    assert frames_in((0.5, 1.0), np.zeros(1)) == (1, 1)
+
+
+@pytest.mark.parametrize("first", [0, 50])
+def test_plan__the_last_frame_is_on_the_screen_until_the_next_one(first):
+    """At the end of a video, and where its track ends before it does."""
+    (place,) = plan([(first / 25 + 3.97, first / 25 + 3.99)], first=first)
+    assert place[1:4] == (first + 99, 1, first + 99)
+    longer = np.arange(300) / 25
+    options = {"first_frame": 0, "length": 100, "num_frames": 16, "sample_rate": 2}
+    (place,) = plan_stretches([(3.97, 3.99)], [], longer, **options)
+    assert place[1:4] == (99, 1, 99)
+    assert plan_stretches([(3.97, 4.05)], [], longer, **options) == []
 
 
 def test_plan__a_stretch_with_the_middle_of_a_window_needs_none():
