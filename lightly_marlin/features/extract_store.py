@@ -32,7 +32,7 @@ from lightly_marlin.store.format import TrackRow, VideoRecord
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.video import VideoError
 
-__all__ = ["extract_store", "store_sources"]
+__all__ = ["extract_store", "frame_seconds", "store_sources"]
 
 # Crops that are read from a file at once: 10 MB.
 _CHUNK = 64
@@ -58,12 +58,6 @@ class _StoredVideo:
     status: Status = "ok"
     reason: str | None = None
 
-    @property
-    def seconds(self) -> npt.NDArray[np.float64]:
-        """Times of the frames up to the end of the last track, at the mean rate."""
-        end = max(row.start_frame + row.num_frames for row in self.rows)
-        return np.arange(end) / self.rows[0].fps
-
 
 @dataclass(frozen=True)
 class _StoreWindows:
@@ -79,7 +73,7 @@ class _StoreWindows:
         if not video.rows:
             kind = NoFaceError if video.status == "no_face" else VideoError
             raise kind(video.source, video.reason or "the store holds no track of it")
-        info.fps, info.seconds = video.rows[0].fps, video.seconds
+        info.fps, info.seconds = video.rows[0].fps, frame_seconds(video.rows)
         info.num_frames = sum(row.num_frames for row in video.rows)
         info.num_tracks = len(video.rows)
         info.note = video.reason
@@ -114,6 +108,19 @@ def _cut(track: Track, cutter: TrackCutter, size: int) -> Iterator[Window]:
             yield from cutter.add(crop)
         report_progress()
     yield from cutter.finish()
+
+
+def frame_seconds(rows: Sequence[TrackRow]) -> npt.NDArray[np.float64]:
+    """Returns the times of the frames of a video, as far as its tracks reach.
+
+    Args:
+        rows: All tracks of the video, at least one.
+
+    Returns:
+        float64 array (n,): numbers of the frames over the mean frame rate.
+    """
+    end = max(row.start_frame + row.num_frames for row in rows)
+    return np.arange(end) / rows[0].fps
 
 
 def store_sources(store: FaceStore | Path | str) -> list[str]:

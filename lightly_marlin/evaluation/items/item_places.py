@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from lightly_marlin.evaluation.items.item_features import ItemStatus
+from lightly_marlin.evaluation.items.item_rows import WHOLE, choose_rows, stretch_of
 from lightly_marlin.evaluation.labels.joining import join_videos
 from lightly_marlin.evaluation.labels.label_table import LabelTable
+from lightly_marlin.features.extract_store import frame_seconds
+from lightly_marlin.features.feature_ledger import FeatureRow
+from lightly_marlin.features.stretches import frames_in, plan_stretches
+from lightly_marlin.features.windows import Stretch, WindowPlace, window_places
 from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.store.format import TrackRow
 
 __all__ = ["ItemPlace", "ItemPlaces", "find_places"]
 
-# Seconds in files are rounded; a frame that begins a hair too early still counts.
-_TOLERANCE = 1e-3  # Frames.
+# The windows of `item_features` that choose the main track, without other options.
+_NUM_FRAMES, _SAMPLE_RATE, _STRIDE = 16, 2, 16
 
 
 @dataclass(frozen=True)
@@ -59,8 +67,8 @@ class ItemPlaces:
 def find_places(table: LabelTable, store: FaceStore) -> ItemPlaces:
     """Joins items with the tracks of a store.
 
-    An item of several tracks is at the one with the largest area times length within
-    its seconds.
+    An item of several tracks is at the main one of its seconds, as its features are;
+    see `choose_rows`.
 
     Args:
         table: The items.
@@ -72,11 +80,12 @@ def find_places(table: LabelTable, store: FaceStore) -> ItemPlaces:
     Raises:
         UsageError: If several videos of the store fit the video of an item.
     """
-    tracks = defaultdict(list)
-    for index, track in enumerate(store):
-        tracks[track.source].append((index, track.row))
+    tracks: dict[str, list[tuple[int, TrackRow]]] = defaultdict(list)
+    for index, row in enumerate(store.rows()):
+        tracks[row.source].append((index, row))
     records = {record.source: record for record in store.records()}
     sources = join_videos(table.videos, sorted({*tracks, *records}))
+    videos = {source: _Video(tracks[source]) for source in tracks}
     places: list[ItemPlace | None] = []
     statuses: list[ItemStatus] = []
     reasons: list[str | None] = []
@@ -87,13 +96,12 @@ def find_places(table: LabelTable, store: FaceStore) -> ItemPlaces:
         if source is None:
             status = "missing"
             reason = f"no video of the store is called {table.videos[item]}"
-        elif source not in tracks:
+        elif source not in videos:
             record = records[source]
-            status = "failed" if record.status == "failed" else "no_face"
-            reason = record.reason
+            status = "no_face" if record.status == "no_face" else "failed"
+            reason = record.reason or f"the store holds no track of {source}"
         else:
-            seconds = (float(table.starts[item]), float(table.ends[item]))
-            place = _main_place(tracks[source], *seconds)
+            place = videos[source].place(stretch_of(table, item))
             if place is None:
                 status, reason = "no_face", f"no face in {source} within its seconds"
         places.append(place)
@@ -102,27 +110,79 @@ def find_places(table: LabelTable, store: FaceStore) -> ItemPlaces:
     return ItemPlaces(tuple(places), tuple(statuses), tuple(reasons))
 
 
-def _main_place(
-    tracks: list[tuple[int, TrackRow]], start: float, end: float
-) -> ItemPlace | None:
-    """Returns the stretch of the main track within seconds, NaN for no limit."""
-    found = []
-    for index, row in tracks:
-        first, stop = _frames(row, start, end)
-        if first < stop:
-            size = (stop - first) * row.face_size**2
-            found.append((-size, row.track_id, ItemPlace(index, first, stop)))
-    return min(found)[2] if found else None
+class _Video:
+    """Tracks of a video, and the windows that `extract_store` would cut from them."""
+
+    def __init__(self, tracks: Sequence[tuple[int, TrackRow]]) -> None:
+        self._tracks = {row.track_id: (index, row) for index, row in tracks}
+        self._seconds = frame_seconds([row for _, row in tracks])
+        self._regular = {
+            row.track_id: window_places(
+                row.num_frames,
+                _NUM_FRAMES,
+                sample_rate=_SAMPLE_RATE,
+                stride=_STRIDE,
+                first_frame=row.start_frame,
+            )
+            for _, row in tracks
+        }
+        self._rows = [
+            feature_row
+            for _, row in tracks
+            for feature_row in _feature_rows(
+                row, self._regular[row.track_id], self._seconds
+            )
+        ]
+
+    def place(self, stretch: Stretch) -> ItemPlace | None:
+        """Returns the frames of the main track in a stretch; None if there are none."""
+        chosen = choose_rows(self._rows, stretch) or choose_rows(
+            self._own_rows(stretch), stretch
+        )
+        if not chosen:
+            return None
+        index, row = self._tracks[chosen[0].track_id]
+        begin, end = frames_in(stretch, self._seconds)
+        return ItemPlace(
+            index,
+            max(begin - row.start_frame, 0),
+            min(end - row.start_frame, row.num_frames),
+        )
+
+    def _own_rows(self, stretch: Stretch) -> list[FeatureRow]:
+        """Returns the windows that are cut for a stretch without a regular one."""
+        rows = []
+        for _, row in self._tracks.values():
+            places = plan_stretches(
+                [stretch],
+                self._regular[row.track_id],
+                self._seconds,
+                first_frame=row.start_frame,
+                length=row.num_frames,
+                num_frames=_NUM_FRAMES,
+                sample_rate=_SAMPLE_RATE,
+            )
+            rows += _feature_rows(row, places, self._seconds)
+        return rows
 
 
-def _frames(row: TrackRow, start: float, end: float) -> tuple[int, int]:
-    """Returns the frames of a track within seconds of its video, in the track."""
-    end_of_track = row.start_frame + row.num_frames
-    first = 0 if math.isnan(start) else math.ceil(start * row.fps - _TOLERANCE)
-    stop = end_of_track if math.isnan(end) else math.ceil(end * row.fps - _TOLERANCE)
-    if stop <= first and not math.isnan(start):
-        # Between two frames, the earlier one is on the screen.
-        first = math.floor(start * row.fps + _TOLERANCE)
-        stop = first + 1
-    first, stop = max(first, row.start_frame), min(stop, end_of_track)
-    return first - row.start_frame, stop - row.start_frame
+def _feature_rows(
+    row: TrackRow,
+    places: Sequence[WindowPlace],
+    seconds: npt.NDArray[np.float64],
+) -> list[FeatureRow]:
+    """Returns the rows of features of windows of a track."""
+    return [
+        FeatureRow(
+            track_id=row.track_id,
+            row=number,
+            start_frame=place.start_frame,
+            start_seconds=float(seconds[place.start_frame]),
+            num_frames=place.num_frames,
+            middle_seconds=place.middle(seconds),
+            face_width=row.face_width,
+            stretch_start=(place.stretch or WHOLE)[0],
+            stretch_end=(place.stretch or WHOLE)[1],
+        )
+        for number, place in enumerate(places)
+    ]

@@ -40,8 +40,8 @@ def choose_rows(
 
     They are the regular windows whose middle lies in the item's stretch; if there is
     none, the windows that were cut for exactly this stretch. Of several tracks, the
-    main one counts: the one with the largest number of these windows times width of the
-    face, the first name of equals.
+    main one counts: the one with the largest area of the face times length, in frames
+    of these windows; the first name of equals.
 
     Args:
         rows: Rows of the video.
@@ -64,7 +64,7 @@ def choose_rows(
         return []
     # Whole frames have no width, and a single track.
     sizes = {
-        name: len(group) * (group[0].face_width or 1.0)
+        name: sum(row.num_frames for row in group) * (group[0].face_width or 1.0) ** 2
         for name, group in tracks.items()
     }
     return tracks[min(tracks, key=lambda name: (-sizes[name], name))]

@@ -1,13 +1,19 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from lightly_marlin.evaluation import item_features
 from lightly_marlin.evaluation.items.item_places import ItemPlace, find_places
+from lightly_marlin.evaluation.items.item_rows import choose_rows, stretch_of
 from lightly_marlin.evaluation.labels.label_table import LabelTable
 from lightly_marlin.evaluation.labels.target import Target
-from lightly_marlin.store.face_store import Track
+from lightly_marlin.features.feature_ledger import read_journal
+from lightly_marlin.preparation import prepare_videos
+from lightly_marlin.store import FaceStore
 from lightly_marlin.store.format import VideoRecord
+from lightly_marlin.video import write_video
 
 NAN = float("nan")
 
@@ -16,11 +22,11 @@ class FakeStore:
     """Tracks and records in memory."""
 
     def __init__(self, rows, records=()):
-        self.rows = rows
+        self._rows = rows
         self._records = list(records)
 
-    def __iter__(self):
-        return iter(Track(row, None) for row in self.rows)
+    def rows(self):
+        return self._rows
 
     def records(self):
         return self._records
@@ -36,7 +42,7 @@ def row(colored_store):
         start_frame=50,
         num_frames=100,
         fps=25.0,
-        face_size=60.0,
+        face_width=60.0,
     )
 
 
@@ -61,6 +67,8 @@ def table(*stretches, video="a.mp4"):
         ((3.0, 4.0), (25, 50)),
         ((3.01, 4.01), (26, 51)),
         ((NAN, 3.0), (0, 25)),
+        # The last frame is on the screen until 6 s.
+        ((5.97, 5.99), (99, 100)),
         ((5.0, NAN), (75, 100)),
         ((-1.0, 2.04), (0, 1)),
         # Between the frames 75 and 76.
@@ -86,7 +94,7 @@ def test_find_places__no_face_within_the_seconds(row, seconds):
 
 def test_find_places__largest_and_longest_within_the_seconds(row):
     """The large face is the main one where it is long enough, the small one else."""
-    large = replace(row, track_id="a_001", start_frame=140, face_size=120.0)
+    large = replace(row, track_id="a_001", start_frame=140, face_width=120.0)
     store = FakeStore([row, large])
     found = find_places(table((NAN, NAN), (2.0, 5.8), (5.0, 6.5)), store)
     assert [place.track for place in found.places] == [1, 0, 1]
@@ -104,17 +112,20 @@ def test_find_places__statuses_of_videos_without_a_track(row):
         VideoRecord("b.mp4", "no_face", "no face was found in its 9 frames"),
         VideoRecord("c.mp4", "failed", "it is empty"),
         VideoRecord("a.mp4", "ok"),
+        # The index has not been written again yet.
+        VideoRecord("e.mp4", "ok"),
     ]
     labels = LabelTable.make(
-        Target("regression", ("x",)), ["a", "b", "c", "d"], torch.zeros(4, 1)
+        Target("regression", ("x",)), ["a", "b", "c", "d", "e"], torch.zeros(5, 1)
     )
     found = find_places(labels, FakeStore([row], records))
-    assert found.statuses == ("ok", "no_face", "failed", "missing")
+    assert found.statuses == ("ok", "no_face", "failed", "missing", "failed")
     assert found.reasons == (
         None,
         "no face was found in its 9 frames",
         "it is empty",
         "no video of the store is called d",
+        "the store holds no track of e.mp4",
     )
     assert found.found([3, 0, 1]) == [0]
     assert [found.count(status) for status in ("ok", "missing")] == [1, 1]
@@ -133,3 +144,46 @@ def test_find_places__of_a_real_store(colored_store, colored_table):
         f"v{number:02d}.mp4" for number in range(12)
     ]
     assert found.places[0].stop == 40
+
+
+class Overlapping(FaceStore):
+    """A store whose second track begins before the first one ends, and is larger."""
+
+    def rows(self):
+        first, second = super().rows()
+        return [replace(first, face_width=40.0), replace(second, start_frame=60)]
+
+
+def test_find_places__the_track_that_features_come_from(
+    tmp_path, make_frames, fake_faces, encoder
+):
+    dark = make_frames(10, face=False)
+    frames = np.concatenate([make_frames(100), dark, make_frames(70, seed=1)])
+    (tmp_path / "videos").mkdir()
+    options = {"codec": "ffv1", "pixel_format": "bgr0"}
+    write_video(tmp_path / "videos" / "a.mkv", frames, 25.0, **options)
+    prepare_videos(
+        tmp_path / "videos", tmp_path / "store", num_workers=0, all_faces=True
+    )
+    store = Overlapping(tmp_path / "store")
+    first, second = store.rows()
+    assert (first.num_frames, second.num_frames, second.start_frame) == (100, 70, 60)
+    rng = np.random.default_rng(0)
+    starts = rng.uniform(-0.5, 6, 120)
+    ends = np.maximum(0.01, starts + rng.choice([0.02, 0.3, 1.0, 3.0], 120))
+    stretches = [(NAN, NAN), (NAN, 3.0), (2.0, NAN), *zip(starts, ends, strict=True)]
+    items = table(*stretches, video="a.mkv")
+    features = item_features(encoder, items, store, cache=tmp_path / "cache")
+    (cache,) = (tmp_path / "cache").iterdir()
+    rows = read_journal(cache)["a.mkv"].rows
+    found = find_places(items, store)
+    assert found.statuses == features.statuses
+    assert {"ok", "no_face"} == set(found.statuses)
+    tracks = []
+    for item, place in enumerate(found.places):
+        if place is not None:
+            chosen = choose_rows(rows, stretch_of(items, item))
+            tracks.append(chosen[0].track_id)
+            assert store[place.track].track_id == tracks[-1]
+            assert 0 <= place.start < place.stop <= store[place.track].num_frames
+    assert set(tracks) == {first.track_id, second.track_id}

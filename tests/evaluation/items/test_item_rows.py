@@ -62,13 +62,14 @@ def test_choose__regular_windows_of_another_track_come_first():
 
 
 TWO = [
-    *(row(n, n, "t0", 40.0) for n in range(5)),
+    *(row(n, n, "t0", 50.0) for n in range(5)),
     *(row(5 + n, n, "t1", 70.0) for n in range(3)),
 ]
 
 
 def test_choose__the_longest_and_largest_within_the_seconds():
-    # 5 x 40 against 3 x 70, then 2 x 40 against 1 x 70, then 1 x 40 against 1 x 70.
+    # 5 x 2500 against 3 x 4900, then 2 x 2500 against 1 x 4900, then 1 x 2500 against
+    # 1 x 4900.
     assert numbers(TWO) == [5, 6, 7]
     assert numbers(TWO, (2.0, 4.0)) == [2, 3]
     assert numbers(TWO, (2.0, 3.0)) == [7]
