@@ -11,7 +11,7 @@ __all__ = ["EverySteps", "is_due"]
 
 
 class EverySteps(Callback):
-    """Callback that acts every n steps, and after the last step.
+    """Callback that acts every n steps, and after the last step of all epochs.
 
     Args:
         every: Steps between two actions.
@@ -19,6 +19,7 @@ class EverySteps(Callback):
 
     def __init__(self, every: int) -> None:
         self.every = every
+        self._before = 0
 
     @abstractmethod
     def on_due(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -29,6 +30,12 @@ class EverySteps(Callback):
             pl_module: The module in training.
         """
 
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Notes the step."""
+        self._before = trainer.global_step
+
     def on_train_batch_end(
         self,
         trainer: Trainer,
@@ -38,7 +45,8 @@ class EverySteps(Callback):
         batch_idx: int,
     ) -> None:
         """Acts when it is due."""
-        if is_due(trainer, self.every):
+        # Of batches whose gradients accumulate, only the last one ends a step.
+        if trainer.global_step > self._before and is_due(trainer, self.every):
             self.on_due(trainer, pl_module)
 
 
@@ -50,4 +58,5 @@ def is_due(trainer: Trainer, every: int) -> bool:
         every: The n.
     """
     step = trainer.global_step
-    return step % every == 0 or step == trainer.max_steps
+    ends = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
+    return step % every == 0 or step == trainer.max_steps or ends
