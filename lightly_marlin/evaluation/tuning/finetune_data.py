@@ -78,6 +78,8 @@ class FinetuneData(pl.LightningDataModule):
             "places": places,
         }
         for name, items in (("train", fold.train), ("validate", fold.val)):
+            if not items:
+                raise UsageError(f"There are no items to {name} on in {table.name}.")
             if not places.found(items):
                 raise UsageError(
                     f"None of the {len(items)} items to {name} on has a face in "

@@ -97,3 +97,9 @@ def test_finetune_data__no_faces(make, part, word):
         )
     with pytest.raises(UsageError, match=message + r".*'v0\d': it is dark"):
         make(places=places)
+
+
+@pytest.mark.parametrize(("part", "word"), [("train", "train"), ("val", "validate")])
+def test_finetune_data__no_items(make, part, word):
+    with pytest.raises(UsageError, match=f"There are no items to {word} on in "):
+        make(fold=FOLD._replace(**{part: []}))
