@@ -92,21 +92,13 @@ class FeatureJob:
 
     def _row(self, number: int, place: WindowPlace, info: VideoInfo) -> FeatureRow:
         track = place.track
-        start, end = (None, None) if place.stretch is None else place.stretch
-        return FeatureRow(
-            track_id=(
-                info.track_ids[track]
-                if info.track_ids
-                else f"{video_id(self.source)}_{track:03d}"
-            ),
+        names, widths = info.track_ids, info.face_widths
+        return FeatureRow.of(
+            place,
+            info.seconds,
+            track_id=names[track] if names else f"{video_id(self.source)}_{track:03d}",
             row=number,
-            start_frame=place.start_frame,
-            start_seconds=float(info.seconds[place.start_frame]),
-            num_frames=place.num_frames,
-            middle_seconds=place.middle(info.seconds),
-            face_width=info.face_widths[track] if info.face_widths else None,
-            stretch_start=start,
-            stretch_end=end,
+            face_width=widths[track] if widths else None,
         )
 
     def _keep(self, track: int, rows: Iterable[Row]) -> None:

@@ -9,6 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from lightly_marlin.features.windows import WindowPlace
 from lightly_marlin.jobs.ledger import Ledger
 from lightly_marlin.jobs.record import JobRecord
 from lightly_marlin.store.crop_options import common_crops
@@ -65,6 +69,38 @@ class FeatureRow:
     face_width: float | None = None
     stretch_start: float | None = None
     stretch_end: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        place: WindowPlace,
+        seconds: npt.NDArray[np.float64],
+        *,
+        track_id: str,
+        row: int,
+        face_width: float | None,
+    ) -> FeatureRow:
+        """Returns the row of a window.
+
+        Args:
+            place: Place of the window in its video.
+            seconds: Display times of the frames of the video, float64 (n,).
+            track_id: See the attributes.
+            row: See the attributes.
+            face_width: See the attributes.
+        """
+        start, end = (None, None) if place.stretch is None else place.stretch
+        return cls(
+            track_id=track_id,
+            row=row,
+            start_frame=place.start_frame,
+            start_seconds=float(seconds[place.start_frame]),
+            num_frames=place.num_frames,
+            middle_seconds=place.middle(seconds),
+            face_width=face_width,
+            stretch_start=start,
+            stretch_end=end,
+        )
 
 
 @dataclass(frozen=True)

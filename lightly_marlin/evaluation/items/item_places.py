@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lightly_marlin.evaluation.items.item_features import ItemStatus
-from lightly_marlin.evaluation.items.item_rows import WHOLE, choose_rows, stretch_of
+from lightly_marlin.evaluation.items.item_rows import choose_rows, stretch_of
 from lightly_marlin.evaluation.labels.joining import join_videos
 from lightly_marlin.evaluation.labels.label_table import LabelTable
 from lightly_marlin.features.extract_store import frame_seconds
@@ -173,16 +173,12 @@ def _feature_rows(
 ) -> list[FeatureRow]:
     """Returns the rows of features of windows of a track."""
     return [
-        FeatureRow(
+        FeatureRow.of(
+            place,
+            seconds,
             track_id=row.track_id,
             row=number,
-            start_frame=place.start_frame,
-            start_seconds=float(seconds[place.start_frame]),
-            num_frames=place.num_frames,
-            middle_seconds=place.middle(seconds),
             face_width=row.face_width,
-            stretch_start=(place.stretch or WHOLE)[0],
-            stretch_end=(place.stretch or WHOLE)[1],
         )
         for number, place in enumerate(places)
     ]
