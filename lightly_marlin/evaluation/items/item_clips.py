@@ -82,13 +82,17 @@ class _Clips(Dataset[ItemClip]):
         place = self._place(clip.item)
         frames = np.arange(self.num_frames) * self.stride + place.start + clip.start
         inside = frames[frames < place.stop]
-        # Frames behind the end repeat the last one that is read.
-        rows = np.minimum(np.arange(self.num_frames), len(inside) - 1)
         track = self.store[place.track]
         wanted = inside.tolist()
+        video = torch.from_numpy(track.read_video(wanted))
+        regions = track.read_cells(wanted).bits
+        if len(inside) < self.num_frames:
+            # Frames behind the end repeat the last one that is read.
+            rows = np.minimum(np.arange(self.num_frames), len(inside) - 1)
+            video, regions = video[:, rows], regions[rows]
         return ItemClip(
-            video=torch.from_numpy(track.read_video(wanted)[:, rows]),
-            regions=track.read_cells(wanted).bits[rows],
+            video=video,
+            regions=regions,
             label=self.table.labels[clip.item],
             item=clip.item,
             index=index,
