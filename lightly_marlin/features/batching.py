@@ -22,7 +22,7 @@ from lightly_marlin.features.window_model import (
 )
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["WindowEncoder", "has_bf16_units"]
+__all__ = ["WindowEncoder", "feature_shape", "has_bf16_units"]
 
 _Key = TypeVar("_Key")
 
@@ -71,7 +71,9 @@ class WindowEncoder(Generic[_Key]):
         encoder = encoder_of(model)
         self.config: WindowConfig = encoder.config
         self._pool = pool_tokens
-        self.shape = self._shape(keep_seq=keep_seq)
+        self.shape = feature_shape(
+            self.config, keep_seq=keep_seq, pool_tokens=pool_tokens
+        )
         self._device, dtype = device_and_dtype(encoder)
         if batch_size is None:
             batch_size = 1 if self._device.type == "cpu" else 8
@@ -113,18 +115,6 @@ class WindowEncoder(Generic[_Key]):
         for (key, _), vector in zip(waiting, features, strict=True):
             yield key, vector
 
-    def _shape(self, *, keep_seq: bool) -> tuple[int, ...]:
-        if not keep_seq:
-            return (self.config.encoder_dim,)
-        time, height, width = self.config.grid
-        if height % self._pool or width % self._pool:
-            raise UsageError(
-                f"Invalid pool_tokens ({self._pool}). It must divide the "
-                f"{height}x{width} patches of a frame."
-            )
-        tokens = time * (height // self._pool) * (width // self._pool)
-        return (tokens, self.config.encoder_dim)
-
     def _pooled(self, features: Tensor) -> Tensor:
         """Averages tokens (B, N, D) over neighbouring patches."""
         if self._pool == 1:
@@ -133,6 +123,31 @@ class WindowEncoder(Generic[_Key]):
         pool, dim = self._pool, features.shape[-1]
         squares = (time, height // pool, pool, width // pool, pool, dim)
         return features.reshape(-1, *squares).mean(dim=(3, 5)).flatten(1, 3)
+
+
+def feature_shape(
+    config: WindowConfig, *, keep_seq: bool = False, pool_tokens: int = 1
+) -> tuple[int, ...]:
+    """Returns the shape of the features of a window: (D,), or (N, D) with `keep_seq`.
+
+    Args:
+        config: Sizes of the encoder.
+        keep_seq: See `WindowEncoder`.
+        pool_tokens: See `WindowEncoder`.
+
+    Raises:
+        UsageError: If the pooled tokens do not fill a frame.
+    """
+    if not keep_seq:
+        return (config.encoder_dim,)
+    time, height, width = config.grid
+    if height % pool_tokens or width % pool_tokens:
+        raise UsageError(
+            f"Invalid pool_tokens ({pool_tokens}). It must divide the "
+            f"{height}x{width} patches of a frame."
+        )
+    tokens = time * (height // pool_tokens) * (width // pool_tokens)
+    return (tokens, config.encoder_dim)
 
 
 @contextmanager

@@ -17,16 +17,15 @@ from typing import Any
 import torch
 
 from lightly_marlin.evaluation.items.item_rows import WHOLE, has_regular_row
-from lightly_marlin.features.batching import WindowEncoder
+from lightly_marlin.evaluation.items.model_facts import model_facts
+from lightly_marlin.features.batching import feature_shape
 from lightly_marlin.features.extract_folder import extract_folder, video_sources
 from lightly_marlin.features.extract_store import extract_store, store_sources
 from lightly_marlin.features.extraction_run import Extraction
 from lightly_marlin.features.feature_ledger import FeatureRecord, read_journal
 from lightly_marlin.features.options import ExtractionOptions
-from lightly_marlin.features.window_model import AnyModel, encoder_of, weights_digest
+from lightly_marlin.features.window_model import AnyModel, encoder_of
 from lightly_marlin.features.windows import Stretch
-from lightly_marlin.models import MarlinConfig
-from lightly_marlin.models.config import name_of_config
 from lightly_marlin.store.crop_options import CropOptions, common_crops
 from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.store.format import INDEX_NAME, TRACKS_NAME
@@ -100,16 +99,20 @@ class FeatureCache:
             "batch_size": batch_size,
             "num_workers": num_workers,
         }
-        windows: WindowEncoder[int] = WindowEncoder(
-            encoder,
-            precision=precision,
+        self.shape = feature_shape(
+            encoder_of(encoder).config,
             keep_seq=options.keep_seq,
             pool_tokens=options.pool_tokens,
-            batch_size=batch_size,
         )
-        self.shape = windows.shape
         self.dtype: torch.dtype = getattr(torch, options.dtype)
-        self.folder = cache.absolute() / self._digest()
+        settings = Extraction(encoder, options, precision).settings()
+        self._weights: str = settings["weights"]
+        # Videos of two folders may have the same names.
+        settings["path"] = os.path.realpath(self.where)
+        text = json.dumps(settings, sort_keys=True)
+        digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        # Another folder for other features.
+        self.folder = cache.absolute() / digest
 
     def sources(self) -> list[str]:
         """Returns the names of all videos of the source, sorted."""
@@ -158,15 +161,7 @@ class FeatureCache:
 
     def model(self) -> dict[str, Any]:
         """Returns name, digest of the weights and sizes of the encoder."""
-        encoder = encoder_of(self._encoder)
-        config = encoder.config
-        name = name_of_config(config) if isinstance(config, MarlinConfig) else ""
-        sizes = ("num_frames", "img_size", "encoder_dim", "num_tokens")
-        return {
-            "name": name or type(encoder).__name__,
-            "weights": weights_digest(encoder),
-            **{size: getattr(config, size) for size in sizes},
-        }
+        return model_facts(self._encoder, self._weights)
 
     def describe(self, records: Iterable[FeatureRecord]) -> dict[str, Any]:
         """Returns source, crops, windows and precision, for the result.
@@ -205,19 +200,6 @@ class FeatureCache:
                 self._encoder, self.where, self.folder, **arguments
             )
         return {record.source: record for record in summary.records}
-
-    def _digest(self) -> str:
-        """Returns the name of the folder: another one for other features."""
-        extraction = Extraction(
-            self._encoder, self._options, self._settings["precision"]
-        )
-        settings = {
-            **extraction.settings(),
-            # Videos of two folders may have the same names.
-            "path": os.path.realpath(self.where),
-        }
-        text = json.dumps(settings, sort_keys=True)
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _open_store(source: FaceStore | Path | str) -> FaceStore | None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lightly_marlin.evaluation.items.feature_cache import FeatureCache
 from lightly_marlin.evaluation.items.item_rows import choose_rows, stretch_of
+from lightly_marlin.evaluation.labels.joining import join_videos
 from lightly_marlin.evaluation.labels.label_table import LabelTable
 from lightly_marlin.features.feature_ledger import FeatureRecord, FeatureRow
 from lightly_marlin.features.options import ExtractionOptions
@@ -152,8 +153,6 @@ def item_features(
             table's videos is in it, the cache cannot be written, or a feature is not
             finite; the message names the item.
     """
-    from lightly_marlin.evaluation.labels.joining import join_videos
-
     options = ExtractionOptions(
         sample_rate=sample_rate,
         stride=stride,

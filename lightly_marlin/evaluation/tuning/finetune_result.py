@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from lightly_marlin.evaluation.items.item_clips import ItemWindows
 from lightly_marlin.evaluation.items.item_features import ItemFeatures
 from lightly_marlin.evaluation.items.item_places import ItemPlaces
+from lightly_marlin.evaluation.items.model_facts import model_facts
 from lightly_marlin.evaluation.labels.label_table import LabelTable
 from lightly_marlin.evaluation.labels.splits import Fold
 from lightly_marlin.evaluation.probes.protocol_data import (
@@ -25,8 +26,6 @@ from lightly_marlin.evaluation.results.tested_items import (
     result_numbers,
 )
 from lightly_marlin.evaluation.tuning.tuned_model import TunedModel
-from lightly_marlin.features.window_model import weights_digest
-from lightly_marlin.models.config import name_of_config
 from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.utils.console import progress
 
@@ -128,7 +127,7 @@ def tuned_result(
             "draws": _DRAWS,
         },
         data=describe_data(_all_windows(table, store, places, clips), table, [fold]),
-        model=_model_facts(model),
+        model=model_facts(model.encoder),
         seed=seed,
         **result_numbers(table, {"": predictions}, draws=_DRAWS, seed=seed),
         chosen=dict(chosen or {}),
@@ -146,15 +145,3 @@ def _all_windows(
     rows = torch.tensor(windows.item_of_window(), dtype=torch.int64)
     nothing = torch.zeros(len(rows), 0)
     return ItemFeatures(nothing, rows, places.statuses, places.reasons)
-
-
-def _model_facts(model: TunedModel) -> dict[str, Any]:
-    """Returns name, digest of the encoder's weights and sizes."""
-    config = model.encoder.config
-    return {
-        "name": name_of_config(config) or type(model.encoder).__name__,
-        "weights": weights_digest(model.encoder),
-        "num_frames": config.num_frames,
-        "img_size": config.img_size,
-        "encoder_dim": config.encoder_dim,
-    }
