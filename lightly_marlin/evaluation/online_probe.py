@@ -37,11 +37,13 @@ two probes and of the constant predictor."""
 
 
 class OnlineProbe(EverySteps):
-    """Evaluates an encoder on labelled items every n steps, and at the first and last.
+    """Evaluates an encoder on labelled items before, every n steps and at the end.
 
     Writes a row of probe.csv: the primary metric of the exact and the nearest-neighbour
     probe beside the constant predictor, the effective rank and the standard deviation
-    of the features. The same numbers are logged as "probe/exact" and so on.
+    of the features. The same numbers are logged as "probe/exact" and so on. The first
+    process probes, and others wait for it: with several devices, a probe must take less
+    than the time limit of their collectives.
 
     Args:
         path: The CSV file.
@@ -89,7 +91,7 @@ class OnlineProbe(EverySteps):
             logged = {f"probe/{name}": value for name, value in row.items()}
             for logger in trainer.loggers:
                 logger.log_metrics(logged, step=step)
-        # The others wait, so that none runs into the time limit of a collective.
+        # The others wait; for a collective, NCCL waits 10 minutes by default.
         trainer.strategy.barrier("online probe")
 
     def measure(self) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
+from lightly_marlin.evaluation.items.item_features import ItemStatus
 from lightly_marlin.evaluation.items.item_places import ItemPlaces
 from lightly_marlin.evaluation.labels.label_table import LabelTable
 from lightly_marlin.evaluation.labels.splits import Fold
@@ -122,8 +123,8 @@ def describe_training(
     """
     table = Table(title=f"fine-tuning on {inputs.table.name}", show_header=False)
     target = inputs.table.target
-    lost = {name: inputs.places.count(name) for name in ("missing", "no_face")}
-    lost["failed"] = inputs.places.count("failed")
+    statuses: tuple[ItemStatus, ...] = ("missing", "no_face", "failed")
+    lost = {name: inputs.places.count(name) for name in statuses}
     rows = {
         "labels": f"{target.kind}: {', '.join(target.names[:8])}",
         "items": ", ".join(

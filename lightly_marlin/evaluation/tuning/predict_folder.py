@@ -133,7 +133,7 @@ def predict_folder(
             continue
         scores = np.load(folder / record.file)
         for row in record.rows:
-            start, end = _span(row, model.sample_rate)
+            start, end = _span(row)
             track = int(row.track_id.rsplit("_", 1)[1])
             windows.append(
                 PredictedWindow(record.source, track, start, end, scores[row.row])
@@ -141,7 +141,7 @@ def predict_folder(
     return summary, windows
 
 
-def _span(row: FeatureRow, sample_rate: int) -> tuple[float, float]:
+def _span(row: FeatureRow) -> tuple[float, float]:
     """Returns first and last second; windows that follow one another touch."""
     start = row.start_seconds
     middle = start if row.middle_seconds is None else row.middle_seconds
