@@ -26,9 +26,7 @@ from lightly_marlin.evaluation.labels.few_shot import few_shot_items
 from lightly_marlin.evaluation.labels.label_table import LabelTable
 from lightly_marlin.evaluation.labels.splits import Fold
 from lightly_marlin.evaluation.labels.splits import folds as draw_folds
-from lightly_marlin.evaluation.metrics.metrics import (
-    metrics_for,
-)
+from lightly_marlin.evaluation.metrics.metrics import metrics_for
 from lightly_marlin.evaluation.probes.probe_rows import Fit, Fitted, ProbeRows
 from lightly_marlin.evaluation.probes.protocol_checks import (
     check_features,

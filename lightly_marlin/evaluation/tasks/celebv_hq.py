@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lightly_marlin.evaluation.labels.label_table import LabelTable
+from lightly_marlin.evaluation.labels.split_lists import read_splits
 from lightly_marlin.evaluation.labels.target import Target
 from lightly_marlin.evaluation.tasks.problems import Problems
 from lightly_marlin.evaluation.tasks.task import Published, Task
@@ -246,11 +247,7 @@ def _fault_of_segment(segment: Any) -> str | None:
 
 
 def _with_splits(table: LabelTable, folder: str) -> LabelTable:
-    if not folder:
-        return table
-    from lightly_marlin.evaluation.labels.split_lists import read_splits
-
-    return read_splits(table, folder)
+    return read_splits(table, folder) if folder else table
 
 
 _OTHER_SPLIT = (
