@@ -173,11 +173,14 @@ def _second(file: LabelFile, column: str, index: int) -> float:
 def _check_stretches(
     file: LabelFile, starts: list[float] | None, ends: list[float] | None
 ) -> None:
-    for index, (start, end) in enumerate(zip(starts or [], ends or [], strict=False)):
-        if end <= start:
+    for index, end in enumerate(ends or ()):
+        start = starts[index] if starts else math.nan
+        # Without a start, an item begins with its video.
+        first = 0.0 if math.isnan(start) else start
+        if end <= first:
             raise file.error(
                 f"the item ends at {end:g} s, which is not after its start at "
-                f"{start:g} s.",
+                f"{first:g} s.",
                 column="end",
                 index=index,
             )

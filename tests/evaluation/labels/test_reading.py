@@ -143,6 +143,8 @@ ERRORS = [
     ("video,x,start\na,1,-1\n", {}, "'-1' is no time. .* at least 0"),
     ("video,x,end\na,1,inf\n", {}, "row 2, column 'end': 'inf' is no time"),
     ("video,x,start,end\na,1,2,2\n", {}, "row 2, column 'end': the item ends at 2 s"),
+    ("video,x,end\na,1,0\n", {}, "row 2, column 'end': the item ends at 0 s"),
+    ("video,x,start,end\na,1,,0\n", {}, "row 2, column 'end': the item ends at 0 s"),
     (
         "video,x,split\na,1,eval\nb,0,test\n",
         {},
