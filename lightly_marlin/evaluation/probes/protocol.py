@@ -197,14 +197,11 @@ def _test(
     constant: Tensor,
     name: str,
 ) -> _Outcome:
-    rows = features.rows_of(items)
-    width = (0, table.target.num_outputs)
-    scores = torch.zeros(width)
-    if len(rows):
-        scores = fitted.predict(features.features[rows]).float()
-    place = torch.full((len(table),), -1, dtype=torch.int64)
-    place[items] = torch.arange(len(items))
-    item_of_row = place[features.item_of_row[rows]]
+    part = features.subset(items)
+    item_of_row = part.item_of_row
+    scores = torch.zeros(0, table.target.num_outputs)
+    if len(item_of_row):
+        scores = fitted.predict(part.features).float()
     predictions = predictions_of(table, items, scores, item_of_row, constant, name)
     each = item_of_row.tolist()
     return _Outcome(
