@@ -59,7 +59,7 @@ _PRIMARY: dict[Kind, str] = {
     "multiclass": "balanced_accuracy",
     "regression": "mae",
 }
-_LESS_IS_BETTER = ("mae", "eer")
+_LOWER_IS_BETTER = ("mae", "eer")
 
 _NAN = math.nan
 
@@ -138,7 +138,7 @@ def higher_is_better(name: str) -> bool:
     Args:
         name: Name of a metric, also with the prefix "window/".
     """
-    return name.removeprefix("window/") not in _LESS_IS_BETTER
+    return name.removeprefix("window/") not in _LOWER_IS_BETTER
 
 
 def _binary_metrics(target: Target, scores: Tensor, truth: Tensor) -> dict[str, float]:

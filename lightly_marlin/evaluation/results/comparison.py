@@ -14,7 +14,11 @@ from lightly_marlin.evaluation.metrics.intervals import paired_difference
 from lightly_marlin.evaluation.metrics.metrics import primary_metric
 from lightly_marlin.evaluation.results.report import format_value
 from lightly_marlin.evaluation.results.result import RESULTS_NAME, Result
-from lightly_marlin.evaluation.results.summary import few_shot_curve, mean_and_deviation
+from lightly_marlin.evaluation.results.summary import (
+    few_shot_curve,
+    mean_and_deviation,
+    mean_text,
+)
 from lightly_marlin.evaluation.tasks import Published, get_task, list_tasks
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.visualization.result_plots import Bar, curves_plot, label_bars
@@ -222,12 +226,9 @@ def _cells(one: Compared) -> dict[str, str]:
     cells = {}
     for metric in one.results[0].metrics:
         values = [result.metrics[metric] for result in one.results]
-        mean, deviation = mean_and_deviation(values)
-        text = format_value(mean)
+        text = mean_text(values)
         low, high = one.results[0].interval.get(metric, (float("nan"),) * 2)
-        if len(values) > 1:
-            text += f" ± {format_value(deviation)}"
-        elif np.isfinite([low, high]).all():
+        if len(values) == 1 and np.isfinite([low, high]).all():
             text += f" [{format_value(low)}, {format_value(high)}]"
         cells[metric] = text
     return cells
