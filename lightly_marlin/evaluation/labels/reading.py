@@ -128,8 +128,8 @@ def _label_columns(
     filled = [name for name in wanted if any(file.columns[name])]
     blank = [name for name in wanted if name not in filled]
     if blank and (columns or not filled):
-        raise UsageError(f"The column {blank[0]!r} of {file.path} is wholly empty.")
-    notes = [f"Column {name!r} is wholly empty and left out." for name in blank]
+        raise UsageError(f"The column {blank[0]!r} of {file.path} is entirely empty.")
+    notes = [f"Column {name!r} is entirely empty and left out." for name in blank]
     return filled, notes
 
 
@@ -162,8 +162,8 @@ def _second(file: LabelFile, column: str, index: int) -> float:
         value = math.nan
     if not 0 <= value < math.inf:
         raise file.error(
-            f"{cell!r} is no time. Write seconds from the beginning of the video, at "
-            "least 0, such as 12.5.",
+            f"{cell!r} is not a time. Write seconds from the beginning of the video, "
+            "at least 0, such as 12.5.",
             column=column,
             index=index,
         )
@@ -216,7 +216,7 @@ def _splits(file: LabelFile, column: str | None) -> list[str] | None:
         split = split_name(cell)
         if split is None:
             raise file.error(
-                f"{cell!r} is no split. Supported values are "
+                f"{cell!r} is not a split. Supported values are "
                 f"{', '.join(SPLIT_SPELLINGS)}.",
                 column=column,
                 index=index,

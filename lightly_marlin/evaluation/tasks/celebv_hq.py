@@ -137,7 +137,7 @@ def _read(root: Path, annotation: str) -> tuple[Path, Mapping[str, Any]]:
             f"{error.strerror or error}. Name it with the option annotation."
         ) from error
     except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}.") from error
+        raise UsageError(f"{path} is not JSON: {error}.") from error
     if not isinstance(values, dict):
         raise UsageError(f"{path} holds a {type(values).__name__}, not an object.")
     return path, values
@@ -148,7 +148,7 @@ def _names(values: Mapping[str, Any], kind: str, problems: Problems) -> tuple[st
     meta = values.get("meta_info")
     names = meta.get(f"{kind}_mapping") if isinstance(meta, dict) else None
     if not isinstance(names, list) or not names:
-        problems.add(f"the key meta_info.{kind}_mapping is missing or no list")
+        problems.add(f"the key meta_info.{kind}_mapping is missing or not a list")
         return ()
     texts = tuple(map(str, names))
     if len(set(texts)) < len(texts):
@@ -165,13 +165,13 @@ def _clips(values: Mapping[str, Any], problems: Problems) -> Clips:
     good = {}
     for name, clip in clips.items():
         if not isinstance(clip, dict):
-            problems.add(f"clip {name} is no object")
+            problems.add(f"clip {name} is not an object")
             continue
         missing = [key for key in ("ytb_id", "attributes") if key not in clip]
         if missing:
             problems.add(f"clip {name} lacks {' and '.join(missing)}")
         elif not isinstance(clip["attributes"], dict):
-            problems.add(f"attributes of clip {name} are no object")
+            problems.add(f"attributes of clip {name} are not an object")
         else:
             good[name] = clip
     return good
