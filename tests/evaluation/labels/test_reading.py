@@ -83,6 +83,13 @@ def test_read_labels__stretches_of_long_videos_stay_apart(write):
     assert items == ("a[1234.567:1234.568]", "a[1234.568:1234.569]")
 
 
+def test_read_labels__letters_composed_or_not_are_one_class(write):
+    text = "video,x\na,fr\u00f6h\nb,fro\u0308h\nc,matt\n"
+    table = read_labels(write(text))
+    assert table.target.names == ("fr\u00f6h", "matt")
+    assert table.labels.tolist() == [[0], [0], [1]]
+
+
 def test_read_labels__empty_columns_and_labels_are_noted(write):
     table = read_labels(write("video,x,later\na,1,\nb,NA,\nc,0,\n"))
     assert table.target.names == ("x",)
