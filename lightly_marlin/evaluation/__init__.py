@@ -42,7 +42,7 @@ _HOMES = {
     "load_task": "tasks",
     "metrics_for": "metrics.metrics",
     "paired_difference": "metrics.intervals",
-    "per_label_metrics": "metrics.metrics",
+    "per_label_metrics": "metrics.label_metrics",
     "primary_metric": "metrics.metrics",
     "rankme": "metrics.monitors",
     "read_labels": "labels.reading",

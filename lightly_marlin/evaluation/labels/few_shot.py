@@ -165,10 +165,9 @@ def _items_per_class(
 
 def _absent(table: LabelTable, items: list[int]) -> list[str]:
     """Returns the classes, or the labels without positives, that items lack."""
-    truth = table.target.truth(table.labels[items])
     if table.target.kind == "regression":
         return []
-    counts = truth.nansum(dim=0).tolist()
+    counts = table.target.truth(table.labels[items]).nansum(dim=0).tolist()
     return [
         name
         for name, count in zip(table.target.names, counts, strict=True)

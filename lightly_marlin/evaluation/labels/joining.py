@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from lightly_marlin.utils.errors import UsageError
@@ -57,6 +58,11 @@ def posix_path(path: str) -> str:
     return posixpath.normpath(path.replace("\\", "/"))
 
 
+def _comparable(path: str) -> str:
+    """Returns a path with its letters composed: macOS writes "é" as two characters."""
+    return unicodedata.normalize("NFC", posix_path(path))
+
+
 class _Index:
     """Sources by what they end in."""
 
@@ -66,7 +72,7 @@ class _Index:
         self._ending: dict[str, list[str]] = {}
         self._ending_stem: dict[str, list[str]] = {}
         for source in sources:
-            path = posix_path(source)
+            path = _comparable(source)
             stem = posixpath.splitext(path)[0]
             _add(self._equal, [path], source)
             _add(self._equal_stem, [stem], source)
@@ -75,7 +81,7 @@ class _Index:
 
     def find(self, video: str) -> str | None:
         """Returns the source of a video; None if there is none."""
-        path = posix_path(video)
+        path = _comparable(video)
         for table in (self._equal, self._ending, self._equal_stem, self._ending_stem):
             if found := table.get(path):
                 return _the_one(video, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -165,7 +166,8 @@ def _read_parquet(path: Path) -> LabelFile:
 
 
 def _text(cell: Any) -> str:
-    text = "" if cell is None else str(cell).strip()
+    # A letter has one form, whatever system it was typed on: classes are compared.
+    text = "" if cell is None else unicodedata.normalize("NFC", str(cell).strip())
     return "" if text in _EMPTY else text
 
 

@@ -57,7 +57,7 @@ def parse_labels(
 
     Args:
         file: The file.
-        columns: Names of the columns, at least one, none of them wholly empty.
+        columns: Names of the columns, at least one, none of them entirely empty.
         kind: "binary", "multilabel", "multiclass" or "regression"; told from the cells
             if None.
 
@@ -124,9 +124,9 @@ def column_kind(file: LabelFile, column: str) -> Kind:
         return "multiclass" if codes else "regression"
     if 2 * len(words) < len(cells):
         raise file.error(
-            f"{file.columns[column][words[0]]!r} is no number, but most labels of "
+            f"{file.columns[column][words[0]]!r} is not a number, but most labels of "
             "this column are. Correct it or leave it empty; if it is the name of a "
-            "class, say --kind multiclass.",
+            "class, pass --kind multiclass.",
             column=column,
             index=words[0],
         )
@@ -142,7 +142,7 @@ def _common_kind(file: LabelFile, columns: list[str], notes: list[str]) -> Kind:
         raise UsageError(
             f"The columns of {file.path} are of different kinds: {first!r} is {kind}, "
             f"{other!r} is {kinds[other]}. Choose columns of one kind with --column, "
-            "or say --kind."
+            "or pass --kind."
         )
     for column in columns:
         values = [_as_number(cell) for cell in file.columns[column] if cell]
@@ -153,10 +153,10 @@ def _common_kind(file: LabelFile, columns: list[str], notes: list[str]) -> Kind:
             continue
         span = f"holds whole numbers from {min(numbers):.0f} to {max(numbers):.0f}"
         notes.append(
-            f"Column {column!r} {span}: read as {len(set(numbers))} classes; say "
+            f"Column {column!r} {span}: read as {len(set(numbers))} classes; pass "
             "--kind regression if it is a quantity."
             if kind == "multiclass"
-            else f"Column {column!r} {span}: read as a quantity; say --kind "
+            else f"Column {column!r} {span}: read as a quantity; pass --kind "
             "multiclass if they are codes of classes."
         )
     return "multilabel" if kind == "binary" and len(columns) > 1 else kind
@@ -194,7 +194,7 @@ def _check_repetition(file: LabelFile, column: str, labels: list[float]) -> None
         raise UsageError(
             f"{file.path}: every label in column {column!r} occurs once, so what is "
             "learned from some items tells nothing about others. Choose another column "
-            "with --column, or say --kind regression if they are quantities."
+            "with --column, or pass --kind regression if they are quantities."
         )
 
 
@@ -222,7 +222,7 @@ def _number(file: LabelFile, column: str, index: int) -> float:
     cell = file.columns[column][index]
     value = _as_number(cell)
     if value is None or math.isnan(value) or abs(value) > _MAX_FLOAT32:
-        what = "no number" if value is None else "no finite number"
+        what = "not a number" if value is None else "not a finite number"
         raise file.error(
             f"{cell!r} is {what}. Labels of a regression are numbers with a decimal "
             "point; leave unknown ones empty.",

@@ -87,7 +87,9 @@ class LabelTable:
 
         Raises:
             UsageError: If there are no items, a name occurs twice, a split is unknown,
-                or a stretch ends before it starts; the message names the item.
+                a label is none of the target, or a stretch ends before it starts; the
+                message names the item.
+            ValueError: If the arguments are not of one length.
         """
         count = len(videos)
         if count == 0:
@@ -95,17 +97,25 @@ class LabelTable:
         none = [np.nan] * count
         first = np.array(none if starts is None else starts, np.float64)
         last = np.array(none if ends is None else ends, np.float64)
+        for values in (items, first, last, groups, splits):
+            if values is not None and len(values) != count:
+                raise ValueError(
+                    f"Invalid length of items, starts, ends, groups or splits of "
+                    f"{name} ({len(values)}). It has to be that of videos, {count}."
+                )
         if items is None:
             items = _item_names(videos, first, last)
-        table = torch.as_tensor(labels, dtype=torch.float32).reshape(count, -1)
-        if table.shape[1] != target.num_columns:
+        groups = videos if groups is None else groups
+        table = torch.as_tensor(labels, dtype=torch.float32)
+        if table.shape != (count, target.num_columns):
             raise UsageError(
-                f"{name} has {table.shape[1]} columns of labels; its {target.kind} "
-                f"target has {target.num_columns}."
+                f"The labels of {name} have shape {tuple(table.shape)}; of {count} "
+                f"items and a {target.kind} target it is "
+                f"{(count, target.num_columns)}."
             )
         _check_items(name, items, first, last, splits)
+        _check_labels(name, target, items, table)
         order = sorted(range(count), key=lambda index: items[index])
-        groups = videos if groups is None else groups
 
         def pick(values: Sequence[str]) -> tuple[str, ...]:
             return tuple(values[index] for index in order)
@@ -204,6 +214,8 @@ def _check_items(
             f"{name} has the item {twice[0]!r} twice. Name every item once, or give "
             "its stretches different start and end."
         )
+    # Without a start, an item begins with its video, at 0 s.
+    starts = np.nan_to_num(starts)
     wrong = np.flatnonzero(ends <= starts)
     if len(wrong):
         row = wrong[0]
@@ -217,3 +229,23 @@ def _check_items(
                 f"The item {item!r} of {name} has the split {split!r}. Supported "
                 f"values are {', '.join(SPLITS)}."
             )
+
+
+def _check_labels(
+    name: str, target: Target, items: Sequence[str], labels: Tensor
+) -> None:
+    """Checks that labels are those of their kind, or empty."""
+    if target.kind == "regression":
+        right, allowed = labels.isfinite(), "finite numbers"
+    else:
+        classes = len(target.names) if target.kind == "multiclass" else 2
+        right = (labels >= 0) & (labels < classes) & (labels == labels.floor())
+        allowed = f"whole numbers from 0 to {classes - 1}"
+    wrong = (~right & ~labels.isnan()).nonzero()
+    if len(wrong):
+        row, column = wrong[0].tolist()
+        raise UsageError(
+            f"The item {items[row]!r} of {name} has the label "
+            f"{float(labels[row, column]):g}. Labels of a {target.kind} target are "
+            f"{allowed}, or NaN where unknown."
+        )

@@ -128,8 +128,8 @@ def _label_columns(
     filled = [name for name in wanted if any(file.columns[name])]
     blank = [name for name in wanted if name not in filled]
     if blank and (columns or not filled):
-        raise UsageError(f"The column {blank[0]!r} of {file.path} is wholly empty.")
-    notes = [f"Column {name!r} is wholly empty and left out." for name in blank]
+        raise UsageError(f"The column {blank[0]!r} of {file.path} is entirely empty.")
+    notes = [f"Column {name!r} is entirely empty and left out." for name in blank]
     return filled, notes
 
 
@@ -162,8 +162,8 @@ def _second(file: LabelFile, column: str, index: int) -> float:
         value = math.nan
     if not 0 <= value < math.inf:
         raise file.error(
-            f"{cell!r} is no time. Write seconds from the beginning of the video, at "
-            "least 0, such as 12.5.",
+            f"{cell!r} is not a time. Write seconds from the beginning of the video, "
+            "at least 0, such as 12.5.",
             column=column,
             index=index,
         )
@@ -173,11 +173,14 @@ def _second(file: LabelFile, column: str, index: int) -> float:
 def _check_stretches(
     file: LabelFile, starts: list[float] | None, ends: list[float] | None
 ) -> None:
-    for index, (start, end) in enumerate(zip(starts or [], ends or [], strict=False)):
-        if end <= start:
+    for index, end in enumerate(ends or ()):
+        start = starts[index] if starts else math.nan
+        # Without a start, an item begins with its video.
+        first = 0.0 if math.isnan(start) else start
+        if end <= first:
             raise file.error(
                 f"the item ends at {end:g} s, which is not after its start at "
-                f"{start:g} s.",
+                f"{first:g} s.",
                 column="end",
                 index=index,
             )
@@ -213,7 +216,7 @@ def _splits(file: LabelFile, column: str | None) -> list[str] | None:
         split = split_name(cell)
         if split is None:
             raise file.error(
-                f"{cell!r} is no split. Supported values are "
+                f"{cell!r} is not a split. Supported values are "
                 f"{', '.join(SPLIT_SPELLINGS)}.",
                 column=column,
                 index=index,

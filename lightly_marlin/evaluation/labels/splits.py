@@ -17,6 +17,7 @@ from lightly_marlin.evaluation.labels.strata import (
     hash_share,
     held_values,
     is_trainable,
+    only_label,
     strata,
 )
 from lightly_marlin.utils.dependency import require
@@ -115,27 +116,18 @@ def _check_given(table: LabelTable) -> None:
                 f"splits are {_counts(table)}. Add some, or leave out the splits to "
                 "have them drawn."
             )
-    held = held_values(table, table.in_split("train"))
-    if not is_trainable(table, held):
+    train = table.in_split("train")
+    if not is_trainable(table, held_values(table, train)):
         raise UsageError(
             f"All items in the split 'train' of {table.name} have the same label, "
-            f"{_only_label(table, held)}. Add training items with another one, or "
-            "leave out the splits to have them drawn."
+            f"{only_label(table, table.labels[train])}. Add training items with "
+            "another one, or leave out the splits to have them drawn."
         )
 
 
 def _counts(table: LabelTable) -> str:
     counts = Counter(table.splits)
     return ", ".join(f"{name} ({counts[name]})" for name in sorted(counts))
-
-
-def _only_label(table: LabelTable, held: Held) -> str:
-    """Returns the label that all groups hold, as text."""
-    label, value = min(set().union(*held.values()))
-    names = table.target.names
-    if table.target.kind == "multiclass":
-        return repr(names[value])
-    return f"{names[label]!r} = {value}" + (" and so on" if len(names) > 1 else "")
 
 
 def _cross_validation(table: LabelTable, seed: int) -> list[Fold]:
@@ -194,8 +186,9 @@ def _divided(table: LabelTable, items: list[int], test: list[int], seed: int) ->
     if not is_trainable(table, held):
         raise UsageError(
             f"{table.name} cannot be tested on the group {table.groups[test[0]]!r}: "
-            f"the labels of all other groups are {_only_label(table, held)}. Label "
-            "items of other classes in more groups, or give the items splits."
+            f"the labels of all other groups are "
+            f"{only_label(table, table.labels[items])}. Label items of other classes "
+            "in more groups, or give the items splits."
         )
     chosen = _validation_groups(table, held, seed)
     if not chosen:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from lightly_marlin.evaluation.labels.label_table import LabelTable
 
@@ -19,6 +20,7 @@ __all__ = [
     "held_values",
     "is_trainable",
     "label_values",
+    "only_label",
     "strata",
 ]
 
@@ -116,6 +118,23 @@ def is_trainable(table: LabelTable, held: Held) -> bool:
     if table.target.kind == "regression":
         return bool(pairs)
     return any(count > 1 for count in Counter(label for label, _ in pairs).values())
+
+
+def only_label(table: LabelTable, labels: Tensor) -> str:
+    """Returns the label that all items have, as text for a message.
+
+    Args:
+        table: The table, for its target.
+        labels: float32 tensor (n, C), at least one of them known, and all known ones of
+            a column the same.
+    """
+    names = table.target.names
+    column = int((~labels.isnan()).any(dim=0).nonzero()[0, 0])
+    known = labels[~labels[:, column].isnan(), column]
+    if table.target.kind == "multiclass":
+        return repr(names[int(known[0])])
+    several = " and so on" if len(names) > 1 else ""
+    return f"{names[column]!r} = {float(known[0]):g}{several}"
 
 
 def covering_groups(

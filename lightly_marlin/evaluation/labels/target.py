@@ -148,11 +148,9 @@ class Target:
         """
         truth = self.truth(labels)
         if self.kind == "regression":
-            return (
-                truth.nanquantile(0.5, dim=0).nan_to_num()
-                if len(truth)
-                else (torch.zeros(len(self.names)))
-            )
+            if not len(truth):
+                return torch.zeros(len(self.names))
+            return truth.nanquantile(0.5, dim=0).nan_to_num()
         counts = (~truth.isnan()).sum(dim=0)
         frequencies = truth.nansum(dim=0) / counts
         return torch.where(counts > 0, frequencies, 0.5)

@@ -15,12 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lightly_marlin.evaluation.metrics.metrics import (
-    COUNTS,
-    Metrics,
-    check_scores,
-    metrics_for,
-)
+from lightly_marlin.evaluation.metrics.label_metrics import check_scores
+from lightly_marlin.evaluation.metrics.metrics import COUNTS, Metrics, metrics_for
 from lightly_marlin.evaluation.metrics.weighted_metrics import weighted_metrics
 from lightly_marlin.evaluation.results.result import Predictions, Result
 from lightly_marlin.utils.errors import UsageError

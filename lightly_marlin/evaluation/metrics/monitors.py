@@ -15,7 +15,8 @@ def rankme(features: Tensor) -> float:
 
     The exponential of the entropy of the normalised singular values,
     p_k = s_k / sum(s) + 1e-7: between 1, where all features lie on a line through the
-    origin, and min(n, D). A fall during training is a sign of collapse.
+    origin, and min(n, D); 0 if all features are 0. A fall during training is a sign of
+    collapse.
 
     - [0]: RankMe, 2023, https://arxiv.org/abs/2210.02885
 

@@ -34,11 +34,12 @@ An emotion without both classes has NaN. Emotions have their name appended, such
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from torch import Tensor
 
-from lightly_marlin.utils.dependency import require
+from lightly_marlin.evaluation.metrics.label_metrics import flat_auc
 
 __all__ = [
     "EMOTIONS",
@@ -106,7 +107,7 @@ def emotion_metrics(scores: Tensor, truth: Tensor) -> dict[str, float]:
         _one_emotion(scores[:, column], truth[:, column])
         for column in range(len(EMOTIONS))
     ]
-    counted = [values for values in each if values["auc"] == values["auc"]]
+    counted = [values for values in each if not math.isnan(values["auc"])]
     result = {
         f"emotion/{name}": (
             sum(values[name] for values in counted) / len(counted)
@@ -128,13 +129,12 @@ def _one_emotion(scores: Tensor, truth: Tensor) -> dict[str, float]:
     if t.all() or not t.any():
         return dict.fromkeys(names, float("nan"))
     said = s > 0.5
-    area = require("torchmetrics.functional.classification", "Measuring emotions")
     values = (
         _share(said == t),
         (_share(said[t]) + _share(~said[~t])) / 2,
         _f1(said, t),
         _weighted_f1(said, t),
-        float(area.binary_auroc(s, t.long())),
+        flat_auc(scores, truth),
     )
     return dict(zip(names, values, strict=True))
 

@@ -8,6 +8,8 @@ holds both to it on resampled sets.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,9 @@ __all__ = ["weighted_metrics"]
 
 # Draws are computed in chunks with at most this many weights of cells.
 _CHUNK_CELLS = 4_000_000
+
+_Measure = Callable[[Tensor], dict[str, Tensor]]
+"""Function from weights float32 (draws, n) to metrics float64 (draws,) by name."""
 
 
 def weighted_metrics(
@@ -33,82 +38,99 @@ def weighted_metrics(
     Returns:
         float64 tensors (draws,) by name; NaN where undefined.
     """
-    function = {
+    prepare = {
         "binary": _binary,
         "multilabel": _multilabel,
         "multiclass": _multiclass,
         "regression": _regression,
     }[target.kind]
+    measure = prepare(scores, truth)
     step = max(1, _CHUNK_CELLS // max(1, scores.numel()))
-    chunks = [function(scores, truth, part) for part in torch.split(weights, step)]
+    chunks = [measure(part) for part in torch.split(weights, step)]
     return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
-def _binary(scores: Tensor, truth: Tensor, weights: Tensor) -> dict[str, Tensor]:
-    known = ~truth[:, 0].isnan()
-    s, t, w = scores[known, 0], truth[known, 0], weights[:, known]
-    decisions = _decisions(s, t, w)
-    auc, ap, eer = _ranking(s, t, w)
-    return {
-        "accuracy/flat": decisions["accuracy"],
-        "balanced_accuracy": decisions["balanced_accuracy"],
-        "auc/flat": auc,
-        "ap/mean": ap,
-        "eer": eer,
-        "f1/macro": decisions["f1"],
-    }
+def _binary(scores: Tensor, truth: Tensor) -> _Measure:
+    cells, ranking = _decision_cells(scores, truth)[:, 0], _Ranking(scores, truth)
+
+    def measure(weights: Tensor) -> dict[str, Tensor]:
+        decisions = _decisions(weights @ cells)
+        auc, ap, eer = ranking.measure(weights)
+        return {
+            "accuracy/flat": decisions["accuracy"],
+            "balanced_accuracy": decisions["balanced_accuracy"],
+            "auc/flat": auc,
+            "ap/mean": ap,
+            "eer": eer,
+            "f1/macro": decisions["f1"],
+        }
+
+    return measure
 
 
-def _multilabel(scores: Tensor, truth: Tensor, weights: Tensor) -> dict[str, Tensor]:
-    known = ~truth.isnan()
-    items = known.nonzero()[:, 0]
-    flat_s, flat_t = scores[known], truth[known]
-    right = torch.where(known, ((scores > 0.5) == (truth > 0.5)).float(), 0)
-    hits, counts = weights @ right.sum(dim=1), weights @ known.float().sum(dim=1)
-    means: dict[str, list[Tensor]] = {"accuracy": [], "balanced_accuracy": []}
-    areas, precisions = [], []
-    for index in range(scores.shape[1]):
-        rows = known[:, index]
-        s, t, w = scores[rows, index], truth[rows, index], weights[:, rows]
-        decisions = _decisions(s, t, w)
-        for name, values in means.items():
-            values.append(decisions[name])
-        auc, ap, _ = _ranking(s, t, w)
-        areas.append(auc)
-        precisions.append(ap)
-    both = ~torch.stack(areas).isnan()
-    columns = {**means, "auc": areas, "ap": precisions}
-    return {
-        "accuracy/flat": hits.double() / counts.double(),
-        "auc/flat": _area(flat_s, flat_t, weights, items),
-        **{
-            f"{name}/mean": _mean_where(torch.stack(values), both)
-            for name, values in columns.items()
-        },
-    }
+def _multilabel(scores: Tensor, truth: Tensor) -> _Measure:
+    cells, flat = _decision_cells(scores, truth), _Ranking(scores, truth)
+    rankings = [_Ranking(s, t) for s, t in zip(scores.T, truth.T, strict=True)]
+
+    def measure(weights: Tensor) -> dict[str, Tensor]:
+        counts = torch.einsum("dn,nkc->kdc", weights, cells)
+        decisions = _decisions(counts)
+        areas, precisions, _ = map(
+            torch.stack,
+            zip(*(ranking.measure(weights) for ranking in rankings), strict=True),
+        )
+        both = ~areas.isnan()
+        means = {
+            "accuracy": decisions["accuracy"],
+            "balanced_accuracy": decisions["balanced_accuracy"],
+            "auc": areas,
+            "ap": precisions,
+        }
+        return {
+            "accuracy/flat": _decisions(counts.double().sum(dim=0))["accuracy"],
+            "auc/flat": flat.area(weights),
+            **{
+                f"{name}/mean": _mean_where(values, both)
+                for name, values in means.items()
+            },
+        }
+
+    return measure
 
 
-def _multiclass(scores: Tensor, truth: Tensor, weights: Tensor) -> dict[str, Tensor]:
-    known = ~truth.isnan().any(dim=1)
-    s, t, w = scores[known], truth[known], weights[:, known]
-    size = s.shape[1]
-    cells = t.argmax(dim=1) * size + s.argmax(dim=1)
-    onehot = torch.nn.functional.one_hot(cells, size * size).to(w.dtype)
-    table = (w @ onehot).reshape(-1, size, size).double()
-    hits = table.diagonal(dim1=1, dim2=2).T
-    true, claimed = table.sum(dim=2).T, table.sum(dim=1).T
-    occurs = true > 0
-    balanced = _mean_where(hits / true, occurs)
-    areas = torch.stack([_ranking(s[:, k], t[:, k], w)[0] for k in range(size)])
-    return {
-        "accuracy/flat": hits.sum(dim=0) / true.sum(dim=0),
-        "balanced_accuracy": balanced.where(occurs.sum(dim=0) > 1, torch.nan),
-        "f1/macro": _mean_where(2 * hits / (true + claimed), true + claimed > 0),
-        "auc/mean": _mean_where(areas, ~areas.isnan()),
-    }
+def _multiclass(scores: Tensor, truth: Tensor) -> _Measure:
+    size = scores.shape[1]
+    # Rows without a label are 0 everywhere: they count as no class.
+    known = ~truth.isnan().any(dim=1, keepdim=True)
+    true_class = torch.where(known, truth, 0)
+    said_class = known * torch.nn.functional.one_hot(scores.argmax(dim=1), size).float()
+    rankings = [_Ranking(s, t) for s, t in zip(scores.T, truth.T, strict=True)]
+
+    def measure(weights: Tensor) -> dict[str, Tensor]:
+        hits, true, claimed = (
+            (weights @ rows).double().T
+            for rows in (true_class * said_class, true_class, said_class)
+        )
+        occurs = true > 0
+        balanced = _mean_where(hits / true, occurs)
+        areas = torch.stack([ranking.area(weights) for ranking in rankings])
+        return {
+            "accuracy/flat": hits.sum(dim=0) / true.sum(dim=0),
+            "balanced_accuracy": balanced.where(occurs.sum(dim=0) > 1, torch.nan),
+            "f1/macro": _mean_where(2 * hits / (true + claimed), true + claimed > 0),
+            "auc/mean": _mean_where(areas, ~areas.isnan()),
+        }
+
+    return measure
 
 
-def _regression(scores: Tensor, truth: Tensor, weights: Tensor) -> dict[str, Tensor]:
+def _regression(scores: Tensor, truth: Tensor) -> _Measure:
+    return lambda weights: _regression_metrics(scores, truth, weights)
+
+
+def _regression_metrics(
+    scores: Tensor, truth: Tensor, weights: Tensor
+) -> dict[str, Tensor]:
     w = weights.double()
     errors, correlations, varies = [], [], []
     for index in range(scores.shape[1]):
@@ -142,10 +164,23 @@ def _spread(values: Tensor, weights: Tensor) -> Tensor:
     return high - low
 
 
-def _decisions(scores: Tensor, truth: Tensor, weights: Tensor) -> dict[str, Tensor]:
-    said, true = scores > 0.5, truth > 0.5
-    cells = torch.stack([true & said, true & ~said, ~true & said, ~true & ~said], 1)
-    tp, fn, fp, tn = (weights @ cells.to(weights.dtype)).double().T
+def _decision_cells(scores: Tensor, truth: Tensor) -> Tensor:
+    """Returns 1 at what each cell is, float32 (n, K, 4): TP, FN, FP or TN.
+
+    A cell without a label is none of them.
+    """
+    said, true, false = scores > 0.5, truth > 0.5, truth <= 0.5
+    cells = [true & said, true & ~said, false & said, false & ~said]
+    return torch.stack(cells, dim=2).float()
+
+
+def _decisions(counts: Tensor) -> dict[str, Tensor]:
+    """Returns metrics of decisions, float64 (…,).
+
+    Args:
+        counts: Floating-point tensor (…, 4): TP, FN, FP and TN.
+    """
+    tp, fn, fp, tn = counts.double().unbind(dim=-1)
     # F1 of a class that neither occurs nor is predicted is left out, as 0/0 is NaN.
     f1 = torch.stack([2 * tp / (2 * tp + fp + fn), 2 * tn / (2 * tn + fp + fn)])
     return {
@@ -155,27 +190,69 @@ def _decisions(scores: Tensor, truth: Tensor, weights: Tensor) -> dict[str, Tens
     }
 
 
-def _curve(
-    scores: Tensor, truth: Tensor, weights: Tensor, items: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """Returns weighted true and false positives at every threshold, (draws, m) each.
+class _Ranking:
+    """Cells with a label in the order of their scores, to draw curves of any weights.
 
-    Args:
-        scores: float32 tensor (cells,).
-        truth: float32 tensor (cells,): 0 or 1.
-        weights: float32 tensor (draws, cells), or (draws, n) with `items`.
-        items: int64 tensor (cells,): column of each cell's weight.
+    ROC and precision-recall curves have a point at every distinct score.
     """
-    order = scores.argsort(descending=True, stable=True)
-    ends = (scores[order].diff() != 0).nonzero()[:, 0]
-    ends = torch.cat([ends, torch.tensor([len(order) - 1])])
-    drawn = weights[:, order if items is None else items[order]]
-    # Sums of counts below 2^24 are exact in float32.
-    true = (drawn * truth[order]).cumsum(dim=1)
-    false = drawn.cumsum(dim=1).sub_(true)
-    if len(ends) < len(order):
-        true, false = true[:, ends], false[:, ends]
-    return true, false
+
+    def __init__(self, scores: Tensor, truth: Tensor) -> None:
+        """Sorts the cells.
+
+        Args:
+            scores: float32 tensor (n,) or (n, K).
+            truth: float32 tensor of that shape: 0 or 1; NaN where empty.
+        """
+        known = ~truth.isnan()
+        scores, order = scores[known].sort(descending=True, stable=True)
+        self._items = known.nonzero()[order, 0]
+        self._truth = truth[known][order]
+        # Cells of one score are on one side of any threshold: the last of them counts.
+        last = scores.diff(append=scores.new_full((1,), torch.nan)) != 0
+        self._ends = None if last.all() else last.nonzero()[:, 0]
+
+    def area(self, weights: Tensor) -> Tensor:
+        """Returns the area under ROC curves, float64 (draws,).
+
+        Args:
+            weights: float32 tensor (draws, n).
+        """
+        if not len(self._items):
+            return weights.new_full((len(weights),), torch.nan, dtype=torch.float64)
+        return _area_of(*self._curve(weights))
+
+    def measure(self, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns AUC, average precision and equal error rate, float64 (draws,) each.
+
+        Args:
+            weights: float32 tensor (draws, n).
+        """
+        if not len(self._items):
+            nothing = self.area(weights)
+            return nothing, nothing, nothing
+        true, false = self._curve(weights)
+        auc = _area_of(true, false)
+        both = ~auc.isnan()
+        gained = true.diff(dim=1, prepend=torch.zeros_like(true[:, :1]))
+        precision = (true / (true + false)).nan_to_num_()
+        ap = (gained * precision).sum(dim=1, dtype=torch.float64) / true[:, -1]
+        rates = false / false[:, -1:], 1 - true / true[:, -1:]
+        # The curve begins at (0, 0), where nothing is called positive.
+        gaps = (rates[0] - rates[1]).abs_()
+        place = gaps.nan_to_num_(nan=2.0).argmin(dim=1, keepdim=True)
+        middle = ((rates[0] + rates[1]).gather(1, place)[:, 0] / 2).double()
+        eer = middle.where(gaps.gather(1, place)[:, 0] < 1, 0.5)
+        return auc, ap.where(both, torch.nan), eer.where(both, torch.nan)
+
+    def _curve(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns weighted true and false positives at every threshold, (draws, m)."""
+        drawn = weights[:, self._items]
+        # Sums of counts below 2^24 are exact in float32.
+        true = (drawn * self._truth).cumsum(dim=1)
+        false = drawn.cumsum(dim=1).sub_(true)
+        if self._ends is not None:
+            true, false = true[:, self._ends], false[:, self._ends]
+        return true, false
 
 
 def _area_of(true: Tensor, false: Tensor) -> Tensor:
@@ -185,34 +262,6 @@ def _area_of(true: Tensor, false: Tensor) -> Tensor:
     heights[:, 1:] += true[:, :-1]
     total = (steps.double() * heights).sum(dim=1)
     return total / (2 * true[:, -1].double() * false[:, -1].double())
-
-
-def _area(scores: Tensor, truth: Tensor, weights: Tensor, items: Tensor) -> Tensor:
-    if not len(scores):
-        return weights.new_full((len(weights),), torch.nan, dtype=torch.float64)
-    return _area_of(*_curve(scores, truth, weights, items))
-
-
-def _ranking(
-    scores: Tensor, truth: Tensor, weights: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns AUC, average precision and equal error rate, float64 (draws,) each."""
-    if not len(scores):
-        nothing = weights.new_full((len(weights),), torch.nan, dtype=torch.float64)
-        return nothing, nothing, nothing
-    true, false = _curve(scores, truth, weights)
-    auc = _area_of(true, false)
-    both = ~auc.isnan()
-    gained = true.diff(dim=1, prepend=torch.zeros_like(true[:, :1]))
-    precision = (true / (true + false)).nan_to_num_()
-    ap = (gained * precision).sum(dim=1, dtype=torch.float64) / true[:, -1]
-    rates = false / false[:, -1:], 1 - true / true[:, -1:]
-    # The curve begins at (0, 0), where nothing is called positive.
-    gaps = (rates[0] - rates[1]).abs_()
-    place = gaps.nan_to_num_(nan=2.0).argmin(dim=1, keepdim=True)
-    middle = ((rates[0] + rates[1]).gather(1, place)[:, 0] / 2).double()
-    eer = middle.where(gaps.gather(1, place)[:, 0] < 1, 0.5)
-    return auc, ap.where(both, torch.nan), eer.where(both, torch.nan)
 
 
 def _mean_where(values: Tensor, kept: Tensor) -> Tensor:

@@ -159,18 +159,19 @@ def fit_linear(
         order = torch.randperm(len(inputs), generator=generator)
         for rows in torch.split(order, batch_size):
             grid.step(inputs[rows], labels[rows])
-    losses = {
-        f"rate {rate:g}, decay {decay:g}": val.item_loss(target, scores)
-        for (rate, decay), scores in zip(
-            settings, grid.scores(standardize(val.features)), strict=True
-        )
-    }
-    best = min(range(len(settings)), key=list(losses.values()).__getitem__)
+    losses = [
+        val.item_loss(target, scores)
+        for scores in grid.scores(standardize(val.features))
+    ]
+    best = losses.index(min(losses))
     chosen = {
         "rate": settings[best][0],
         "decay": settings[best][1],
         "by": "loss of validation items",
-        "losses": losses,
+        "losses": {
+            f"rate {rate:g}, decay {decay:g}": loss
+            for (rate, decay), loss in zip(settings, losses, strict=True)
+        },
         "epochs": epochs,
         "steps": epochs * steps_per_epoch,
     }
@@ -229,10 +230,10 @@ class HeadGrid:
             labels: float32 tensor (rows, C), see `HeadStart.scale`; NaN where empty.
         """
         # In closed form: autograd would take longer than the products.
-        slope = self._output_gradient(self.outputs(inputs), labels).flatten(1)
+        gradient = self._output_gradient(self.outputs(inputs), labels).flatten(1)
         weight, bias = self._gradients
-        torch.mm(slope.T, inputs, out=weight.view(-1, weight.shape[2]))
-        torch.sum(slope, dim=0, out=bias.view(-1))
+        torch.mm(gradient.T, inputs, out=weight.view(-1, weight.shape[2]))
+        torch.sum(gradient, dim=0, out=bias.view(-1))
         self._optimizer.step()
         self._schedule.step()
 
@@ -265,12 +266,12 @@ class HeadGrid:
         known = ~labels.isnan()
         truth = target.truth(labels)[:, None]
         if target.kind == "multiclass":
-            slope = outputs.softmax(dim=2) - truth
+            gradient = outputs.softmax(dim=2) - truth
         elif target.kind == "regression":
-            slope = (outputs - truth).sign()
+            gradient = (outputs - truth).sign()
         else:
-            slope = outputs.sigmoid() - truth
+            gradient = outputs.sigmoid() - truth
         count = int(known.sum())
         if count < known.numel():
-            slope = torch.where(known[:, None], slope, 0)
-        return slope / max(1, count)
+            gradient = torch.where(known[:, None], gradient, 0)
+        return gradient / max(1, count)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lightly_marlin.evaluation.items.item_features import ItemFeatures
 from lightly_marlin.evaluation.labels.label_table import LabelTable
+from lightly_marlin.evaluation.labels.strata import has_labels
 from lightly_marlin.evaluation.labels.target import Target
 from lightly_marlin.evaluation.metrics.item_scores import (
     loss_of_scores,
@@ -48,15 +49,11 @@ class ProbeRows:
             table: The table.
             items: Indices of items, ascending.
         """
-        known = ~table.labels.isnan().all(dim=1)
-        windows = features.window_counts()
-        kept = [index for index in items if known[index] and windows[index] > 0]
-        rows = features.rows_of(kept)
-        place = torch.full((len(table),), -1, dtype=torch.int64)
-        place[kept] = torch.arange(len(kept))
-        item_of_row = place[features.item_of_row[rows]]
-        labels = table.labels[kept]
-        return cls(features.features[rows], labels[item_of_row], item_of_row, labels)
+        known = has_labels(table) & (features.window_counts() > 0).numpy()
+        kept = [index for index in items if known[index]]
+        part, labels = features.subset(kept), table.labels[kept]
+        item_of_row = part.item_of_row
+        return cls(part.features, labels[item_of_row], item_of_row, labels)
 
     def __len__(self) -> int:
         return len(self.labels)

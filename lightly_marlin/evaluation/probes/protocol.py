@@ -26,9 +26,7 @@ from lightly_marlin.evaluation.labels.few_shot import few_shot_items
 from lightly_marlin.evaluation.labels.label_table import LabelTable
 from lightly_marlin.evaluation.labels.splits import Fold
 from lightly_marlin.evaluation.labels.splits import folds as draw_folds
-from lightly_marlin.evaluation.metrics.metrics import (
-    metrics_for,
-)
+from lightly_marlin.evaluation.metrics.metrics import metrics_for
 from lightly_marlin.evaluation.probes.probe_rows import Fit, Fitted, ProbeRows
 from lightly_marlin.evaluation.probes.protocol_checks import (
     check_features,
@@ -199,14 +197,11 @@ def _test(
     constant: Tensor,
     name: str,
 ) -> _Outcome:
-    rows = features.rows_of(items)
-    width = (0, table.target.num_outputs)
-    scores = torch.zeros(width)
-    if len(rows):
-        scores = fitted.predict(features.features[rows]).float()
-    place = torch.full((len(table),), -1, dtype=torch.int64)
-    place[items] = torch.arange(len(items))
-    item_of_row = place[features.item_of_row[rows]]
+    part = features.subset(items)
+    item_of_row = part.item_of_row
+    scores = torch.zeros(0, table.target.num_outputs)
+    if len(item_of_row):
+        scores = fitted.predict(part.features).float()
     predictions = predictions_of(table, items, scores, item_of_row, constant, name)
     each = item_of_row.tolist()
     return _Outcome(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lightly_marlin.evaluation.items.item_features import ItemFeatures
 from lightly_marlin.evaluation.labels.label_table import LabelTable
+from lightly_marlin.evaluation.labels.strata import only_label
 from lightly_marlin.evaluation.probes.probe_rows import ProbeRows
 from lightly_marlin.utils.errors import UsageError
 
@@ -92,9 +93,9 @@ def check_train(table: LabelTable, rows: ProbeRows, name: str) -> None:
         )
     if not varied_labels(table, rows.item_labels).any():
         raise UsageError(
-            f"{where} all have the same label, {_only(table, rows.item_labels)}. Add "
-            "training items with another one, or leave out the splits to have them "
-            "drawn."
+            f"{where} all have the same label, "
+            f"{only_label(table, rows.item_labels)}. Add training items with another "
+            "one, or leave out the splits to have them drawn."
         )
 
 
@@ -137,20 +138,10 @@ def check_test(table: LabelTable, items: Sequence[int]) -> None:
         return
     raise UsageError(
         f"The test items of {table.name} all have the same label, "
-        f"{_only(table, labels)}: no metric can tell predictions apart. Add test items "
-        "with another one, or leave out the splits to have them drawn."
+        f"{only_label(table, labels)}: no metric can tell predictions apart. Add test "
+        "items with another one, or leave out the splits to have them drawn."
     )
 
 
 def _of(name: str) -> str:
     return "" if name == "test" else f" in {name}"
-
-
-def _only(table: LabelTable, labels: Tensor) -> str:
-    """Returns the label that all items have, as text."""
-    value = float(labels[~labels.isnan()][0])
-    names = table.target.names
-    if table.target.kind == "multiclass":
-        return repr(names[int(value)])
-    column = int((~labels.isnan()).any(dim=0).nonzero()[0, 0])
-    return f"{names[column]!r} = {value:g}" + (" and so on" if len(names) > 1 else "")

@@ -28,7 +28,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from lightly_marlin.evaluation.items.item_features import ItemFeatures
 from lightly_marlin.evaluation.labels.label_table import LabelTable
 from lightly_marlin.evaluation.labels.target import Target
-from lightly_marlin.evaluation.metrics.metrics import metrics_for
+from lightly_marlin.evaluation.metrics.label_metrics import flat_auc
 from lightly_marlin.evaluation.probes.probe_rows import Fitted, ProbeRows, check_vectors
 from lightly_marlin.evaluation.probes.protocol import run_protocol
 from lightly_marlin.evaluation.results.result import Result
@@ -144,7 +144,6 @@ def fit_released(
         )
     head = seeded_linear(train.features.shape[1], target.num_outputs, seed)
     inputs, val_inputs = train.features.float(), val.features.float()
-    metrics = metrics_for(target)
     best, best_auc, best_epoch, ran = copy.deepcopy(head), -1.0, 0, 0
     rate = _RATE
     for ran, (_, rate) in enumerate(
@@ -154,7 +153,7 @@ def fit_released(
         start=1,
     ):
         with torch.no_grad():
-            auc = metrics(target.scores(head(val_inputs)), truth)["auc/flat"]
+            auc = flat_auc(target.scores(head(val_inputs)), truth)
         if auc > best_auc:
             best, best_auc, best_epoch = copy.deepcopy(head), auc, ran
         if ran == epochs or rate <= _LAST_RATE:

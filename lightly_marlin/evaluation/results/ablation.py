@@ -24,7 +24,15 @@ from lightly_marlin.training.settings import PretrainSettings, write_settings
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import write_json
 
-__all__ = ["RECORD_NAME", "SCHEMA", "AblationFolder", "Row", "Step", "rows_of"]
+__all__ = [
+    "RECORD_NAME",
+    "SCHEMA",
+    "AblationFolder",
+    "Row",
+    "Step",
+    "plain_settings",
+    "rows_of",
+]
 
 SCHEMA = 1
 RECORD_NAME = "grid.json"
@@ -90,7 +98,7 @@ class Step:
         if not self.done.exists():
             return False
         if self.settings is not None:
-            before, now = _read_json(self.done), _plain_settings(self.settings)
+            before, now = _read_json(self.done), plain_settings(self.settings)
             if (key := _first_difference(before, now)) is not None:
                 raise UsageError(
                     f"{self.done} is of a pretraining with {key} {before.get(key)}, "
@@ -116,7 +124,7 @@ class Step:
     def finish(self) -> None:
         """Marks a pretraining as finished; evaluations do so themselves."""
         if self.settings is not None:
-            write_json(self.done, _plain_settings(self.settings))
+            write_json(self.done, plain_settings(self.settings))
 
 
 def rows_of(grid: Grid) -> list[Row]:
@@ -280,8 +288,12 @@ def _settings_file(folder: Path) -> Path:
     return folder / "settings.yaml"
 
 
-def _plain_settings(settings: PretrainSettings) -> dict[str, Any]:
-    """Returns the settings of a cell as JSON has them."""
+def plain_settings(settings: PretrainSettings) -> dict[str, Any]:
+    """Returns the settings of a cell for JSON, without those of a single run.
+
+    Args:
+        settings: Settings of its pretraining.
+    """
     values = asdict(settings)
     return {name: value for name, value in values.items() if name not in _PER_SEED}
 
@@ -289,7 +301,7 @@ def _plain_settings(settings: PretrainSettings) -> dict[str, Any]:
 def _record_of(grid: Grid) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
-        "cells": {cell.name: _plain_settings(cell.settings) for cell in grid.cells},
+        "cells": {cell.name: plain_settings(cell.settings) for cell in grid.cells},
         "seeds": list(grid.seeds),
         "probes": {name: list(options) for name, options in grid.probes.items()},
         "baselines": list(grid.baselines),

@@ -36,8 +36,8 @@ BASELINES = ("random", "pixels")
 
 _KEYS = ("pretrain", "grid", "seeds", "probes", "baselines")
 _PROBE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-# The folder of the pretraining is beside those of the probes.
-_TAKEN_NAMES = ("run",)
+# What a pretraining leaves is beside the folders of the probes and their logs.
+_TAKEN_NAMES = ("run", "pretrain", "pretrained.json", "settings.yaml")
 _OF_ABLATION = {"seed": "list seeds under the key seeds", "out": "drop it"}
 _WITHOUT_GRID = "pretrained"
 
@@ -226,10 +226,12 @@ def _probes(probes: Mapping[str, Any], folder: Path) -> dict[str, tuple[str, ...
         raise UsageError("probes is missing: name at least one evaluation.")
     arguments = {}
     for name in probes:
-        if not _PROBE_NAME.fullmatch(name) or name in _TAKEN_NAMES:
+        log = name.endswith(".log")
+        if not _PROBE_NAME.fullmatch(name) or name in _TAKEN_NAMES or log:
             raise UsageError(
                 f"probes.{name}: the name is that of a folder. It must be of letters, "
-                f"digits, '_', '-' and '.', and not {', '.join(_TAKEN_NAMES)}."
+                f"digits, '_', '-' and '.', not end in .log, and not be one of "
+                f"{', '.join(_TAKEN_NAMES)}."
             )
         try:
             arguments[name] = probe_arguments(_mapping(probes, name), folder)

@@ -15,12 +15,18 @@ from rich.table import Table
 
 from lightly_marlin.evaluation.metrics.metrics import higher_is_better, primary_metric
 from lightly_marlin.evaluation.probes.protocol_data import package_versions
-from lightly_marlin.evaluation.results.ablation import SCHEMA, AblationFolder, Row
-from lightly_marlin.evaluation.results.report import format_value
+from lightly_marlin.evaluation.results.ablation import (
+    SCHEMA,
+    AblationFolder,
+    Row,
+    plain_settings,
+)
 from lightly_marlin.evaluation.results.result import Result
 from lightly_marlin.evaluation.results.summary import (
     mean_and_deviation,
+    mean_text,
     summarise_metrics,
+    summarise_values,
 )
 from lightly_marlin.evaluation.results.table_files import markdown_table, write_csv
 from lightly_marlin.utils.files import atomic_write, write_json
@@ -99,7 +105,7 @@ def main_table(results: Results) -> list[dict[str, str]]:
         metric = primary_metric(_first(rows).target)
         for line in table:
             values = _values(rows, line["pretraining"], metric)
-            line[f"{probe}: {metric}"] = _mean_text(values)
+            line[f"{probe}: {metric}"] = mean_text(values)
     return table
 
 
@@ -134,11 +140,11 @@ def row_picture(probe: str, rows: Mapping[str, Sequence[Result]]) -> Image.Image
         mean, deviation = mean_and_deviation(_values(rows, name, metric))
         bars.append(Bar(name, mean, mean - deviation, mean + deviation))
     constant, _ = mean_and_deviation(_values(rows, CONSTANT, metric))
-    less = "" if higher_is_better(metric) else " (less is better)"
+    lower = "" if higher_is_better(metric) else " (lower is better)"
     several = len(next(iter(rows.values()))) > 1
     return label_bars(
         bars,
-        metric=f"{metric}{less}",
+        metric=f"{metric}{lower}",
         spread="standard deviation over seeds" if several else "",
         baseline=constant if np.isfinite(constant) else None,
         title=probe,
@@ -187,12 +193,6 @@ def _values(
     return [result.metrics.get(metric, nan) for result in rows[name]]
 
 
-def _mean_text(values: Sequence[float]) -> str:
-    mean, deviation = mean_and_deviation(values)
-    spread = f" ± {deviation:.3f}" if np.isfinite(deviation) else ""
-    return format_value(mean) + spread
-
-
 def _content(
     folder: AblationFolder, results: Results, notes: Sequence[str]
 ) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def _content(
                     for name, several in rows.items()
                 },
                 CONSTANT: {
-                    metric: _numbers(_values(rows, CONSTANT, metric))
+                    metric: summarise_values(_values(rows, CONSTANT, metric))
                     for metric in _first(rows).metrics
                 },
             }
@@ -231,25 +231,8 @@ def _content(
 def _row_content(row: Row) -> dict[str, Any]:
     if row.settings is None:
         return {"baseline": True, "model": row.model}
-    settings = {
-        name: value
-        for name, value in asdict(row.settings).items()
-        if name not in ("seed", "out")
-    }
+    settings = plain_settings(row.settings)
     return {"baseline": False, "model": row.settings.model, "settings": settings}
-
-
-def _numbers(values: Sequence[float]) -> dict[str, Any]:
-    mean, deviation = mean_and_deviation(values)
-
-    def plain(value: float) -> float | None:
-        return value if np.isfinite(value) else None
-
-    return {
-        "mean": plain(mean),
-        "sd": plain(deviation),
-        "values": [plain(value) for value in values],
-    }
 
 
 def _machine() -> dict[str, Any]:
@@ -298,7 +281,7 @@ def _markdown(seeds: Sequence[int], results: Results, notes: Sequence[str]) -> s
         for name in (*rows, CONSTANT):
             line = {"pretraining": name}
             for metric in first.metrics:
-                line[metric] = _mean_text(_values(rows, name, metric))
+                line[metric] = mean_text(_values(rows, name, metric))
             table.append(line)
         protocol = first.protocol.get("name")
         about = f"{first.task}, {first.data.get('items')} items, protocol {protocol}."

@@ -14,7 +14,11 @@ from lightly_marlin.evaluation.metrics.intervals import paired_difference
 from lightly_marlin.evaluation.metrics.metrics import primary_metric
 from lightly_marlin.evaluation.results.report import format_value
 from lightly_marlin.evaluation.results.result import RESULTS_NAME, Result
-from lightly_marlin.evaluation.results.summary import few_shot_curve, mean_and_deviation
+from lightly_marlin.evaluation.results.summary import (
+    few_shot_curve,
+    mean_and_deviation,
+    mean_text,
+)
 from lightly_marlin.evaluation.tasks import Published, get_task, list_tasks
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.visualization.result_plots import Bar, curves_plot, label_bars
@@ -137,7 +141,7 @@ def paired_rows(compared: Sequence[Compared]) -> list[dict[str, str]]:
     rows = []
     for other in others:
         result = other.results[0]
-        if result.task != base.task or result.target != base.target:
+        if not _same_labels(base, result):
             continue
         for metric, pair in paired_difference(base, result).items():
             rows.append(
@@ -158,15 +162,15 @@ def compared_pictures(compared: Sequence[Compared]) -> dict[str, Image.Image]:
     """Draws the primary metric of each evaluation, by the name of the picture.
 
     Args:
-        compared: The evaluations; those of the first one's task are drawn.
+        compared: The evaluations; those of the first one's labels are drawn.
 
     Returns:
         "metrics", and "few_shot" if an evaluation has several shares.
     """
-    target, task = compared[0].results[0].target, compared[0].results[0].task
-    same = [one for one in compared if one.results[0].target == target]
-    metric = primary_metric(target)
-    constant = compared[0].results[0].constant[metric]
+    first = compared[0].results[0]
+    same = [one for one in compared if _same_labels(first, one.results[0])]
+    metric, task = primary_metric(first.target), first.task
+    constant = first.constant[metric]
     baseline = constant if np.isfinite(constant) else None
     pictures = {
         "metrics": label_bars(
@@ -190,13 +194,16 @@ def compared_pictures(compared: Sequence[Compared]) -> dict[str, Image.Image]:
     return pictures
 
 
+def _same_labels(a: Result, b: Result) -> bool:
+    return a.task == b.task and a.target == b.target
+
+
 def _read_shares(folder: Path) -> dict[float, list[Result]]:
     if (folder / RESULTS_NAME).exists():
         return {100.0: [Result.load(folder)]}
     found: dict[float, list[Result]] = defaultdict(list)
     for path in sorted(folder.glob(f"{_FRACTION}*/{_SEED}*/{RESULTS_NAME}")):
-        share = path.parents[1].name.removeprefix(_FRACTION)
-        found[float(share)].append(Result.load(path.parent))
+        found[_share_of(path.parents[1])].append(Result.load(path.parent))
     if not found:
         raise UsageError(
             f"{folder} holds no result. Name the --out of evaluate.py or finetune.py."
@@ -204,17 +211,24 @@ def _read_shares(folder: Path) -> dict[float, list[Result]]:
     return dict(found)
 
 
+def _share_of(folder: Path) -> float:
+    try:
+        return float(folder.name.removeprefix(_FRACTION))
+    except ValueError as error:
+        raise UsageError(
+            f"{folder} is not named after a share of the training groups, such as "
+            f"{_FRACTION}10. Rename it, or move it elsewhere."
+        ) from error
+
+
 def _cells(one: Compared) -> dict[str, str]:
     """Returns each metric of an evaluation as text."""
     cells = {}
     for metric in one.results[0].metrics:
         values = [result.metrics[metric] for result in one.results]
-        mean, deviation = mean_and_deviation(values)
-        text = format_value(mean)
+        text = mean_text(values)
         low, high = one.results[0].interval.get(metric, (float("nan"),) * 2)
-        if len(values) > 1:
-            text += f" ± {format_value(deviation)}"
-        elif np.isfinite([low, high]).all():
+        if len(values) == 1 and np.isfinite([low, high]).all():
             text += f" [{format_value(low)}, {format_value(high)}]"
         cells[metric] = text
     return cells

@@ -28,7 +28,8 @@ __all__ = ["draw_result", "format_value", "result_table", "show_result"]
 
 # More curves in one plot cannot be told apart.
 _MAX_ROC_CURVES = 7
-_MAX_LISTED = 6
+# A picture needs no third digit.
+_LABEL_DRAWS = 300
 
 
 def show_result(result: Result) -> None:
@@ -129,20 +130,15 @@ def draw_result(result: Result, folder: Path | str) -> list[Path]:
     return paths
 
 
-def label_intervals(result: Result, draws: int = 300) -> dict[str, tuple[float, float]]:
-    """Returns the interval of each label's AUC by the label's name.
-
-    Args:
-        result: Result of a binary, multilabel or multiclass target.
-        draws: Resampled sets of groups.
-    """
+def _label_intervals(result: Result) -> dict[str, tuple[float, float]]:
+    """Returns the interval of each label's AUC by the label's name."""
     intervals = {}
     for index, name in enumerate(result.target.names):
         target = Target("binary", (name,))
         ends = grouped_bootstrap(
             _column(result.predictions, index),
             metrics_for(target),
-            draws=draws,
+            draws=_LABEL_DRAWS,
             seed=result.seed,
         )
         intervals[name] = ends["auc/flat"]
@@ -163,7 +159,7 @@ def _column(predictions: Predictions, index: int) -> Predictions:
 def _label_picture(result: Result) -> Image.Image | None:
     if result.target.kind == "regression" or len(result.target.names) < 2:
         return None
-    intervals = label_intervals(result)
+    intervals = _label_intervals(result)
     bars = []
     for name, row in result.per_label.items():
         note = f"{row['positives']:.0f} of {row['count']:.0f}"
@@ -191,7 +187,7 @@ def _roc_picture(result: Result) -> Image.Image | None:
 
 
 def _confusion_picture(result: Result) -> Image.Image | None:
-    if result.target.kind == "regression" or (result.target.kind == "multilabel"):
+    if result.target.kind in ("regression", "multilabel"):
         return None
     predictions = result.predictions
     known = ~predictions.truth.isnan().any(dim=1)

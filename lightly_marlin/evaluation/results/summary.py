@@ -21,7 +21,9 @@ __all__ = [
     "SUMMARY_NAME",
     "few_shot_curve",
     "mean_and_deviation",
+    "mean_text",
     "summarise_metrics",
+    "summarise_values",
     "write_summary",
 ]
 
@@ -111,6 +113,31 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
     return float(array.mean()), deviation
 
 
+def mean_text(values: Sequence[float]) -> str:
+    """Returns mean ± standard deviation as text, without what is undefined.
+
+    Args:
+        values: Values, as for `mean_and_deviation`.
+    """
+    mean, deviation = mean_and_deviation(values)
+    spread = f" ± {deviation:.3f}" if np.isfinite(deviation) else ""
+    return format_value(mean) + spread
+
+
+def summarise_values(values: Sequence[float]) -> dict[str, Any]:
+    """Returns "mean", "sd" (of the sample) and "values" for JSON; None for NaN.
+
+    Args:
+        values: Values, as for `mean_and_deviation`.
+    """
+    mean, deviation = mean_and_deviation(values)
+    plain = [value if np.isfinite(value) else None for value in values]
+    numbers = {"mean": mean, "sd": deviation}
+    return {
+        name: value if np.isfinite(value) else None for name, value in numbers.items()
+    } | {"values": plain}
+
+
 def summarise_metrics(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
     """Returns every metric over seeds, as plain values for JSON.
 
@@ -118,19 +145,18 @@ def summarise_metrics(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
         results: Results of the same evaluation with several seeds.
 
     Returns:
-        Per metric "mean", "sd" (of the sample), "constant" (mean of the constant
-        predictor) and "values", one per result; None where one is undefined.
+        Per metric what `summarise_values` returns, and "constant", the mean of the
+        constant predictor; None where it is undefined.
     """
-    described = {}
-    for name in results[0].metrics:
-        values = [result.metrics[name] for result in results]
-        mean, deviation = mean_and_deviation(values)
-        constant, _ = mean_and_deviation([one.constant[name] for one in results])
-        numbers = {"mean": mean, "sd": deviation, "constant": constant}
-        described[name] = {
-            key: value if np.isfinite(value) else None for key, value in numbers.items()
-        } | {"values": [value if np.isfinite(value) else None for value in values]}
-    return described
+    return {
+        name: summarise_values([one.metrics[name] for one in results])
+        | {
+            "constant": summarise_values([one.constant[name] for one in results])[
+                "mean"
+            ]
+        }
+        for name in results[0].metrics
+    }
 
 
 def _table(first: Result, by_share: Mapping[float, Sequence[Result]]) -> Table:
@@ -140,11 +166,9 @@ def _table(first: Result, by_share: Mapping[float, Sequence[Result]]) -> Table:
     for share in sorted(by_share):
         table.add_column(f"{share:g} %", justify="right")
     for name in first.metrics:
-        cells = []
-        for share in sorted(by_share):
-            values = [result.metrics[name] for result in by_share[share]]
-            mean, deviation = mean_and_deviation(values)
-            spread = f" ± {deviation:.3f}" if np.isfinite(deviation) else ""
-            cells.append(format_value(mean) + spread)
+        cells = [
+            mean_text([result.metrics[name] for result in by_share[share]])
+            for share in sorted(by_share)
+        ]
         table.add_row(name, format_value(first.constant.get(name)), *cells)
     return table

@@ -11,7 +11,8 @@ from torch import Tensor
 from lightly_marlin.evaluation.labels.label_table import LabelTable
 from lightly_marlin.evaluation.metrics.intervals import grouped_bootstrap
 from lightly_marlin.evaluation.metrics.item_scores import mean_over_windows
-from lightly_marlin.evaluation.metrics.metrics import metrics_for, per_label_metrics
+from lightly_marlin.evaluation.metrics.label_metrics import per_label_metrics
+from lightly_marlin.evaluation.metrics.metrics import metrics_for
 from lightly_marlin.evaluation.results.result import Predictions
 
 __all__ = ["predictions_of", "result_numbers"]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lightly_marlin.evaluation.labels.label_table import LabelTable
+from lightly_marlin.evaluation.labels.split_lists import read_splits
 from lightly_marlin.evaluation.labels.target import Target
 from lightly_marlin.evaluation.tasks.problems import Problems
 from lightly_marlin.evaluation.tasks.task import Published, Task
@@ -136,7 +137,7 @@ def _read(root: Path, annotation: str) -> tuple[Path, Mapping[str, Any]]:
             f"{error.strerror or error}. Name it with the option annotation."
         ) from error
     except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}.") from error
+        raise UsageError(f"{path} is not JSON: {error}.") from error
     if not isinstance(values, dict):
         raise UsageError(f"{path} holds a {type(values).__name__}, not an object.")
     return path, values
@@ -147,7 +148,7 @@ def _names(values: Mapping[str, Any], kind: str, problems: Problems) -> tuple[st
     meta = values.get("meta_info")
     names = meta.get(f"{kind}_mapping") if isinstance(meta, dict) else None
     if not isinstance(names, list) or not names:
-        problems.add(f"the key meta_info.{kind}_mapping is missing or no list")
+        problems.add(f"the key meta_info.{kind}_mapping is missing or not a list")
         return ()
     texts = tuple(map(str, names))
     if len(set(texts)) < len(texts):
@@ -164,13 +165,13 @@ def _clips(values: Mapping[str, Any], problems: Problems) -> Clips:
     good = {}
     for name, clip in clips.items():
         if not isinstance(clip, dict):
-            problems.add(f"clip {name} is no object")
+            problems.add(f"clip {name} is not an object")
             continue
         missing = [key for key in ("ytb_id", "attributes") if key not in clip]
         if missing:
             problems.add(f"clip {name} lacks {' and '.join(missing)}")
         elif not isinstance(clip["attributes"], dict):
-            problems.add(f"attributes of clip {name} are no object")
+            problems.add(f"attributes of clip {name} are not an object")
         else:
             good[name] = clip
     return good
@@ -246,11 +247,7 @@ def _fault_of_segment(segment: Any) -> str | None:
 
 
 def _with_splits(table: LabelTable, folder: str) -> LabelTable:
-    if not folder:
-        return table
-    from lightly_marlin.evaluation.labels.split_lists import read_splits
-
-    return read_splits(table, folder)
+    return read_splits(table, folder) if folder else table
 
 
 _OTHER_SPLIT = (

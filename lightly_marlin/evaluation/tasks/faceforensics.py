@@ -197,7 +197,7 @@ def _read_list(path: Path, problems: Problems) -> list[object]:
         problems.add(f"{path} cannot be read: {error.strerror or error}")
         return []
     except ValueError as error:
-        problems.add(f"{path} is no JSON: {error}")
+        problems.add(f"{path} is not JSON: {error}")
         return []
     if not isinstance(values, list) or not values:
         problems.add(f"{path} is not a list of pairs")

@@ -151,10 +151,13 @@ def _read_video(video: str, group: Any, problems: Problems) -> list[Segment]:
 
 
 def _read_csv(path: Path) -> list[Segment]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        columns = set(reader.fieldnames or ())
-        rows = list(reader)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = set(reader.fieldnames or ())
+            rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} cannot be read as CSV in UTF-8: {error}.") from error
     is_classes = set(_CLASS_COLUMNS) <= columns
     own = ("video", "start", "end", *COLUMNS)
     wanted = ("file", "start", "end", *_CLASS_COLUMNS, "split") if is_classes else own
@@ -168,8 +171,7 @@ def _read_csv(path: Path) -> list[Segment]:
     problems = Problems(path)
     counts: dict[str, int] = {}
     segments = []
-    # Row 1 of the file is its header.
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         try:
             video = row["file" if is_classes else "video"].strip()
             index = counts[video] = counts.get(video, -1) + 1

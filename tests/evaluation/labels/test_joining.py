@@ -15,6 +15,9 @@ from lightly_marlin.utils.errors import UsageError
         ("a/b.mp4", ["x/a/b.mp4", "x/y/b.mp4"], "x/a/b.mp4"),
         ("a/b", ["a/b.mp4", "x/a/b.mp4"], "a/b.mp4"),
         ("b", ["x/b.mp4", "x/bb.mp4"], "x/b.mp4"),
+        # One letter, composed by Linux and decomposed by macOS.
+        ("ren\u00e9.mp4", ["x/rene\u0301.mp4"], "x/rene\u0301.mp4"),
+        ("rene\u0301", ["ren\u00e9.mp4"], "ren\u00e9.mp4"),
         # A full stop in a name is no suffix of a label.
         ("clip.01", ["clip.01.mp4", "clip.02.mp4"], "clip.01.mp4"),
         ("./a//b.mp4", ["a/b.mp4"], "a/b.mp4"),

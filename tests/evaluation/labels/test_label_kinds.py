@@ -79,12 +79,12 @@ def test_parse_labels__the_kind_can_be_said(read):
 
 def test_parse_labels__whole_numbers_are_noted(read):
     assert read("1 2 3 2").notes == (
-        "Column 'c0' holds whole numbers from 1 to 3: read as 3 classes; say --kind "
+        "Column 'c0' holds whole numbers from 1 to 3: read as 3 classes; pass --kind "
         "regression if it is a quantity.",
     )
     assert read("18 35 90 35").notes == (
-        "Column 'c0' holds whole numbers from 18 to 90: read as a quantity; say --kind "
-        "multiclass if they are codes of classes.",
+        "Column 'c0' holds whole numbers from 18 to 90: read as a quantity; pass "
+        "--kind multiclass if they are codes of classes.",
     )
     for cells in ("0 1 1", "0.5 1 2", "a b b"):
         assert read(cells).notes == ()
@@ -93,16 +93,20 @@ def test_parse_labels__whole_numbers_are_noted(read):
 
 ROW = "row 4, column 'c0': "
 ERRORS = [
-    (["1.5 2.5 x 3"], None, f"{ROW}'x' is no number, but most labels"),
-    (["0 1 maybe 1"], None, f"{ROW}'maybe' is no number, but most"),
-    (["0.5 1 inf 2"], None, f"{ROW}'inf' is no finite number"),
-    (["0.5 1 1e39 2"], None, f"{ROW}'1e39' is no finite number"),
-    (["0.5 1 1_0 2"], None, f"{ROW}'1_0' is no number"),
+    (["1.5 2.5 x 3"], None, f"{ROW}'x' is not a number, but most labels"),
+    (["0 1 maybe 1"], None, f"{ROW}'maybe' is not a number, but most"),
+    (["0.5 1 inf 2"], None, f"{ROW}'inf' is not a finite number"),
+    (["0.5 1 1e39 2"], None, f"{ROW}'1e39' is not a finite number"),
+    (["0.5 1 1_0 2"], None, f"{ROW}'1_0' is not a number"),
     (["0 1 2 1"], "binary", f"{ROW}'2' is neither 0 nor 1"),
     (["0 1 2 1", "0 1 1 1"], "multilabel", f"{ROW}'2' is neither 0 nor 1"),
-    (["0 1 true 1"], "regression", f"{ROW}'true' is no number"),
+    (["0 1 true 1"], "regression", f"{ROW}'true' is not a number"),
     (["a b b", "0 1 1"], None, "different kinds: 'c0' is multiclass, 'c1' is binary"),
-    (["0 1 1", "0 1 2.5"], None, "'c1' is regression. Choose .* with --column, or say"),
+    (
+        ["0 1 1", "0 1 2.5"],
+        None,
+        "'c1' is regression. Choose .* with --column, or pass",
+    ),
     (["a b b", "c d d"], None, "A multiclass target has one column .* 2: 'c0', 'c1'"),
     (["0 1 1", "0 1 1"], "binary", "Choose one with --column"),
     (["0 0 - 0.0"], None, "the only label in column 'c0' is '0'.* another label"),

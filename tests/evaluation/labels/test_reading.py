@@ -83,11 +83,18 @@ def test_read_labels__stretches_of_long_videos_stay_apart(write):
     assert items == ("a[1234.567:1234.568]", "a[1234.568:1234.569]")
 
 
+def test_read_labels__letters_composed_or_not_are_one_class(write):
+    text = "video,x\na,fr\u00f6h\nb,fro\u0308h\nc,matt\n"
+    table = read_labels(write(text))
+    assert table.target.names == ("fr\u00f6h", "matt")
+    assert table.labels.tolist() == [[0], [0], [1]]
+
+
 def test_read_labels__empty_columns_and_labels_are_noted(write):
     table = read_labels(write("video,x,later\na,1,\nb,NA,\nc,0,\n"))
     assert table.target.names == ("x",)
     assert table.notes == (
-        "Column 'later' is wholly empty and left out.",
+        "Column 'later' is entirely empty and left out.",
         "1 of 3 items have no label.",
     )
 
@@ -139,20 +146,22 @@ ERRORS = [
     ("video,x\na,1\n,0\n", {}, "row 3, column 'video': the cell is empty"),
     ("video,x,group\na,1,\nb,0,g\n", {}, "row 2, column 'group': the cell is empty"),
     ("video,x,item\na,1,i\nb,0,\n", {}, "row 3, column 'item': the cell is empty"),
-    ("video,x,start\na,1,soon\n", {}, "row 2, column 'start': 'soon' is no time"),
-    ("video,x,start\na,1,-1\n", {}, "'-1' is no time. .* at least 0"),
-    ("video,x,end\na,1,inf\n", {}, "row 2, column 'end': 'inf' is no time"),
+    ("video,x,start\na,1,soon\n", {}, "row 2, column 'start': 'soon' is not a time"),
+    ("video,x,start\na,1,-1\n", {}, "'-1' is not a time. .* at least 0"),
+    ("video,x,end\na,1,inf\n", {}, "row 2, column 'end': 'inf' is not a time"),
     ("video,x,start,end\na,1,2,2\n", {}, "row 2, column 'end': the item ends at 2 s"),
+    ("video,x,end\na,1,0\n", {}, "row 2, column 'end': the item ends at 0 s"),
+    ("video,x,start,end\na,1,,0\n", {}, "row 2, column 'end': the item ends at 0 s"),
     (
         "video,x,split\na,1,eval\nb,0,test\n",
         {},
-        "row 2, column 'split': 'eval' is no split",
+        "row 2, column 'split': 'eval' is not a split",
     ),
-    ("video,x,split\na,1,\nb,0,test\n", {}, "row 2, column 'split': '' is no split"),
+    ("video,x,split\na,1,\nb,0,test\n", {}, "row 2, column 'split': '' is not a split"),
     ("video,x\na,1\nb,0\na,0\n", {}, "row 4, column 'video': the item 'a' is already "),
     ("video,item,x\na,i,1\nb,i,0", {}, "row 3, column 'item': the item 'i' is already"),
-    ("video,x\na,\nb,NaN\n", {}, "column 'x' of .* is wholly empty"),
-    ("video,x,y\na,1,\nb,0,\n", {"columns": ["x", "y"]}, "'y' of .* is wholly empty"),
+    ("video,x\na,\nb,NaN\n", {}, "column 'x' of .* is entirely empty"),
+    ("video,x,y\na,1,\nb,0,\n", {"columns": ["x", "y"]}, "'y' of .* is entirely empty"),
 ]
 
 

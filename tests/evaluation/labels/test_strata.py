@@ -10,6 +10,7 @@ from lightly_marlin.evaluation.labels.strata import (
     held_values,
     is_trainable,
     label_values,
+    only_label,
     strata,
 )
 from lightly_marlin.evaluation.labels.target import Target
@@ -35,6 +36,14 @@ def test_hash_share__is_uniform_and_depends_on_everything():
 
 def test_hash_share__names_that_are_no_unicode():
     assert 0 <= hash_share(0, "split", "a\udcff.mp4") < 1
+
+
+def test_only_label__is_that_of_the_column_it_names():
+    table = _table("multilabel", ("x", "y"), [[NAN, 1], [0, NAN]])
+    assert only_label(table, table.labels) == "'x' = 0 and so on"
+    assert only_label(table, table.labels[:1]) == "'y' = 1 and so on"
+    table = _table("multiclass", ("a", "b"), [[NAN], [1]])
+    assert only_label(table, table.labels) == "'b'"
 
 
 def test_label_values__known_values():

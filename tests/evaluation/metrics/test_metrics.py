@@ -11,7 +11,6 @@ from lightly_marlin.evaluation import Target
 from lightly_marlin.evaluation.metrics.metrics import (
     higher_is_better,
     metrics_for,
-    per_label_metrics,
     primary_metric,
 )
 from lightly_marlin.evaluation.metrics.mosei_metrics import METRIC_SETS
@@ -207,35 +206,6 @@ def test_metrics_for__refuses_logits(value):
 def test_metrics_for__refuses_other_shapes():
     with pytest.raises(ValueError, match=r"scores \(2, 2\).*\(n, 1\)"):
         metrics_for(BINARY)(torch.zeros(2, 2), torch.zeros(2, 2))
-
-
-def test_per_label_metrics__labels():
-    scores = torch.tensor([[0.9, 0.1], [0.6, 0.2], [0.2, 0.3], [0.4, 0.4]])
-    truth = torch.tensor([[1.0, 0], [0, 0], [0, 0], [torch.nan, 0]])
-    rows = per_label_metrics(Target("multilabel", ("a", "b")), scores, truth)
-    assert list(rows) == ["a", "b"]
-    assert rows["a"] == {
-        "count": 3,
-        "positives": 1,
-        "accuracy": pytest.approx(2 / 3),
-        "balanced_accuracy": 0.75,
-        "auc": 1,
-        "ap": 1,
-    }
-    assert rows["b"]["positives"] == 0
-    assert rows["b"]["accuracy"] == 1
-    assert np.isnan([rows["b"][name] for name in ("auc", "ap")]).all()
-
-
-def test_per_label_metrics__classes():
-    scores = torch.tensor([[0.8, 0.1, 0.1], [0.6, 0.4, 0], [0.1, 0.9, 0]])
-    truth = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 1, 0]])
-    rows = per_label_metrics(Target("multiclass", ("a", "b", "c")), scores, truth)
-    keys = ("recall", "precision", "f1", "positives")
-    assert [rows["a"][key] for key in keys] == [1, 0.5, pytest.approx(2 / 3), 1]
-    assert [rows["b"][key] for key in keys] == [0.5, 1, pytest.approx(2 / 3), 2]
-    assert np.isnan(rows["c"]["recall"])
-    assert rows["c"]["positives"] == 0
 
 
 def test_primary_metric__is_measured_and_ranked():

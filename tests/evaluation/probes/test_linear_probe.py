@@ -130,6 +130,16 @@ def test_fit_linear__keeps_the_head_that_validation_prefers():
     assert fitted.chosen["rate"] == 1e-4
 
 
+def test_fit_linear__settings_may_be_equal():
+    labels = torch.arange(60).remainder(2).float()[:, None]
+    rows, target = make_rows(labels), Target("binary", ("a",))
+    # Wrong labels prefer the low rate, which is the last of four here.
+    wrong = replace(rows, labels=1 - labels, item_labels=1 - labels)
+    rates = (1e-2, 1e-2, 1e-2, 1e-4)
+    fitted = fit_linear(rows, wrong, target, 0, rates=rates, decays=(0.0,))
+    assert fitted.chosen["rate"] == 1e-4
+
+
 def test_fit_linear__steps_are_bounded():
     labels = torch.arange(60).remainder(2).float()[:, None]
     target = Target("binary", ("a",))

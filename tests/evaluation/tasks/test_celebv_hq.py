@@ -119,7 +119,7 @@ def damage_all(values):
                 "clip -video0_1 has 2 values of appearance, not the 3 of meta_info",
                 "clip -video1_0 has the value 2 of appearance, not 0 or 1",
                 "clip -video1_1 lacks attributes.appearance",
-                "clip -video2_0 is no object",
+                "clip -video2_0 is not an object",
             ],
         ),
         ("action", ["has 3 problems", "meta_info.action_mapping is missing"]),
@@ -160,7 +160,7 @@ def test_annotation__shows_ten_faults_and_counts_the_others(
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("[1]", "holds a list"), ("{", "is no JSON"), ("{}", "key clips is missing")],
+    [("[1]", "holds a list"), ("{", "is not JSON"), ("{}", "key clips is missing")],
 )
 def test_annotation__of_another_form(tmp_path, text, message):
     (tmp_path / "celebvhq_info.json").write_text(text)

@@ -186,6 +186,19 @@ def test_csv__names_rows_and_columns(write_csv):
         assert text in str(raised.value)
 
 
+def test_csv__rows_are_counted_as_an_editor_does(write_csv):
+    rows = [HEADER, [], ["a", "soon", 2, -2, 0, 0, 1, 0, 0, 0]]
+    with pytest.raises(UsageError, match="row 3: invalid start 'soon'"):
+        load_task("cmu_mosei_emotion", write_csv(rows))
+
+
+@pytest.mark.parametrize("content", [b"vid\xe9o,start\n", b"a" * 200_000])
+def test_csv__that_is_none(tmp_path, content):
+    (tmp_path / "labels.csv").write_bytes(content)
+    with pytest.raises(UsageError, match=r"labels\.csv cannot be read as CSV"):
+        load_task("cmu_mosei_emotion", tmp_path)
+
+
 def test_csv__two_of_them_have_to_be_told_apart(write_csv):
     write_csv([HEADER], "a.csv")
     with pytest.raises(UsageError, match=r"a\.csv, b\.csv.*option labels"):
