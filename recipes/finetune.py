@@ -41,7 +41,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lightly_marlin.evaluation.results.result import RESULTS_NAME
-from lightly_marlin.evaluation.table_arguments import add_table_arguments, read_table
+from lightly_marlin.evaluation.table_arguments import (
+    add_table_arguments,
+    find_source,
+    read_table,
+)
 from lightly_marlin.evaluation.tuning.finetune_settings import FinetuneSettings
 from lightly_marlin.training.run_folder import RunFolder
 from lightly_marlin.utils.arguments import RecipeParser
@@ -131,18 +135,25 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="sizes of the model (default: those of the weights); without --weights, "
         "training starts from random ones",
     )
-    add("--out", type=Path, default=Path("tuned"), metavar="OUT", help="default: tuned")
+    add(
+        "--out",
+        type=Path,
+        default=Path("tuned"),
+        metavar="OUT",
+        help="folder of the run (default: tuned)",
+    )
     add("--resume", action="store_true", help="continue the training in OUT")
-    add("--no-flip", action="store_true", help="for labels about left and right")
+    add(
+        "--no-flip",
+        action="store_true",
+        help="never mirror clips, for labels about left and right",
+    )
     add("--balanced", action="store_true", help="draw classes equally often")
     add_options(parser, FinetuneSettings)
     options = parser.parse_args(arguments)
     if options.labels is None and options.task is None:
         raise UsageError("Name the labels: finetune.py LABELS, or --task NAME.")
-    if options.store is None and options.videos is None:
-        raise UsageError(
-            "Name the store of the videos with --store, or their folder with --videos."
-        )
+    find_source(options)
     if options.weights is None and options.model is None:
         raise UsageError(
             "Name the weights to start from with --weights, or the sizes of a model "
