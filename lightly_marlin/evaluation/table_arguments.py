@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_table_arguments",
+    "check_source",
     "find_source",
     "first_items",
     "read_table",
@@ -113,6 +114,21 @@ def read_table(options: Namespace) -> LabelTable:
     return table
 
 
+def check_source(options: Namespace) -> None:
+    """Checks that a store or a folder of videos is named, without opening it.
+
+    Args:
+        options: Parsed options of `add_table_arguments`.
+
+    Raises:
+        UsageError: If neither is named.
+    """
+    if options.store is None and options.videos is None:
+        raise UsageError(
+            "Name the store of the videos with --store, or their folder with --videos."
+        )
+
+
 def find_source(options: Namespace) -> FaceStore | Path:
     """Returns the face store, or the folder of videos, that a command line names.
 
@@ -125,12 +141,9 @@ def find_source(options: Namespace) -> FaceStore | Path:
     from lightly_marlin.evaluation.items.feature_cache import open_if_store
     from lightly_marlin.store.face_store import FaceStore
 
+    check_source(options)
     if options.store is not None:
         return FaceStore(options.store)
-    if options.videos is None:
-        raise UsageError(
-            "Name the store of the videos with --store, or their folder with --videos."
-        )
     videos: Path = options.videos
     if open_if_store(videos) is not None:
         raise UsageError(f"{videos} is a face store: name it with --store.")
