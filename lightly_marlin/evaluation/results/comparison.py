@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from lightly_marlin.evaluation.labels.target import Target
 from lightly_marlin.evaluation.metrics.intervals import paired_difference
 from lightly_marlin.evaluation.metrics.metrics import primary_metric
 from lightly_marlin.evaluation.results.report import format_value
@@ -214,7 +215,7 @@ def _read_shares(folder: Path) -> dict[float, list[Result]]:
 def _task_names(compared: Sequence[Compared]) -> list[str]:
     """Returns the task of each evaluation; with its labels if others have others."""
     results = [one.results[0] for one in compared]
-    targets = defaultdict(list)
+    targets: dict[str, list[Target]] = defaultdict(list)
     for result in results:
         if result.target not in targets[result.task]:
             targets[result.task].append(result.target)
