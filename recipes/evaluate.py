@@ -38,7 +38,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightly_marlin.evaluation.probes.protocols import PROTOCOLS
-from lightly_marlin.evaluation.table_arguments import add_table_arguments, read_table
+from lightly_marlin.evaluation.table_arguments import (
+    add_table_arguments,
+    find_source,
+    read_table,
+    table_digest,
+)
 from lightly_marlin.features.options import PRECISIONS
 from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, run_recipe
@@ -52,6 +57,7 @@ if TYPE_CHECKING:
         Result,
     )
     from lightly_marlin.models import MarlinEncoder
+    from lightly_marlin.store import FaceStore
 
 DEMO_COLUMNS = ["talking", "smile", "brow", "nod"]
 MODEL = "marlin_vit_base"
@@ -90,19 +96,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def read_inputs(options: argparse.Namespace) -> tuple[LabelTable, Path]:
+def read_inputs(options: argparse.Namespace) -> tuple[LabelTable, FaceStore | Path]:
     """Returns the labelled items, and their store or folder of videos."""
     if options.labels is None and options.task is None:
         return demo_inputs(options)
-    place = options.store or options.videos
-    if place is None:
-        raise UsageError(
-            "Name the store of the videos with --store, or their folder with --videos."
-        )
-    return read_table(options), place
+    source = find_source(options)
+    return read_table(options), source
 
 
-def demo_inputs(options: argparse.Namespace) -> tuple[LabelTable, Path]:
+def demo_inputs(options: argparse.Namespace) -> tuple[LabelTable, FaceStore]:
     """Returns the labels of the demo clips and the store of these clips."""
     from lightly_marlin.demo import open_store, write_demo_labels
 
@@ -114,7 +116,7 @@ def demo_inputs(options: argparse.Namespace) -> tuple[LabelTable, Path]:
     write_demo_labels(options.labels, num_clips=options.demo_clips)
     if options.column is None:
         options.column = DEMO_COLUMNS
-    return read_table(options), store.path
+    return read_table(options), store
 
 
 def check_groups(table: LabelTable) -> None:
@@ -129,7 +131,7 @@ def check_groups(table: LabelTable) -> None:
 
 
 def read_features(
-    options: argparse.Namespace, table: LabelTable, source: Path
+    options: argparse.Namespace, table: LabelTable, source: FaceStore | Path
 ) -> ItemFeatures:
     """Encodes the windows of all items; those of an earlier run are reused."""
     from lightly_marlin.evaluation.items.item_features import item_features
@@ -188,13 +190,17 @@ def evaluate_once(
     folder = options.out
     if options.seeds > 1 or len(options.fractions) > 1:
         folder = folder / f"fraction_{share:g}" / f"seed_{seed}"
-    command = command_of(options)
+    # A file of labels or weights may change while its name stays.
+    contents = {"table": table_digest(table), "encoder": features.model["weights"]}
+    command = command_of(options) | contents
     if (folder / RESULTS_NAME).exists():
         earlier = Result.load(folder)
         if earlier.protocol.get("command") == command:
+            console.print(f"{folder} is finished already.", soft_wrap=True)
             return earlier
         raise UsageError(
-            f"{folder} holds the result of another command. Choose another --out."
+            f"{folder} holds the result of another command, or of labels or weights "
+            "that changed since. Choose another --out."
         )
     fraction = None if share == 100 else share / 100
     probe = PROTOCOLS[options.protocol]
@@ -271,7 +277,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "OUT/features)",
     )
     add("--all-faces", action="store_true", help="average over all faces of an item")
-    add("--precision", choices=PRECISIONS, default="32", help="default: 32")
+    add(
+        "--precision",
+        choices=PRECISIONS,
+        default="32",
+        help="precision of the encoder (default: 32)",
+    )
     add(
         "--workers",
         type=int,

@@ -41,7 +41,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from lightly_marlin.evaluation.results.result import RESULTS_NAME
-from lightly_marlin.evaluation.table_arguments import add_table_arguments, read_table
+from lightly_marlin.evaluation.table_arguments import (
+    add_table_arguments,
+    check_source,
+    find_source,
+    read_table,
+)
 from lightly_marlin.evaluation.tuning.finetune_settings import FinetuneSettings
 from lightly_marlin.training.run_folder import RunFolder
 from lightly_marlin.utils.arguments import RecipeParser
@@ -56,6 +61,7 @@ if TYPE_CHECKING:
     from lightly_marlin.evaluation.tuning.finetune_data import FinetuneData
     from lightly_marlin.evaluation.tuning.finetune_setup import FinetuneInputs
     from lightly_marlin.models import MarlinEncoder
+    from lightly_marlin.store import FaceStore
 
 JPEG_QUALITY = 95
 # Options that the numbers do not depend on.
@@ -94,8 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"{options.out} is finished already.", soft_wrap=True)
         return 0
     table = read_table(options)
+    source = find_source(options)
     checkpoint = folder.open(resume=options.resume or not is_leader())
-    inputs = read_inputs(options, table, leader=is_leader())
+    inputs = read_inputs(options, table, source, leader=is_leader())
     encoder = build_encoder(options)
     settings = complete_settings(options, inputs, encoder)
     module, data = build_training(
@@ -131,18 +138,25 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="sizes of the model (default: those of the weights); without --weights, "
         "training starts from random ones",
     )
-    add("--out", type=Path, default=Path("tuned"), metavar="OUT", help="default: tuned")
+    add(
+        "--out",
+        type=Path,
+        default=Path("tuned"),
+        metavar="OUT",
+        help="folder of the run (default: tuned)",
+    )
     add("--resume", action="store_true", help="continue the training in OUT")
-    add("--no-flip", action="store_true", help="for labels about left and right")
+    add(
+        "--no-flip",
+        action="store_true",
+        help="never mirror clips, for labels about left and right",
+    )
     add("--balanced", action="store_true", help="draw classes equally often")
     add_options(parser, FinetuneSettings)
     options = parser.parse_args(arguments)
     if options.labels is None and options.task is None:
         raise UsageError("Name the labels: finetune.py LABELS, or --task NAME.")
-    if options.store is None and options.videos is None:
-        raise UsageError(
-            "Name the store of the videos with --store, or their folder with --videos."
-        )
+    check_source(options)
     if options.weights is None and options.model is None:
         raise UsageError(
             "Name the weights to start from with --weights, or the sizes of a model "
@@ -195,7 +209,11 @@ def write_command(folder: RunFolder, command: dict[str, Any]) -> None:
 
 
 def read_inputs(
-    options: argparse.Namespace, table: LabelTable, *, leader: bool
+    options: argparse.Namespace,
+    table: LabelTable,
+    source: FaceStore | Path,
+    *,
+    leader: bool,
 ) -> FinetuneInputs:
     """Opens the store, made from videos if need be, and divides the items."""
     from lightly_marlin.evaluation.items.item_places import find_places
@@ -203,18 +221,17 @@ def read_inputs(
     from lightly_marlin.evaluation.tuning.finetune_setup import FinetuneInputs
     from lightly_marlin.store import FaceStore
 
-    path = options.store
-    if path is None:
+    if not isinstance(source, FaceStore):
         path = options.out / "store"
         # Other processes start when the store is there.
         if leader:
             from lightly_marlin.preparation import prepare_videos
 
-            prepare_videos(options.videos, path, jpeg_quality=JPEG_QUALITY)
-    store = FaceStore(path)
-    places = find_places(table, store)
+            prepare_videos(source, path, jpeg_quality=JPEG_QUALITY)
+        source = FaceStore(path)
+    places = find_places(table, source)
     # Drawn from all items: what the store lacks does not move the others.
-    return FinetuneInputs(table, store, places, folds(table, options.seed)[0])
+    return FinetuneInputs(table, source, places, folds(table, options.seed)[0])
 
 
 def build_encoder(options: argparse.Namespace) -> MarlinEncoder:

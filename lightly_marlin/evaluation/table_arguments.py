@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lightly_marlin.evaluation.labels.label_table import LabelTable
 from lightly_marlin.evaluation.labels.reading import read_labels
@@ -14,7 +15,17 @@ from lightly_marlin.evaluation.tasks import get_task, list_tasks
 from lightly_marlin.utils.arguments import positive_integer
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["add_table_arguments", "first_items", "read_table"]
+if TYPE_CHECKING:
+    from lightly_marlin.store.face_store import FaceStore
+
+__all__ = [
+    "add_table_arguments",
+    "check_source",
+    "find_source",
+    "first_items",
+    "read_table",
+    "table_digest",
+]
 
 
 def add_table_arguments(parser: ArgumentParser) -> None:
@@ -101,6 +112,55 @@ def read_table(options: Namespace) -> LabelTable:
     if options.limit is not None:
         table = first_items(table, options.limit)
     return table
+
+
+def check_source(options: Namespace) -> None:
+    """Checks that a store or a folder of videos is named, without opening it.
+
+    Args:
+        options: Parsed options of `add_table_arguments`.
+
+    Raises:
+        UsageError: If neither is named.
+    """
+    if options.store is None and options.videos is None:
+        raise UsageError(
+            "Name the store of the videos with --store, or their folder with --videos."
+        )
+
+
+def find_source(options: Namespace) -> FaceStore | Path:
+    """Returns the face store, or the folder of videos, that a command line names.
+
+    Args:
+        options: Parsed options of `add_table_arguments`.
+
+    Raises:
+        UsageError: If neither is named, --store is no store, or --videos is one.
+    """
+    from lightly_marlin.evaluation.items.feature_cache import open_if_store
+    from lightly_marlin.store.face_store import FaceStore
+
+    check_source(options)
+    if options.store is not None:
+        return FaceStore(options.store)
+    videos: Path = options.videos
+    if open_if_store(videos) is not None:
+        raise UsageError(f"{videos} is a face store: name it with --store.")
+    return videos
+
+
+def table_digest(table: LabelTable) -> str:
+    """Returns a digest of items, stretches, groups, splits and labels, hexadecimal.
+
+    Args:
+        table: The items.
+    """
+    names = (table.items, table.videos, table.groups, table.splits)
+    digest = hashlib.blake2b(repr((table.target, names)).encode(), digest_size=8)
+    for array in (table.starts, table.ends, table.labels.numpy()):
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def first_items(table: LabelTable, count: int) -> LabelTable:

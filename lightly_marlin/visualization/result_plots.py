@@ -41,6 +41,8 @@ _SIDE = 4.6  # Inches.
 _BLUE, _ORANGE = QUALITATIVE[:2]
 _MAX_CELL_TEXT = 12
 _RELIABILITY_BINS = 10
+# An error of values may be a hundredth: bars need an axis of their own then.
+_LEAST_FILLED = 0.25
 
 
 class Bar(NamedTuple):
@@ -137,14 +139,22 @@ def _finish_bars(
     baseline_name: str,
     title: str,
 ) -> None:
-    ends = [end for bar in bars for end in (bar.value, bar.low, bar.high)]
-    top = max([end for end in ends if np.isfinite(end)] + [baseline or 0], default=1)
-    axes.set_xlim(0, 1 if 0 <= top <= 1 else 1.05 * top)
+    axes.set_xlim(*_limits(bars, baseline))
     axes.set_xlabel(label, parse_math=False)
     axes.set_title(title, loc="left", pad=22 if baseline is not None else 6)
     if baseline is not None:
         axes.axvline(baseline, color=_ORANGE, linestyle="--", label=baseline_name)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+
+
+def _limits(bars: Sequence[Bar], baseline: float | None) -> tuple[float, float]:
+    """Returns the ends of the axis: 0 and 1, unless values exceed or hardly fill it."""
+    ends = [end for bar in bars for end in (bar.value, bar.low, bar.high)]
+    ends.append(baseline or 0)
+    finite = [end for end in ends if np.isfinite(end)]
+    low, high = min(finite), max(finite)
+    fits = high <= 0 or _LEAST_FILLED <= high <= 1
+    return (min(0.0, 1.05 * low), 1.0 if fits else 1.05 * high)
 
 
 def roc_plot(

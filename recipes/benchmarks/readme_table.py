@@ -51,9 +51,10 @@ def make_tables(machine: str) -> dict[Path, str]:
         "feature_extraction",
         "faces",
         "face_robustness",
+        "linear_probe_1_thread",
     )
     results = tuple(read_result(suite, machine) for suite in suites)
-    demo, loader, step, features, faces, robustness = results
+    demo, loader, step, features, faces, robustness, probe = results
     rows = {
         **demo_rows(demo),
         **step_rows(step),
@@ -61,6 +62,7 @@ def make_tables(machine: str) -> dict[Path, str]:
         **feature_rows(features),
         **face_rows(faces),
         **robustness_rows(robustness),
+        **probe_rows(probe),
     }
     dates = sorted(str(one["machine"]["date"]).split()[0] for one in results)
     caption = make_caption(step["machine"], dates)
@@ -167,6 +169,18 @@ def robustness_rows(robustness: dict[str, Any]) -> Rows:
         f"{row['degradation']} | {100 * row['kept']:.1f} % of {row['frames']} | "
         f"the undegraded clips | {row['false_tracks']} false tracks |\n"
         for row in robustness["summary"]
+    }
+
+
+def probe_rows(probe: dict[str, Any]) -> Rows:
+    """Returns the row on the linear probe."""
+    row = probe["results"]
+    return {
+        "linear probe": f"| linear probe, {probe['heads']} heads at once, "
+        f"{probe['rows']:,} training rows of {probe['features']} features, "
+        f"{probe['labels']} labels, {probe['threads']} thread | "
+        f"{row['train_seconds']:.0f} s of processor time, {row['peak_gib']:.1f} GiB | "
+        "| |\n"
     }
 
 

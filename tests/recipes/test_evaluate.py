@@ -202,3 +202,60 @@ def test_evaluate__limit_takes_the_same_items(load_recipe, labels):
     assert len(some) == 4
     assert set(first_items(table, 3).items) < set(some.items)
     assert first_items(table, 99).items == table.items
+
+
+@pytest.mark.parametrize("changed", ["labels", "weights"])
+def test_evaluate__changed_inputs_are_not_an_earlier_result(
+    evaluate, labels, store, tmp_path, capsys, changed
+):
+    weights = tmp_path / "model"
+    create_marlin("marlin_vit_tiny").save_pretrained(weights)
+    arguments = (labels, "--store", store, "--weights", weights, "--out", "out")
+    assert evaluate(*arguments) == 0
+    if changed == "labels":
+        labels.write_text(labels.read_text().replace("demo_00.mp4,calm", "demo_00,sad"))
+    else:
+        create_marlin("marlin_vit_tiny").save_pretrained(weights)
+    before = (tmp_path / "out" / "results.json").read_bytes()
+    assert evaluate(*arguments) == 2
+    assert "labels or weights that changed since" in capsys.readouterr().err
+    assert (tmp_path / "out" / "results.json").read_bytes() == before
+
+
+def test_evaluate__store_and_videos_are_told_apart(
+    evaluate, labels, store, tmp_path, capsys
+):
+    arguments = (labels, "--model", "pixels", "--out", "out")
+    (tmp_path / "videos").mkdir()
+    assert evaluate(*arguments, "--store", tmp_path / "videos") == 2
+    assert "is no face store" in capsys.readouterr().err
+    assert evaluate(*arguments, "--videos", store) == 2
+    assert "is a face store: name it with --store" in capsys.readouterr().err
+
+
+def test_compare_results__other_labels_have_their_own_rows(
+    evaluate, compare, store, tmp_path
+):
+    path = tmp_path / "two.csv"
+    rows = [f"demo_{n:02d}.mp4,{n % 2},{int(n > 1)}" for n in range(6)]
+    path.write_text("\n".join(["video,smile,brow", *rows]))
+    for name in ("smile", "brow"):
+        arguments = (path, "--store", store, "--model", "pixels", "--column", name)
+        assert evaluate(*arguments, "--out", name) == 0
+    assert compare("smile", "brow", "--out", "table") == 0
+    with (tmp_path / "table" / "table.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "auc/flat"]
+    assert [row["task"] for row in rows] == ["two: smile", "two: brow"]
+    assert [bool(row["smile"]) for row in rows] == [True, False]
+    assert [bool(row["brow"]) for row in rows] == [False, True]
+    constant = Result.load("brow").constant["auc/flat"]
+    assert rows[1]["constant"] == f"{constant:.3f}"
+
+
+def test_compare_results__same_folder_twice(
+    evaluate, compare, labels, store, tmp_path, capsys
+):
+    arguments = (labels, "--store", store, "--model", "pixels", "--out", "out")
+    assert evaluate(*arguments) == 0
+    assert compare("out", "out", "--out", "table") == 2
+    assert "out is named twice" in capsys.readouterr().err

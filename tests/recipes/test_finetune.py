@@ -339,3 +339,15 @@ def test_extract_features__takes_the_tuned_model(load_recipe, tuned, demo_videos
     arguments = (demo_videos, "features", "--weights", tuned / "model", "--workers", 0)
     with pytest.warns(UserWarning, match="left out: head"):
         assert extract.main([str(x) for x in arguments]) == 0
+
+
+def test_finetune__videos_in_place_of_a_store_leave_nothing_behind(
+    finetune, tmp_path, capsys
+):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("video,smile\na.mp4,0\nb.mp4,1\n")
+    (tmp_path / "videos").mkdir()
+    arguments = (labels, "--store", tmp_path / "videos", "--model", "marlin_vit_tiny")
+    assert finetune(*arguments, "--out", tmp_path / "tuned") == 2
+    assert "is no face store" in capsys.readouterr().err
+    assert not (tmp_path / "tuned").exists()

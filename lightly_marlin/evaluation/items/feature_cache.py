@@ -31,7 +31,7 @@ from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.store.format import INDEX_NAME, TRACKS_NAME
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["FeatureCache"]
+__all__ = ["FeatureCache", "open_if_store"]
 
 
 class FeatureCache:
@@ -78,7 +78,7 @@ class FeatureCache:
                 invalid, or one is given that does not apply to the source.
         """
         self._encoder = encoder
-        self._store = _open_store(source)
+        self._store = open_if_store(source)
         self.where = str(source) if self._store is None else str(self._store.path)
         self.finds_faces = not whole_frames
         for name, given in (
@@ -202,8 +202,12 @@ class FeatureCache:
         return {record.source: record for record in summary.records}
 
 
-def _open_store(source: FaceStore | Path | str) -> FaceStore | None:
-    """Returns the store that a source is; None if it is a path of videos."""
+def open_if_store(source: FaceStore | Path | str) -> FaceStore | None:
+    """Returns the store that a source is; None if it is a path of videos.
+
+    Args:
+        source: A face store or its folder; or a folder, file or pattern of videos.
+    """
     if isinstance(source, FaceStore):
         return source
     path = Path(source)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from lightly_marlin.evaluation.labels.target import Target
 from lightly_marlin.evaluation.metrics.intervals import paired_difference
 from lightly_marlin.evaluation.metrics.metrics import primary_metric
 from lightly_marlin.evaluation.results.report import format_value
@@ -60,11 +61,14 @@ def read_compared(folders: Sequence[Path]) -> list[Compared]:
         folders: Folders with results.json, or with a folder per share and seed.
 
     Raises:
-        UsageError: If one holds no result.
+        UsageError: If one holds no result, or is named twice.
     """
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UsageError(f"{twice[0]} is named twice.")
     return [
         Compared(name, _read_shares(folder))
         for name, folder in zip(names, folders, strict=True)
@@ -72,33 +76,33 @@ def read_compared(folders: Sequence[Path]) -> list[Compared]:
 
 
 def compared_table(compared: Sequence[Compared]) -> list[dict[str, str]]:
-    """Returns a row per task and metric, with a column per evaluation, as text.
+    """Returns a row per task, labels and metric, with a column per evaluation, as text.
 
     Args:
         compared: The evaluations.
 
     Returns:
-        Rows with "task", "metric", "constant", the values with their intervals (of
+        Rows with "task" (with its labels where results of one task have several),
+        "metric", "constant", the values with their intervals (of
         several seeds: mean ± standard deviation) by the name of the evaluation, and
         "published" where a published result has the protocol of one of them.
     """
     rows: dict[tuple[str, str], dict[str, str]] = {}
-    for one in compared:
+    tasks = _task_names(compared)
+    for one, task in zip(compared, tasks, strict=True):
+        result = one.results[0]
         for metric, value in _cells(one).items():
-            result = one.results[0]
             row = rows.setdefault(
-                (result.task, metric),
-                {"task": result.task, "metric": metric, "constant": ""},
+                (task, metric), {"task": task, "metric": metric, "constant": ""}
             )
             row["constant"] = row["constant"] or format_value(
                 result.constant.get(metric)
             )
             row[one.name] = value
     published = {
-        (result.task, metric): f"{value:.4f} ({entry.model}; {entry.note})"
-        for one in compared
-        for result in one.results[:1]
-        for entry in published_beside(result)
+        (task, metric): f"{value:.4f} ({entry.model}; {entry.note})"
+        for one, task in zip(compared, tasks, strict=True)
+        for entry in published_beside(one.results[0])
         for metric, value in entry.metrics.items()
     }
     names = [one.name for one in compared]
@@ -219,6 +223,21 @@ def _share_of(folder: Path) -> float:
             f"{folder} is not named after a share of the training groups, such as "
             f"{_FRACTION}10. Rename it, or move it elsewhere."
         ) from error
+
+
+def _task_names(compared: Sequence[Compared]) -> list[str]:
+    """Returns the task of each evaluation; with its labels if others have others."""
+    results = [one.results[0] for one in compared]
+    targets: dict[str, list[Target]] = defaultdict(list)
+    for result in results:
+        if result.target not in targets[result.task]:
+            targets[result.task].append(result.target)
+    return [
+        f"{result.task}: {', '.join(result.target.names)}"
+        if len(targets[result.task]) > 1
+        else result.task
+        for result in results
+    ]
 
 
 def _cells(one: Compared) -> dict[str, str]:

@@ -165,7 +165,9 @@ def _label_picture(result: Result) -> Image.Image | None:
         note = f"{row['positives']:.0f} of {row['count']:.0f}"
         bars.append(Bar(name, row.get("auc", float("nan")), *intervals[name], note))
     bars.sort(key=lambda bar: -np.nan_to_num(bar.value, nan=-1.0))
-    return label_bars(bars, metric="AUC", baseline=0.5, title=result.task)
+    return label_bars(
+        bars, metric="AUC", baseline=0.5, baseline_name="chance", title=result.task
+    )
 
 
 def _known(result: Result, index: int) -> tuple[np.ndarray, np.ndarray]:

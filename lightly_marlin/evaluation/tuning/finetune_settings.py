@@ -32,7 +32,7 @@ _REFERENCE_BATCH = 256
 
 @dataclass(frozen=True)
 class FinetuneSettings:
-    """Settings of a fine-tuning; None stands for what suits the data and the model."""
+    """Settings of a fine-tuning; some defaults depend on the data and the model."""
 
     tune: Literal["all", "norm", "head"] = setting(
         "all", "Whole encoder, its LayerNorms, or the head alone.", metavar="WHAT"
