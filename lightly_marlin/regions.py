@@ -95,6 +95,20 @@ def _or_along(bits: Tensor, dim: int) -> Tensor:
     return merged
 
 
+def _or_overlapping(bits: Tensor, dim: int, count: int) -> Tensor:
+    """Returns bit masks of `count` equal parts of a dimension, by bitwise OR."""
+    length = bits.shape[dim]
+    if count == length:
+        return bits
+    if length % count == 0:
+        return _or_along(bits.unflatten(dim, (count, -1)), dim % bits.ndim + 1)
+    parts = []
+    for part in range(count):
+        start, stop = part * length // count, -(-(part + 1) * length // count)
+        parts.append(_or_along(bits.narrow(dim, start, stop - start), dim))
+    return torch.stack(parts, dim)
+
+
 @dataclass(frozen=True, eq=False)
 class RegionCells:
     """Bit masks of the labels that occur in each 8x8-pixel cell of each frame.
@@ -185,6 +199,25 @@ class RegionCells:
         height, width = (cells * CELL_SIZE for cells in self.bits.shape[-2:])
         check_divides(height, width, patch_size)
         return _or_squares(self.bits, patch_size // CELL_SIZE)
+
+    def resized(self, size: int) -> RegionCells:
+        """Returns the cells of the same square frames at another size.
+
+        A new cell has the labels of all old cells that it overlaps.
+
+        Args:
+            size: Height and width of the frames in pixels, a multiple of 8.
+
+        Raises:
+            ValueError: If the size is not a positive multiple of 8.
+        """
+        if size <= 0 or size % CELL_SIZE:
+            raise ValueError(
+                f"Invalid size {size}: must be a multiple of {CELL_SIZE}, the side of "
+                "a region cell."
+            )
+        rows = _or_overlapping(self.bits, -2, size // CELL_SIZE)
+        return RegionCells(_or_overlapping(rows, -1, size // CELL_SIZE))
 
 
 def labels_to_patches(labels: Tensor, patch_size: int) -> Tensor:

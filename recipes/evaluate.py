@@ -157,6 +157,11 @@ def build_encoder(options: argparse.Namespace) -> MarlinEncoder | PixelFeatures:
     from lightly_marlin.utils.device import choose_device
 
     device = choose_device(options.device)
+    if options.image_size and (options.weights or options.model == PIXELS):
+        raise UsageError(
+            "--image-size is for random weights: drop it, or --weights and --model "
+            f"{PIXELS}."
+        )
     if options.model == PIXELS:
         if options.weights is not None:
             raise UsageError("--model pixels has no weights: drop --weights.")
@@ -165,7 +170,10 @@ def build_encoder(options: argparse.Namespace) -> MarlinEncoder | PixelFeatures:
         return load_encoder(options.weights, options.model).to(device)
     console.print("No --weights: a model with random weights, the baseline.")
     torch.manual_seed(options.seed)
-    return create_marlin_encoder(options.model or MODEL).eval().to(device)
+    encoder = create_marlin_encoder(
+        options.model or MODEL, img_size=options.image_size or 224
+    )
+    return encoder.eval().to(device)
 
 
 def evaluate_once(
@@ -239,6 +247,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help=f"sizes of the model (default: those of the weights, or {MODEL}); "
         f"{PIXELS} for downsampled pixels",
+    )
+    add(
+        "--image-size",
+        type=int,
+        metavar="N",
+        help="height and width of the clips for random weights, to compare with "
+        "weights of that size (default: 224)",
     )
     add(
         "--protocol",

@@ -41,7 +41,6 @@ import sys
 from collections.abc import Sequence
 
 from lightly_marlin.features import ExtractionOptions, FolderSummary, extract_folder
-from lightly_marlin.features.batching import has_bf16_units
 from lightly_marlin.features.feature_files import FORMATS
 from lightly_marlin.features.joined_table import TABLE_NAME, write_joined_table
 from lightly_marlin.features.options import PRECISIONS, REDUCTIONS
@@ -54,7 +53,7 @@ from lightly_marlin.store.crop_arguments import (
 )
 from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, run_recipe
-from lightly_marlin.utils.device import choose_device
+from lightly_marlin.utils.device import choose_device, has_bf16_units
 from lightly_marlin.utils.errors import UsageError
 
 

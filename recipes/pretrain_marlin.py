@@ -32,7 +32,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,8 +133,11 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
         is_leader,
         quiet_lightning,
     )
+    from lightly_marlin.utils.device import choose_precision
 
     check_devices(settings.devices)
+    # The run's settings say which, so that it goes on in the same on another machine.
+    settings = replace(settings, precision=choose_precision(settings.precision))
     quiet_lightning()
     folder = RunFolder(Path(settings.out))
     logger = make_logger(settings.logger, folder.path)
@@ -153,7 +156,11 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
         store, settings.held_out, seed=settings.seed, tracks=tracks
     )
     clips = FaceClips(
-        store, stride=settings.stride, tracks=training, seed=settings.seed
+        store,
+        stride=settings.stride,
+        tracks=training,
+        seed=settings.seed,
+        size=settings.image_size,
     )
     schedule = schedule_of(settings, len(clips))
     max_steps = settings.max_steps or schedule.total_steps
@@ -207,7 +214,7 @@ def make_callbacks(
         Validation(
             folder,
             module.model,
-            validation_clips(store, tracks, settings.stride),
+            validation_clips(store, tracks, settings),
             masking_of(settings, module.model.config),
             batch_size=settings.batch_size,
             every=settings.validate_every,
@@ -258,14 +265,20 @@ def select_tracks(store: FaceStore, settings: PretrainSettings) -> list[str]:
 
 
 def validation_clips(
-    store: FaceStore, tracks: Sequence[str], stride: int
+    store: FaceStore, tracks: Sequence[str], settings: PretrainSettings
 ) -> Dataset[FaceClip]:
     """Returns the middle of up to 16 tracks."""
     from torch.utils.data import Subset
 
     from lightly_marlin.data import FaceClips
 
-    clips = FaceClips(store, stride=stride, start="center", tracks=tracks)
+    clips = FaceClips(
+        store,
+        stride=settings.stride,
+        start="center",
+        tracks=tracks,
+        size=settings.image_size,
+    )
     return Subset(clips, range(min(len(clips), MAX_VALIDATION_CLIPS)))
 
 

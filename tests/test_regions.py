@@ -81,3 +81,36 @@ def test_region_cells__errors():
         cells.to_patches(14)
     with pytest.raises(ValueError, match="must divide height 16"):
         cells.to_patches(24)
+
+
+@pytest.mark.parametrize("size", [8, 24, 40, 64, 88, 128])
+def test_resized__labels_of_overlapped_cells(size):
+    generator = torch.Generator().manual_seed(size)
+    bits = torch.randint(0, 2**11, (2, 8, 8), generator=generator, dtype=torch.int32)
+    count = size // 8
+    expected = torch.zeros(2, count, count, dtype=torch.int32)
+    for row in range(count):
+        for column in range(count):
+            for old_row in range(8):
+                for old_column in range(8):
+                    # Both grids in units of 1 / (8 count) of the frame.
+                    rows = min((row + 1) * 8, (old_row + 1) * count) > max(
+                        row * 8, old_row * count
+                    )
+                    columns = min((column + 1) * 8, (old_column + 1) * count) > max(
+                        column * 8, old_column * count
+                    )
+                    if rows and columns:
+                        expected[:, row, column] |= bits[:, old_row, old_column]
+    assert torch.equal(RegionCells(bits).resized(size).bits, expected)
+
+
+def test_resized__frames_without_a_face_stay_so():
+    cells = RegionCells(torch.zeros(3, 28, 28, dtype=torch.int32))
+    assert not cells.resized(112).bits.any()
+
+
+@pytest.mark.parametrize("size", [0, 12, -16])
+def test_resized__bad_size(size):
+    with pytest.raises(ValueError, match=f"size {size}: must be a multiple of 8"):
+        RegionCells(torch.zeros(28, 28, dtype=torch.int32)).resized(size)

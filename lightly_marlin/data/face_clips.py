@@ -12,7 +12,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lightly_marlin.data.clip_starts import Start, check_clip, choose_start, fit_stride
+from lightly_marlin.data.frame_size import fit_frames
+from lightly_marlin.regions import CELL_SIZE
 from lightly_marlin.store.face_store import FaceStore
+from lightly_marlin.store.format import CROP_SIZE
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["FaceClip", "FaceClips"]
@@ -22,8 +25,9 @@ class FaceClip(TypedDict):
     """One clip.
 
     Attributes:
-        video: uint8 tensor with shape (3, T, 224, 224), RGB in [0, 255].
-        regions: int32 bit masks with shape (T, 28, 28), see `RegionCells`.
+        video: uint8 tensor with shape (3, T, S, S), RGB in [0, 255]; S is 224 unless
+            another size is asked for.
+        regions: int32 bit masks with shape (T, S / 8, S / 8), see `RegionCells`.
         track_id: Name of the source track.
         start: Index of the first frame in the track.
     """
@@ -50,6 +54,7 @@ class FaceClips(Dataset[FaceClip]):
         store: The face store.
         num_frames: Frames per clip.
         stride: Step between the frames of a clip, in frames of the track.
+        size: Height and width of a clip in pixels.
         track_ids: Names of the tracks, one per index.
         num_left_out: Number of tracks that are too short.
     """
@@ -63,6 +68,7 @@ class FaceClips(Dataset[FaceClip]):
         start: Start = "random",
         tracks: Collection[str] | None = None,
         seed: int = 0,
+        size: int = CROP_SIZE,
     ) -> None:
         """Selects the tracks.
 
@@ -73,15 +79,22 @@ class FaceClips(Dataset[FaceClip]):
             start: Position of a clip in its track: "random", "center" or "first".
             tracks: Names of the tracks to use (see `split_tracks`); None for all.
             seed: Seed of the random starts.
+            size: Height and width of a clip in pixels, a multiple of 8. Crops and
+                regions of the store are resized to it.
 
         Raises:
             UsageError: If the store cannot be read, or no track is long enough.
             ValueError: If an argument is invalid or names an unknown track.
         """
         check_clip(num_frames, stride, start)
+        if size < 1 or size % CELL_SIZE:
+            raise ValueError(
+                f"Invalid size {size}: must be a positive multiple of {CELL_SIZE}."
+            )
         self.store = store if isinstance(store, FaceStore) else FaceStore(store)
         self.num_frames = num_frames
         self.stride = stride
+        self.size = size
         self._start = start
         self._seed = seed
         names = self.store.column("track_id")
@@ -124,8 +137,8 @@ class FaceClips(Dataset[FaceClip]):
         )
         frames = range(start, start + span, stride)
         return FaceClip(
-            video=torch.from_numpy(track.read_video(frames)),
-            regions=track.read_cells(frames).bits,
+            video=fit_frames(torch.from_numpy(track.read_video(frames)), self.size),
+            regions=track.read_cells(frames).resized(self.size).bits,
             track_id=track.track_id,
             start=start,
         )

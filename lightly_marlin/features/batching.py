@@ -22,7 +22,7 @@ from lightly_marlin.features.window_model import (
 )
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["WindowEncoder", "feature_shape", "has_bf16_units"]
+__all__ = ["WindowEncoder", "feature_shape"]
 
 _Key = TypeVar("_Key")
 
@@ -169,19 +169,3 @@ def _in_bf16(encoder: WindowModel) -> WindowModel:
     assert isinstance(module, nn.Module)
     converted: WindowModel = module.to(torch.bfloat16)
     return converted
-
-
-def has_bf16_units(device: torch.device) -> bool:
-    """Returns whether a device multiplies matrices of bfloat16 in hardware.
-
-    Elsewhere bf16 gives the same features, but more slowly than float32.
-
-    Args:
-        device: The device of the encoder.
-    """
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type != "cpu":
-        return True
-    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    return any(getattr(torch.cpu, name, bool)() for name in names)

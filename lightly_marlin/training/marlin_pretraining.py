@@ -60,7 +60,9 @@ class MarlinPretraining(pl.LightningModule):
         self.settings = settings
         self.clips = clips
         self.schedule = schedule
-        self.model = create_marlin(settings.model, weights=weights)
+        self.model = create_marlin(
+            settings.model, weights=weights, img_size=settings.image_size
+        )
         config = self.model.config
         self.discriminator = (
             accelerate_cpu(

@@ -32,6 +32,9 @@ __all__ = ["PretrainSettings", "read_settings", "write_settings"]
 _BETWEEN_0_AND_1 = Range("in (0, 1), both ends excluded", lambda value: 0 < value < 1)
 _SHARE = Range("in [0, 1]", lambda value: 0 <= value <= 1)
 _SHARE_ABOVE_0 = Range("in (0, 1]", lambda value: 0 < value <= 1)
+_MULTIPLE_OF_16 = Range(
+    "a multiple of 16, above 0", lambda value: value > 0 and value % 16 == 0
+)
 _SHARE_BELOW_1 = Range("in [0, 1)", lambda value: 0 <= value < 1)
 
 
@@ -59,6 +62,9 @@ class RunSettings:
     model: Literal[
         "marlin_vit_tiny", "marlin_vit_small", "marlin_vit_base", "marlin_vit_large"
     ] = setting("marlin_vit_base", "Size of the model.", metavar="NAME")
+    image_size: int = setting(
+        224, "Height and width of the clips in pixels.", _MULTIPLE_OF_16
+    )
     store: str | None = setting(
         None,
         "Folder made by preprocess_faces.py; without it, the built-in demo clips.",
@@ -173,8 +179,10 @@ class ProbeSettings:
 class MachineSettings:
     """Hardware, and how often the run reports."""
 
-    precision: Literal["32", "32-true", "bf16", "bf16-mixed"] = setting(
-        "32", "float32 or bfloat16 autocast.", metavar="NAME"
+    precision: Literal["32", "32-true", "bf16", "bf16-mixed", "auto"] = setting(
+        "32",
+        "float32 or bfloat16 autocast; auto: bfloat16 where it is fast.",
+        metavar="NAME",
     )
     devices: int = setting(1, "Devices that train together.", AT_LEAST_1)
     workers: int = setting(2, "Loader processes per device.", NOT_NEGATIVE)

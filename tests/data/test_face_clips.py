@@ -6,7 +6,9 @@ from torch.utils.data import DataLoader
 
 from lightly_marlin.data import FaceClips, ResumableClipSampler
 from lightly_marlin.data.clip_starts import choose_start, fit_stride
+from lightly_marlin.data.frame_size import fit_frames
 from lightly_marlin.preparation import prepare_videos
+from lightly_marlin.regions import RegionCells
 from lightly_marlin.store import FaceStore
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.video import write_video
@@ -144,3 +146,24 @@ def test_choose_start_is_uniform():
     counts = [starts.count(value) for value in range(5)]
     assert sum(counts) == 2000
     assert min(counts) > 330  # 400 expected, deviation 18
+
+
+def test_face_clips__smaller_frames(store):
+    large, small = (
+        FaceClips(store, start="center"),
+        FaceClips(store, start="center", size=112),
+    )
+    for index in range(len(store)):
+        clip, expected = small[index], large[index]
+        assert clip["video"].dtype == torch.uint8
+        assert clip["video"].is_contiguous()
+        assert torch.equal(clip["video"], fit_frames(expected["video"], 112))
+        cells = RegionCells(expected["regions"])
+        # A cell of half the size covers a patch of twice the side.
+        assert torch.equal(clip["regions"], cells.to_patches(16))
+
+
+@pytest.mark.parametrize("size", [0, -8, 100])
+def test_face_clips__bad_size(store, size):
+    with pytest.raises(ValueError, match=rf"size {size}: .* multiple of 8"):
+        FaceClips(store, size=size)

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from lightly_marlin.features import WindowEncoder
-from lightly_marlin.features.batching import has_bf16_units
 from lightly_marlin.models import Marlin, MarlinConfig, MarlinEncoder
 from lightly_marlin.utils.errors import UsageError
 
@@ -143,13 +142,3 @@ def test_cpus_take_one_window_at_a_time(clips, encoder):
 def test_bad_options(option, message, encoder):
     with pytest.raises(ValueError, match=message):
         WindowEncoder(encoder, **option)
-
-
-@pytest.mark.parametrize(
-    ("amx", "avx512", "expected"),
-    [(True, False, True), (False, True, True), (False, False, False)],
-)
-def test_bf16_units_of_processors(amx, avx512, expected, monkeypatch):
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
-    assert has_bf16_units(torch.device("cpu")) is expected

@@ -171,6 +171,11 @@ def test_compare_results__no_result(compare, tmp_path, capsys):
             "pixels has no weights",
         ),
         (["LABELS", "--store", "STORE", "--weights", "w.pt"], "w.pt"),
+        (
+            ["LABELS", "--store", "STORE", "--image-size", "112", "--weights", "w"],
+            "--image-size is for random weights",
+        ),
+        (["LABELS", "--store", "STORE", "--image-size", "100"], "img_size (100)"),
     ],
 )
 def test_evaluate__mistakes_are_one_line(

@@ -160,6 +160,17 @@ def test_pretrain_marlin__options(tiny_store, tmp_path, pretrain_marlin, run_fol
     assert "precision: bf16-mixed" in text
 
 
+def test_pretrain_marlin__smaller_clips(tiny_store, tmp_path, pretrain_marlin):
+    options = ("--store", tiny_store, "--out", tmp_path, *TINY, "--image-size", 64)
+    assert pretrain_marlin(*options, "--max-steps", 2, "--validate-every", 2) == 0
+    model = Marlin.from_pretrained(tmp_path / "model")
+    assert model.config.grid == (8, 4, 4)
+    assert (tmp_path / "reconstructions" / "step_0000002.png").exists()
+    # Resumed without the option, the size is that of the run.
+    assert pretrain_marlin("--out", tmp_path, "--resume", "--max-steps", 3) == 0
+    assert state(tmp_path)[0] == 3
+
+
 def test_pretrain_marlin__limits(tiny_store, tmp_path, pretrain_marlin, capsys):
     """The limits come from a file and the command line, and stay with the run."""
     widths = sorted(FaceStore(tiny_store).column("face_width"))

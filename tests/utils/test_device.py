@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lightly_marlin.utils.device import choose_device
+from lightly_marlin.utils.device import choose_device, choose_precision, has_bf16_units
 from lightly_marlin.utils.errors import UsageError
 
 
@@ -21,3 +21,25 @@ def test_what_cannot_be_used_is_said_in_one_line(name):
     with pytest.raises(UsageError, match=f"The device {name} cannot be used: ") as info:
         choose_device(name)
     assert "\n" not in str(info.value)
+
+
+@pytest.mark.parametrize(
+    ("amx", "avx512", "expected"),
+    [(True, False, True), (False, True, True), (False, False, False)],
+)
+def test_bf16_units_of_processors(amx, avx512, expected, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    assert has_bf16_units(torch.device("cpu")) is expected
+
+
+@pytest.mark.parametrize(("units", "expected"), [(True, "bf16-mixed"), (False, "32")])
+def test_choose_precision__auto(units, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: units)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    assert choose_precision("auto") == expected
+
+
+def test_choose_precision__names_stay():
+    assert choose_precision("bf16") == "bf16"

@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from lightly_marlin.evaluation.results.ablation_grid import Grid
 from lightly_marlin.evaluation.results.result import RESULTS_NAME
+from lightly_marlin.models import MarlinConfig
 from lightly_marlin.training.settings import PretrainSettings, write_settings
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import write_json
@@ -38,6 +39,7 @@ SCHEMA = 1
 RECORD_NAME = "grid.json"
 
 _PIXELS = "pixels"
+_USUAL_SIZE = MarlinConfig().img_size
 _DONE_NAME = "pretrained.json"
 # Of a run, not of a cell.
 _PER_SEED = ("seed", "out")
@@ -53,11 +55,13 @@ class Row:
         name: Name of the cell, "random" or "pixels".
         settings: Settings of a cell's pretraining; None for a baseline.
         model: Name of the model of a baseline, as evaluate.py takes it.
+        image_size: Height and width of the clips of a random initialisation.
     """
 
     name: str
     settings: PretrainSettings | None = None
     model: str | None = None
+    image_size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -130,20 +134,28 @@ class Step:
 def rows_of(grid: Grid) -> list[Row]:
     """Returns the cells in the order of the grid, then the baselines.
 
-    There is a random initialisation of every model in the grid.
+    There is a random initialisation of every model and image size in the grid.
 
     Args:
         grid: The grid.
     """
     rows = [Row(cell.name, settings=cell.settings) for cell in grid.cells]
-    models = list(dict.fromkeys(cell.settings.model for cell in grid.cells))
+    kinds = dict.fromkeys(
+        (cell.settings.model, cell.settings.image_size) for cell in grid.cells
+    )
+    models = {model for model, _ in kinds}
+    sizes = {size for _, size in kinds}
     for baseline in grid.baselines:
         if baseline == _PIXELS:
             rows.append(Row(baseline, model=_PIXELS))
-        elif len(models) == 1:
-            rows.append(Row(baseline, model=models[0]))
-        else:
-            rows += [Row(f"{baseline},model={name}", model=name) for name in models]
+            continue
+        for model, size in kinds:
+            name = baseline
+            if len(models) > 1:
+                name += f",model={model}"
+            if len(sizes) > 1:
+                name += f",image_size={size}"
+            rows.append(Row(name, model=model, image_size=size))
     return rows
 
 
@@ -270,6 +282,8 @@ class AblationFolder:
             model = ("--weights", str(folder / "run" / "model"))
         else:
             model = ("--model", row.model)
+            if row.image_size not in (None, _USUAL_SIZE):
+                model += ("--image-size", str(row.image_size))
         places = ("--out", str(folder / probe), "--cache", str(self.path / "features"))
         arguments = (*self.grid.probes[probe], *model, "--seed", str(seed), *places)
         return Step(

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from lightly_marlin.data.frame_size import fit_frames
 from lightly_marlin.evaluation.labels.target import Target
 from lightly_marlin.evaluation.probes.head_start import HeadStart
 from lightly_marlin.models import MarlinEncoder, accelerate_cpu, load_encoder
@@ -23,7 +23,7 @@ from lightly_marlin.store.crop_options import CropOptions
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write, write_json
 
-__all__ = ["TunedModel", "fit_frames"]
+__all__ = ["TunedModel"]
 
 _INIT_STD = 0.02 * 0.001  # As in VideoMAE: all classes begin alike.
 
@@ -205,27 +205,6 @@ class TunedModel(nn.Module):
                 f"The head in {path} holds NaN or infinity: {', '.join(broken)}."
             )
         self.load_state_dict(dict(state), strict=False)
-
-
-def fit_frames(videos: Tensor, size: int) -> Tensor:
-    """Resizes square frames to what an encoder takes.
-
-    Args:
-        videos: Clips (B, C, T, H, H), uint8 or floating point.
-        size: Height and width of the result in pixels.
-
-    Returns:
-        Clips (B, C, T, size, size) of the same dtype; the same tensor if it fits.
-    """
-    if videos.ndim != 5 or videos.shape[-1] == videos.shape[-2] == size:
-        return videos
-    frames = F.interpolate(
-        videos.flatten(1, 2).float(), (size, size), mode="bilinear", antialias=True
-    )
-    if not videos.is_floating_point():
-        frames = frames.round().clamp(0, 255)
-    shape = (*videos.shape[:3], size, size)
-    return frames.reshape(shape).to(videos.dtype)
 
 
 def _read_head(path: Path) -> dict[str, Any]:

@@ -49,6 +49,21 @@ def test_rows_of__random_initialisation_of_every_model():
     ]
 
 
+def test_rows_of__random_initialisation_of_every_size():
+    settings = [
+        PretrainSettings(model="marlin_vit_tiny", image_size=s) for s in (112, 64)
+    ]
+    cells = tuple(Cell(f"image_size={s.image_size}", s) for s in settings)
+    grid = Grid(cells, (0,), {"demo": ("a.csv",)}, ("random",))
+    assert [(row.name, row.image_size) for row in rows_of(grid)[2:]] == [
+        ("random,image_size=112", 112),
+        ("random,image_size=64", 64),
+    ]
+    last = list(AblationFolder(Path("out"), grid).steps())[-1]
+    place = last.arguments.index("--image-size")
+    assert last.arguments[place : place + 2] == ("--image-size", "64")
+
+
 def test_steps__arguments():
     grid = make_grid(["tube"], seeds=(3,), baselines=("random",))
     pretrain, probe, random = AblationFolder(Path("out"), grid).steps()

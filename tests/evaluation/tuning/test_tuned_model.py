@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lightly_marlin.evaluation.labels.target import Target
-from lightly_marlin.evaluation.tuning.tuned_model import TunedModel, fit_frames
+from lightly_marlin.evaluation.tuning.tuned_model import TunedModel
 from lightly_marlin.models import MarlinConfig, MarlinEncoder, load_encoder
 from lightly_marlin.store.crop_options import CropOptions
 from lightly_marlin.utils.errors import UsageError
@@ -42,26 +42,6 @@ def test_tuned_model__dropout_in_training_alone():
     assert torch.equal(model(clips), model(clips))
     model.train()
     assert not torch.equal(model(clips), model(clips))
-
-
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
-def test_fit_frames__larger_frames(dtype):
-    large = videos(64)
-    large = large if dtype == torch.uint8 else large / 255
-    small = fit_frames(large, 32)
-    assert small.shape == (2, 3, 16, 32, 32)
-    assert small.dtype == dtype
-    # Away from the borders, a filter of a triangle over four pixels.
-    weights = torch.tensor([1.0, 3, 3, 1]) / 8
-    patch = large[0, 0, 0, 9:13, 19:23].float()
-    expected = weights @ patch @ weights
-    tolerance = 0.51 if dtype == torch.uint8 else 1e-5
-    assert abs(float(small[0, 0, 0, 5, 10]) - float(expected)) < tolerance
-
-
-def test_fit_frames__fitting_frames_stay():
-    clips = videos()
-    assert fit_frames(clips, 32) is clips
 
 
 def test_start_at__regression_in_its_unit():
