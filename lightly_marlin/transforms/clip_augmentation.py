@@ -160,11 +160,17 @@ class ClipAugmentation(nn.Module):
             Clips of the same shape and dtype.
         """
         transform = require("kornia.geometry.transform", _PURPOSE)
-        B, C, T, H, W = videos.shape
         mirror = changes.flip.to(videos.device)[:, None, None, None, None]
         videos = torch.where(mirror, transform.hflip(videos), videos)
         if self.crop_scale[0] == 1 and self.color == 0:
             return videos
+        # Autocast would round kornia's matrices, and clips would move by half a pixel.
+        with torch.autocast(videos.device.type, enabled=False):
+            return self._change_pixels(videos, changes)
+
+    def _change_pixels(self, videos: Tensor, changes: ClipChanges) -> Tensor:
+        transform = require("kornia.geometry.transform", _PURPOSE)
+        B, C, T, H, W = videos.shape
         scale = 1 if videos.is_floating_point() else 255
         # Frames are channels here: a matrix of kornia's is for a whole batch entry.
         frames = videos.flatten(1, 2).float() / scale
@@ -218,10 +224,10 @@ def crop_cells(cells: Tensor, box: Tensor) -> Tensor:
     Returns:
         int32 bit masks (B, T, h, w).
     """
-    left, top, width, height = box.to(cells.device)[:, :, None].unbind(dim=1)
+    left, top, width, height = box[:, :, None].unbind(dim=1)
     for dim, start, length in ((2, top, height), (3, left, width)):
         count = cells.shape[dim]
-        edges = torch.arange(count + 1, device=cells.device, dtype=torch.float64)
+        edges = torch.arange(count + 1, device=box.device, dtype=torch.float64)
         edges = start * count + edges * length
         # At most two: no side of a crop is longer than the frame's.
         first = edges[:, :-1].floor().long().clamp(0, count - 1)
@@ -229,7 +235,11 @@ def crop_cells(cells: Tensor, box: Tensor) -> Tensor:
         last = torch.minimum(last, first + 1)
         shape = [len(cells), 1, 1, 1]
         shape[dim] = count
-        first, last = (index.reshape(shape).expand_as(cells) for index in (first, last))
+        # Only now: not every device has float64.
+        first, last = (
+            index.to(cells.device).reshape(shape).expand_as(cells)
+            for index in (first, last)
+        )
         cells = cells.gather(dim, first) | cells.gather(dim, last)
     return cells
 
