@@ -30,7 +30,6 @@ from lightly_marlin.transforms import (
     ClipAugmentation,
     MixtureSchedule,
 )
-from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["MarlinPretraining", "augmentation_of", "masking_of"]
@@ -199,8 +198,6 @@ def augmentation_of(settings: PretrainSettings) -> BatchAugmentation | None:
     """
     if settings.flip == 0 and settings.crop_scale == 1 and settings.color == 0:
         return None
-    # Now, because in the first step it would come after all preparation.
-    require("kornia", "Augmenting clips")
     augmentation = ClipAugmentation(
         flip=settings.flip,
         crop_scale=(settings.crop_scale, 1.0),

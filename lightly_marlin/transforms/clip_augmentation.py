@@ -56,6 +56,10 @@ class ClipAugmentation(nn.Module):
         crop_ratio: Lowest and highest aspect ratio of a crop, relative to the frame's.
         color: Largest change of brightness, contrast and saturation, each a factor in
             [1 - color, 1 + color]; in [0, 1].
+
+    Raises:
+        ValueError: If an option is out of range.
+        MissingExtraError: If kornia is not installed.
     """
 
     def __init__(
@@ -85,6 +89,8 @@ class ClipAugmentation(nn.Module):
         ):
             if not valid:
                 raise ValueError(f"Invalid {name} {value}: must be {allowed}.")
+        # A training must not find out in its first step, after all preparation.
+        require("kornia", _PURPOSE)
         self.flip = flip
         self.crop_scale = crop_scale
         self.crop_ratio = crop_ratio
