@@ -7,6 +7,8 @@ Features:
     - Fasking, CRFR-P, tube, frame, random and motion-guided masks, drawn on the device;
       mixtures of two with a schedule (`--mask fasking+tube`); `--decode-ratio 0.5`
       decodes half of the masked tokens, by running cells.
+    - `--flip 0.5 --crop-scale 0.7 --color 0.2` augments clips and regions together, on
+      the device; off by default, as released.
     - One generator forward per step for the reconstruction and the adversarial loss.
     - float32 and bf16-mixed; one device or several (DDP).
     - `--resume` continues as if the training had never stopped. A job that Slurm

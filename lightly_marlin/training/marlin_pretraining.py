@@ -24,10 +24,15 @@ from lightly_marlin.models import (
 from lightly_marlin.training.pretrain_step import PretrainStep
 from lightly_marlin.training.schedule import WarmupCosine
 from lightly_marlin.training.settings import PretrainSettings
-from lightly_marlin.transforms import BatchMasking, MixtureSchedule
+from lightly_marlin.transforms import (
+    BatchAugmentation,
+    BatchMasking,
+    ClipAugmentation,
+    MixtureSchedule,
+)
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["MarlinPretraining", "masking_of"]
+__all__ = ["MarlinPretraining", "augmentation_of", "masking_of"]
 
 
 class MarlinPretraining(pl.LightningModule):
@@ -71,6 +76,7 @@ class MarlinPretraining(pl.LightningModule):
             if settings.adversarial_weight > 0
             else None
         )
+        self.augmentation = augmentation_of(settings)
         self.masking = masking_of(settings, config, settings.decode_ratio)
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
@@ -123,6 +129,8 @@ class MarlinPretraining(pl.LightningModule):
         """Updates both networks by one batch; returns and logs their losses."""
         step = self.trainer.global_step
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        if self.augmentation is not None:
+            batch = self.augmentation(batch, step, self.global_rank)
         idx_keep, idx_mask = self.masking(
             batch["regions"], step, self.global_rank, batch["video"]
         )
@@ -179,6 +187,25 @@ class _UncountedOptimizer:
 
     def step(self) -> None:
         self.trainer.strategy.optimizer_step(self.optimizer, closure=lambda: None)
+
+
+def augmentation_of(settings: PretrainSettings) -> BatchAugmentation | None:
+    """Returns the augmentation of training batches; None if all of it is off.
+
+    Args:
+        settings: Settings of the run.
+
+    Raises:
+        MissingExtraError: If it is on and kornia is not installed.
+    """
+    if settings.flip == 0 and settings.crop_scale == 1 and settings.color == 0:
+        return None
+    augmentation = ClipAugmentation(
+        flip=settings.flip,
+        crop_scale=(settings.crop_scale, 1.0),
+        color=settings.color,
+    )
+    return BatchAugmentation(augmentation, seed=settings.seed)
 
 
 def masking_of(

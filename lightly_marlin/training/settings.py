@@ -158,6 +158,23 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
+class AugmentationSettings:
+    """Random changes of training clips and their regions; none by default."""
+
+    flip: float = setting(0.0, "Share of the training clips to mirror.", _SHARE)
+    crop_scale: float = setting(
+        1.0,
+        "Smallest share of the frame in a random resized crop; 1 for no crops.",
+        _SHARE_ABOVE_0,
+    )
+    color: float = setting(
+        0.0,
+        "Largest relative change of brightness, contrast and saturation.",
+        _SHARE,
+    )
+
+
+@dataclass(frozen=True)
 class ProbeSettings:
     """Labelled items to probe the encoder on while it trains."""
 
@@ -199,6 +216,7 @@ class PretrainSettings(
     MachineSettings,
     ProbeSettings,
     TrackFilter,
+    AugmentationSettings,
     DataSettings,
     OptimizationSettings,
     MaskSettings,

@@ -1,6 +1,7 @@
 """Masking strategies, as functions on batches and as transforms on samples."""
 
 from lightly_marlin.regions import RegionCells
+from lightly_marlin.transforms.batch_augmentation import BatchAugmentation
 from lightly_marlin.transforms.batch_masking import BatchMasking
 from lightly_marlin.transforms.clip_augmentation import ClipAugmentation
 from lightly_marlin.transforms.marlin_transform import MarlinTransform
@@ -39,6 +40,7 @@ from lightly_marlin.transforms.running_cell import (
 )
 
 __all__ = [
+    "BatchAugmentation",
     "BatchMasking",
     "ClipAugmentation",
     "Crfrp",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Generator, Tensor
 
 from lightly_marlin.regions import RegionCells
@@ -14,6 +12,7 @@ from lightly_marlin.transforms.mask_strategy import MaskInputs, MaskStrategy
 from lightly_marlin.transforms.mixture import MixtureSchedule, mixture_token_mask
 from lightly_marlin.transforms.registry import get_mask, mask_names, split_mask_name
 from lightly_marlin.transforms.running_cell import running_cell_decoder_mask
+from lightly_marlin.transforms.step_generator import step_generator
 from lightly_marlin.transforms.token_grid import Grid
 from lightly_marlin.transforms.token_selection import num_visible
 
@@ -92,9 +91,7 @@ class BatchMasking:
         Raises:
             ValueError: If a mask that needs clips gets none.
         """
-        entropy = np.random.SeedSequence([self.seed, step, rank])
-        generator = torch.Generator()
-        generator.manual_seed(int(entropy.generate_state(1, np.uint64)[0]) >> 1)
+        generator = step_generator(self.seed, step, rank)
         given = self.inputs(cells, videos, generator)
         drawn = [strategy.draw(given) for strategy in self.strategies]
         idx_keep, idx_mask = drawn[0]

@@ -56,6 +56,10 @@ class ClipAugmentation(nn.Module):
         crop_ratio: Lowest and highest aspect ratio of a crop, relative to the frame's.
         color: Largest change of brightness, contrast and saturation, each a factor in
             [1 - color, 1 + color]; in [0, 1].
+
+    Raises:
+        ValueError: If an option is out of range.
+        MissingExtraError: If kornia is not installed.
     """
 
     def __init__(
@@ -85,6 +89,8 @@ class ClipAugmentation(nn.Module):
         ):
             if not valid:
                 raise ValueError(f"Invalid {name} {value}: must be {allowed}.")
+        # A training must not find out in its first step, after all preparation.
+        require("kornia", _PURPOSE)
         self.flip = flip
         self.crop_scale = crop_scale
         self.crop_ratio = crop_ratio
@@ -160,11 +166,17 @@ class ClipAugmentation(nn.Module):
             Clips of the same shape and dtype.
         """
         transform = require("kornia.geometry.transform", _PURPOSE)
-        B, C, T, H, W = videos.shape
         mirror = changes.flip.to(videos.device)[:, None, None, None, None]
         videos = torch.where(mirror, transform.hflip(videos), videos)
         if self.crop_scale[0] == 1 and self.color == 0:
             return videos
+        # Autocast would round kornia's matrices, and clips would move by half a pixel.
+        with torch.autocast(videos.device.type, enabled=False):
+            return self._change_pixels(videos, changes)
+
+    def _change_pixels(self, videos: Tensor, changes: ClipChanges) -> Tensor:
+        transform = require("kornia.geometry.transform", _PURPOSE)
+        B, C, T, H, W = videos.shape
         scale = 1 if videos.is_floating_point() else 255
         # Frames are channels here: a matrix of kornia's is for a whole batch entry.
         frames = videos.flatten(1, 2).float() / scale
@@ -218,10 +230,10 @@ def crop_cells(cells: Tensor, box: Tensor) -> Tensor:
     Returns:
         int32 bit masks (B, T, h, w).
     """
-    left, top, width, height = box.to(cells.device)[:, :, None].unbind(dim=1)
+    left, top, width, height = box[:, :, None].unbind(dim=1)
     for dim, start, length in ((2, top, height), (3, left, width)):
         count = cells.shape[dim]
-        edges = torch.arange(count + 1, device=cells.device, dtype=torch.float64)
+        edges = torch.arange(count + 1, device=box.device, dtype=torch.float64)
         edges = start * count + edges * length
         # At most two: no side of a crop is longer than the frame's.
         first = edges[:, :-1].floor().long().clamp(0, count - 1)
@@ -229,7 +241,11 @@ def crop_cells(cells: Tensor, box: Tensor) -> Tensor:
         last = torch.minimum(last, first + 1)
         shape = [len(cells), 1, 1, 1]
         shape[dim] = count
-        first, last = (index.reshape(shape).expand_as(cells) for index in (first, last))
+        # Only now: not every device has float64.
+        first, last = (
+            index.to(cells.device).reshape(shape).expand_as(cells)
+            for index in (first, last)
+        )
         cells = cells.gather(dim, first) | cells.gather(dim, last)
     return cells
 

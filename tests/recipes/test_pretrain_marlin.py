@@ -147,6 +147,25 @@ def test_pretrain_marlin__mixture_and_half_decoder(
     assert (difference > 0).mean() > 0.8
 
 
+def test_pretrain_marlin__augmentation_is_for_training_alone(
+    tiny_store, tmp_path, pretrain_marlin
+):
+    """Weights that stay as they are tell clips apart by their losses."""
+    frozen = ("--base-learning-rate", 0, "--min-learning-rate", 0, "--max-steps", 1)
+    options = ("--store", tiny_store, *TINY, *frozen)
+    augmentation = ("--flip", 1, "--crop-scale", 0.3, "--color", 0.5)
+    plain, changed = tmp_path / "plain", tmp_path / "changed"
+    assert pretrain_marlin(*options, "--out", plain) == 0
+    assert pretrain_marlin(*options, *augmentation, "--out", changed) == 0
+    rows = {
+        (run, name): (run / name).read_text().splitlines()[1].split(",")
+        for run in (plain, changed)
+        for name in ("metrics.csv", "validation.csv")
+    }
+    assert rows[plain, "metrics.csv"][1] != rows[changed, "metrics.csv"][1]
+    assert rows[plain, "validation.csv"] == rows[changed, "validation.csv"]
+
+
 def test_pretrain_marlin__options(tiny_store, tmp_path, pretrain_marlin, run_folder):
     """bf16, a critic with penalty, weights of another run, a settings file."""
     config = tmp_path / "config.yaml"

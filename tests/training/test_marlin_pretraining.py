@@ -1,5 +1,8 @@
 """Other people's callbacks run on the module, and a resumed run equals a whole one."""
 
+import dataclasses
+import sys
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -17,10 +20,16 @@ from lightly_marlin.models import Marlin, MarlinConfig
 from lightly_marlin.store import FaceStore
 from lightly_marlin.training import marlin_pretraining as module
 from lightly_marlin.training.checkpoint import LastCheckpoint, RunCheckpointIO
-from lightly_marlin.training.marlin_pretraining import MarlinPretraining, masking_of
+from lightly_marlin.training.marlin_pretraining import (
+    MarlinPretraining,
+    augmentation_of,
+    masking_of,
+)
 from lightly_marlin.training.run_folder import RunFolder
 from lightly_marlin.training.schedule import WarmupCosine
 from lightly_marlin.training.settings import PretrainSettings
+from lightly_marlin.transforms.clip_augmentation import mirror_cells
+from lightly_marlin.utils.dependency import MissingExtraError
 from lightly_marlin.utils.errors import UsageError
 
 CONFIG = MarlinConfig()
@@ -58,9 +67,17 @@ def store(tmp_path_factory):
 def fit(store, tmp_path):
     """Trains a tiny model with the callbacks as anybody would."""
 
-    def run(*callbacks, steps=3, schedule=SCHEDULE, folder=None, **options):
+    def run(
+        *callbacks,
+        steps=3,
+        schedule=SCHEDULE,
+        folder=None,
+        settings=SETTINGS,
+        clips=None,
+        **options,
+    ):
         pl.seed_everything(0, verbose=False)
-        trained = MarlinPretraining(SETTINGS, FaceClips(store), schedule)
+        trained = MarlinPretraining(settings, clips or FaceClips(store), schedule)
         callbacks, checkpoint = list(callbacks), None
         if folder is not None:
             checkpoint = folder.newest_checkpoint()
@@ -160,6 +177,74 @@ def test_resumed_run_follows_its_schedule(fit, tmp_path):
     constant = WarmupCosine(7e-4, 7e-4, warmup_steps=0, total_steps=8)
     fit(metrics, steps=3, folder=folder, schedule=constant)
     assert metrics.train_metrics["lr"] == pytest.approx([7e-4])
+
+
+class _Mirrored(FaceClips):
+    """Clips that are mirrored before anything else sees them."""
+
+    def __getitem__(self, index):
+        clip = super().__getitem__(index)
+        video, cells = clip["video"].flip(-1), mirror_cells(clip["regions"])
+        return {**clip, "video": video, "regions": cells}
+
+
+def with_settings(**changes):
+    return dataclasses.replace(SETTINGS, **changes)
+
+
+def equal_weights(first, second):
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
+    return all(torch.equal(left, right) for left, right in pairs)
+
+
+def test_augmentation__masks_and_both_losses_see_the_same_clips(fit, store):
+    """To mirror all clips is the same as to train on mirrored clips."""
+    augmented, _ = fit(settings=with_settings(flip=1.0))
+    mirrored, _ = fit(clips=_Mirrored(store))
+    plain, _ = fit()
+    assert equal_weights(augmented, mirrored)
+    assert not equal_weights(augmented, plain)
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16-mixed"])
+def test_augmentation__resumed_equals_uninterrupted(precision, fit, tmp_path):
+    settings = with_settings(flip=0.5, crop_scale=0.6, color=0.2)
+    for name, parts in (("whole", [4]), ("resumed", [2, 4])):
+        folder = RunFolder(tmp_path / name)
+        for steps in parts:
+            fit(steps=steps, folder=folder, precision=precision, settings=settings)
+    whole, resumed = (
+        torch.load(RunFolder(tmp_path / name).checkpoint, weights_only=True)
+        for name in ("whole", "resumed")
+    )
+    assert whole["global_step"] == resumed["global_step"] == 4
+    states = (whole["state_dict"], resumed["state_dict"])
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_augmentation_of__off_by_default():
+    assert augmentation_of(PretrainSettings()) is None
+
+
+@pytest.mark.parametrize(
+    "changes", [{"flip": 0.3}, {"crop_scale": 0.7}, {"color": 0.2}]
+)
+def test_augmentation_of__settings_reach_the_clips(changes):
+    augment = augmentation_of(PretrainSettings(seed=3, **changes))
+    clips = augment.augmentation
+    assert (clips.flip, clips.color) == (
+        changes.get("flip", 0),
+        changes.get("color", 0),
+    )
+    assert clips.crop_scale == (changes.get("crop_scale", 1), 1)
+    assert augment.seed == 3
+
+
+def test_augmentation_of__without_kornia(monkeypatch):
+    monkeypatch.setitem(sys.modules, "kornia", None)
+    assert augmentation_of(PretrainSettings()) is None
+    with pytest.raises(MissingExtraError, match="Augmenting clips needs kornia"):
+        augmentation_of(PretrainSettings(flip=0.5))
 
 
 @pytest.mark.parametrize("end", [None, 0.0])

@@ -74,6 +74,9 @@ def test_configs__are_valid(name):
         ("seed: 5000000000", "Invalid seed 5000000000"),
         ("min_face: -1", "Invalid min_face -1.0: must be 0 or more"),
         ("max_yaw: far", r"invalid max_yaw \('far'\): must be float"),
+        ("flip: 1.5", r"Invalid flip 1\.5: must be in \[0, 1\]"),
+        ("crop_scale: 0", r"Invalid crop_scale 0\.0: must be in \(0, 1\]"),
+        ("color: -0.1", r"Invalid color -0\.1: must be in \[0, 1\]"),
         ("precision: fp8", r"Invalid precision \(fp8\)"),
     ],
 )

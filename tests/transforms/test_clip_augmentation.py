@@ -132,6 +132,14 @@ def test_clip_augmentation__keeps_the_dtype(dtype):
     assert cells is None
 
 
+def test_clip_augmentation__places_are_exact_under_autocast():
+    clips, augment = smooth_clips(size=64), ClipAugmentation()
+    expected, _ = augment(clips, generator=generator())
+    with torch.autocast("cpu", torch.bfloat16):
+        augmented, _ = augment(clips, generator=generator())
+    assert torch.equal(augmented, expected)
+
+
 def test_clip_augmentation__flip_alone_moves_pixels_exactly():
     clips = smooth_clips()
     augment = ClipAugmentation(flip=1, crop_scale=(1, 1), color=0)

@@ -193,6 +193,8 @@ def _confusion_picture(result: Result) -> Image.Image | None:
         return None
     predictions = result.predictions
     known = ~predictions.truth.isnan().any(dim=1)
+    if not known.any():
+        return None
     truth, scores = predictions.truth[known], predictions.scores[known]
     names: Sequence[str] = result.target.names
     if result.target.kind == "binary":
