@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from lightly_marlin.loss.adversarial_loss import MarlinAdversarialLoss
+from lightly_marlin.loss.latent_prediction_loss import LatentPredictionLoss
 from lightly_marlin.loss.reconstruction_loss import MarlinReconstructionLoss
 
-__all__ = ["MarlinAdversarialLoss", "MarlinReconstructionLoss"]
+__all__ = [
+    "LatentPredictionLoss",
+    "MarlinAdversarialLoss",
+    "MarlinReconstructionLoss",
+]
