@@ -7,6 +7,7 @@ from lightly_marlin.models.decoder import MarlinDecoder
 from lightly_marlin.models.discriminator import MarlinDiscriminator
 from lightly_marlin.models.ema_teacher import EmaTeacher, linear_momentum
 from lightly_marlin.models.encoder import MarlinEncoder
+from lightly_marlin.models.instance_head import InstanceHead
 from lightly_marlin.models.latent_predictor import LatentHead, LatentPredictor
 from lightly_marlin.models.loading import load_encoder, load_model
 from lightly_marlin.models.marlin import Marlin
@@ -15,6 +16,7 @@ from lightly_marlin.models.weights.model_card import ModelCard
 
 __all__ = [
     "EmaTeacher",
+    "InstanceHead",
     "LatentHead",
     "LatentPredictor",
     "Marlin",
