@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 import torch
 
 from lightly_marlin.data.clip_sampler import ResumableClipSampler
+from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["DistinctGroupSampler"]
 
@@ -58,8 +59,8 @@ class DistinctGroupSampler(ResumableClipSampler):
                 sampler.
 
         Raises:
-            ValueError: If an argument is out of range, or there are fewer groups than
-                clips in a batch.
+            UsageError: A ValueError, if there are fewer groups than clips in a batch.
+            ValueError: If an argument is out of range.
         """
         super().__init__(
             len(groups),
@@ -81,8 +82,8 @@ class DistinctGroupSampler(ResumableClipSampler):
             )
         numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
         if len(numbers) < total_batch:
-            raise ValueError(
-                f"Invalid total_batch {total_batch}: there are {len(numbers)} groups "
+            raise UsageError(
+                f"Invalid total_batch {total_batch}: there are {len(numbers)} groups, "
                 "of which a batch holds one track each. Lower the batch size."
             )
         self.total_batch = total_batch
