@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         first, second = head(tokens.mean(dim=1)).chunk(2)
         loss = criterion(first, second)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         log.loss(loss)
 

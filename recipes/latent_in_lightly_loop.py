@@ -11,8 +11,8 @@ by frame, and any loader of images does. Three parts are ours: `EmaTeacher`,
 
 It departs from I-JEPA in its random mask instead of blocks, its size, and a predictor
 in the form of MAE's decoder. The loss alone says little, as constant features would
-make it zero: the spread of the features is printed at the end, beside that of features
-that are spread evenly. RUN/model.pt holds the teacher's backbone.
+make it zero: the spread of the features is printed at the end, beside that at the
+start. RUN/model.pt holds the teacher's backbone.
 
 - [0]: I-JEPA, 2023, https://arxiv.org/abs/2301.08243
 """
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     frames = FaceClips(store, num_frames=1, stride=1, seed=options.seed)
     loader = clip_loader(frames, options.batch_size, seed=options.seed)
 
-    vit = VisionTransformer(embed_dim=192, depth=4, num_heads=3)
+    vit = VisionTransformer(embed_dim=192, depth=4, num_heads=3, num_classes=0)
     backbone = MaskedVisionTransformerTIMM(vit=vit).to(device)
     predictor = Predictor(vit).to(device)
     teacher = EmaTeacher(backbone, method="encode")
@@ -96,16 +96,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         visible = backbone.encode(images, idx_keep=idx_keep)
         loss = criterion(predictor(visible, idx_keep, idx_mask), targets, idx_mask)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         teacher.update(
             backbone, linear_momentum(step, options.max_steps, FIRST_MOMENTUM)
         )
         log.loss(loss)
+        if step == 0:
+            first_targets = targets
 
-    spread = float(std_of_l2_normalized(targets.flatten(0, 1)))
-    even = vit.embed_dim**-0.5
-    console.print(f"spread of the features {spread:.4f}; spread evenly: {even:.4f}")
+    first, last = (
+        float(std_of_l2_normalized(tokens.flatten(0, 1)))
+        for tokens in (first_targets, targets)
+    )
+    console.print(f"spread of the features: {first:.4f} at first, {last:.4f} now")
     torch.save(teacher.module.state_dict(), options.out / "model.pt")
     log.summarise(options.out / "model.pt")
     return 0
