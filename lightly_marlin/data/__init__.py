@@ -11,7 +11,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from lightly_marlin.data.clip_loader import clip_loader
+from lightly_marlin.data.clip_pairs import FaceClipPair, FaceClipPairs
 from lightly_marlin.data.clip_sampler import ResumableClipSampler
+from lightly_marlin.data.distinct_sampler import DistinctGroupSampler
 from lightly_marlin.data.face_clips import FaceClip, FaceClips
 from lightly_marlin.data.youtube_faces import YouTubeFaces
 
@@ -56,7 +58,10 @@ _ELSEWHERE = {
 _ROOMS = {name: room for room, names in _ELSEWHERE.items() for name in names}
 
 __all__ = [
+    "DistinctGroupSampler",
     "FaceClip",
+    "FaceClipPair",
+    "FaceClipPairs",
     "FaceClips",
     "FaceStore",
     "PreparationSummary",

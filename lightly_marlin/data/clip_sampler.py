@@ -78,12 +78,17 @@ class ResumableClipSampler(Sampler[tuple[int, int]]):
             )
         return self.num_samples
 
+    @property
+    def epoch_length(self) -> int:
+        """Positions of an epoch, over all processes together."""
+        return self.num_tracks
+
     def __iter__(self) -> Iterator[tuple[int, int]]:
         position = self.start_sample + self.rank
         order_epoch, order = -1, torch.empty(0, dtype=torch.int64)
         count = 0
         while self.num_samples is None or count < self.num_samples:
-            epoch, place = divmod(position, self.num_tracks)
+            epoch, place = divmod(position, self.epoch_length)
             if epoch != order_epoch:
                 order_epoch, order = epoch, self._order(epoch)
             yield int(order[place]), epoch
@@ -91,10 +96,12 @@ class ResumableClipSampler(Sampler[tuple[int, int]]):
             count += 1
 
     def _order(self, epoch: int) -> torch.Tensor:
-        """Returns the order of the tracks in an epoch: int64 (num_tracks,)."""
+        """Returns the order of the tracks in an epoch: int64 (epoch_length,)."""
         if not self.shuffle:
             return torch.arange(self.num_tracks)
+        return torch.randperm(self.num_tracks, generator=self._generator(epoch))
+
+    def _generator(self, epoch: int) -> torch.Generator:
         # Neighbouring seeds and epochs must not share permutations.
         mixed = (self.seed * 1_000_003 + epoch) % 2**63
-        generator = torch.Generator().manual_seed(mixed)
-        return torch.randperm(self.num_tracks, generator=generator)
+        return torch.Generator().manual_seed(mixed)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-__all__ = ["Start", "check_clip", "choose_start", "fit_stride"]
+__all__ = ["Start", "check_clip", "choose_start", "choose_two_starts", "fit_stride"]
 
 Start = Literal["random", "center", "first"]
 _STARTS = ("random", "center", "first")
@@ -60,9 +60,45 @@ def choose_start(
         return 0
     if start == "center":
         return (num_starts - 1) // 2
-    if draw is None:
-        return int(torch.randint(num_starts, ()))
+    return _integer(num_starts, None if draw is None else f"{seed}/{index}/{draw}")
+
+
+def choose_two_starts(
+    num_starts: int, span: int, *, seed: int, index: int, draw: int | None
+) -> tuple[int, int]:
+    """Returns the first frames of two clips of a track, either of which may be first.
+
+    The clips do not overlap where the track has room for both; in a shorter one, they
+    lie at its two ends.
+
+    Args:
+        num_starts: Number of possible first frames, at least 1.
+        span: Frames of the track from the first to the last frame of a clip, both
+            included.
+        seed: Seed of the data set.
+        index: Index of the track in the data set.
+        draw: Number of earlier draws of the track, or None, as for `choose_start`.
+
+    Returns:
+        Two integers in [0, num_starts), at least `span` apart if `num_starts` exceeds
+        `span`.
+    """
+    apart = min(span, num_starts - 1)
+
+    def integer(count: int, purpose: str) -> int:
+        key = None if draw is None else f"{seed}/{index}/{draw}/{purpose}"
+        return _integer(count, key)
+
+    # Two of the starts that remain without the gap, and the gap between them.
+    one, other = (integer(num_starts - apart, purpose) for purpose in "ab")
+    first, last = min(one, other), max(one, other) + apart
+    return (last, first) if integer(2, "swap") else (first, last)
+
+
+def _integer(count: int, key: str | None) -> int:
+    """Returns an integer in [0, count), from a key or torch's global generator."""
+    if key is None:
+        return int(torch.randint(count, ()))
     # A hash, because generators do not guarantee equal numbers across releases.
-    key = f"{seed}/{index}/{draw}".encode()
-    digest = hashlib.blake2b(key, digest_size=8).digest()
-    return int.from_bytes(digest, "little") % num_starts
+    digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") % count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from lightly_marlin.data.clip_starts import Start, check_clip, choose_start, fit_stride
 from lightly_marlin.data.frame_size import fit_frames
 from lightly_marlin.regions import CELL_SIZE
-from lightly_marlin.store.face_store import FaceStore
+from lightly_marlin.store.face_store import FaceStore, Track
 from lightly_marlin.store.format import CROP_SIZE
 from lightly_marlin.utils.errors import UsageError
 
@@ -120,14 +120,8 @@ class FaceClips(Dataset[FaceClip]):
         return len(self._indices)
 
     def __getitem__(self, index: int | tuple[int, int]) -> FaceClip:
-        index, draw = index if isinstance(index, tuple) else (index, None)
-        length = len(self)
-        if not -length <= index < length:
-            raise IndexError(f"Invalid index {index}: there are {length} tracks.")
-        index %= length
-        track = self.store[int(self._indices[index])]
-        stride = fit_stride(track.num_frames, self.num_frames, self.stride)
-        span = (self.num_frames - 1) * stride + 1
+        index, draw = self._index_and_draw(index)
+        track, span, stride = self._open(index)
         start = choose_start(
             track.num_frames - span + 1,
             self._start,
@@ -135,10 +129,37 @@ class FaceClips(Dataset[FaceClip]):
             index=index,
             draw=draw,
         )
-        frames = range(start, start + span, stride)
+        return self._read(track, range(start, start + span, stride))
+
+    def column(self, name: str) -> list[Any]:
+        """Returns one column of the store's index, for the tracks of this data set.
+
+        Args:
+            name: A field of `TrackRow`, for example "source".
+
+        Returns:
+            One value per index.
+        """
+        values = self.store.column(name)
+        return [values[index] for index in self._indices]
+
+    def _index_and_draw(self, index: int | tuple[int, int]) -> tuple[int, int | None]:
+        index, draw = index if isinstance(index, tuple) else (index, None)
+        length = len(self)
+        if not -length <= index < length:
+            raise IndexError(f"Invalid index {index}: there are {length} tracks.")
+        return index % length, draw
+
+    def _open(self, index: int) -> tuple[Track, int, int]:
+        """Returns a track, the frames that a clip of it spans, and the stride."""
+        track = self.store[int(self._indices[index])]
+        stride = fit_stride(track.num_frames, self.num_frames, self.stride)
+        return track, (self.num_frames - 1) * stride + 1, stride
+
+    def _read(self, track: Track, frames: range) -> FaceClip:
         return FaceClip(
             video=fit_frames(torch.from_numpy(track.read_video(frames)), self.size),
             regions=track.read_cells(frames).resized(self.size).bits,
             track_id=track.track_id,
-            start=start,
+            start=frames.start,
         )

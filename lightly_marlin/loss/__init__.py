@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from lightly_marlin.loss.adversarial_loss import MarlinAdversarialLoss
+from lightly_marlin.loss.clip_contrast_loss import ClipContrastLoss
+from lightly_marlin.loss.instance_discrimination_loss import InstanceDiscriminationLoss
+from lightly_marlin.loss.latent_prediction_loss import LatentPredictionLoss
 from lightly_marlin.loss.reconstruction_loss import MarlinReconstructionLoss
 
-__all__ = ["MarlinAdversarialLoss", "MarlinReconstructionLoss"]
+__all__ = [
+    "ClipContrastLoss",
+    "InstanceDiscriminationLoss",
+    "LatentPredictionLoss",
+    "MarlinAdversarialLoss",
+    "MarlinReconstructionLoss",
+]

@@ -84,6 +84,14 @@ def test_face_clips_tracks(store):
         FaceClips(store, tracks=[])
 
 
+def test_face_clips_column(store):
+    """Of the tracks that are in the data set, in its order."""
+    names = [store[3].track_id, store[1].track_id]
+    clips = FaceClips(store, num_frames=18, tracks=[*names, store[0].track_id])
+    assert clips.column("num_frames") == [20, 60]
+    assert clips.column("track_id") == clips.track_ids == names[::-1]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

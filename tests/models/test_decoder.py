@@ -39,3 +39,24 @@ def test_refuses_indices_that_do_not_fit(decoder):
         decoder(visible, good, torch.tensor([[40]]))
     with pytest.raises(ValueError, match="idx_keep must have one index for each of 2"):
         decoder(visible, good[:, :1], good)
+
+
+def test_tokens_before_the_head(decoder, split_tokens):
+    idx_keep, idx_mask = split_tokens(2, 32, 4)
+    visible = torch.randn(2, 4, 12)
+    tokens = decoder.forward_tokens(visible, idx_keep, idx_mask)
+    assert tokens.shape == (2, 28, 12)
+    assert torch.equal(decoder.head(tokens), decoder(visible, idx_keep, idx_mask))
+
+
+def test_other_width_of_the_prediction(toy, decoder, split_tokens):
+    wide = MarlinDecoder(toy, out_dim=40)
+    assert wide.state_dict().keys() == decoder.state_dict().keys()
+    visible = torch.randn(2, 4, 12)
+    assert wide(visible, *split_tokens(2, 32, 4)).shape == (2, 28, 40)
+
+
+def test_predicts_pixels_unless_told_otherwise(toy, decoder):
+    torch.manual_seed(0)
+    state = MarlinDecoder(toy, out_dim=toy.patch_dim).state_dict()
+    assert all(torch.equal(state[name], p) for name, p in decoder.state_dict().items())

@@ -11,7 +11,7 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from lightly_marlin.models import Marlin
+from lightly_marlin.models import Marlin, MarlinEncoder
 from lightly_marlin.utils.console import run_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -23,6 +23,7 @@ FRAMES = (
     "kernels_in_lightly_loop",
 )
 CLIPS = ("fasking_in_hf_videomae", "marlin_pytorch_loop", "marlin_lightning")
+FEATURES = ("latent_in_lightly_loop", "contrast_in_lightly_loop")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,14 @@ def test_recipe_learns_clips(name, run):
     assert learned[-1] < 0.85 * untrained
 
 
-@pytest.mark.parametrize("name", [*FRAMES, "fasking_in_hf_videomae"])
+@pytest.mark.parametrize("name", FEATURES)
+def test_recipe_learns_features(name, run):
+    learned = losses(run(name, steps=10))
+    stayed = losses(run(name, "--learning-rate", 0, steps=1))
+    assert learned[-1] < 0.66 * stayed[0]
+
+
+@pytest.mark.parametrize("name", [*FRAMES, *FEATURES, "fasking_in_hf_videomae"])
 def test_recipe_repeats_with_its_seed(name, run):
     first, again = (losses(run(name, "--seed", 3)) for _ in range(2))
     other = losses(run(name, "--seed", 4))
@@ -155,6 +163,50 @@ def test_kernels_in_lightly_loop__refuses_other_results(run, load_recipe, monkey
     monkeypatch.setattr(module, "gather_tokens", shifted)
     with pytest.raises(AssertionError):
         model.check(images, kept, masked)
+
+
+def test_latent_in_lightly_loop__teacher_follows_the_student(
+    run, load_recipe, monkeypatch
+):
+    """After the step, by the momentum of the schedule; targets are of all tokens."""
+    module = load_recipe("latent_in_lightly_loop")
+    momenta, shapes = [], []
+    update, forward = module.EmaTeacher.update, module.LatentPredictionLoss.forward
+
+    def watch_update(teacher, student, momentum):
+        momenta.append(momentum)
+        update(teacher, student, momentum)
+
+    def watch_loss(criterion, pred, tokens, idx):
+        shapes.append((pred.shape, tokens.shape, idx.shape))
+        return forward(criterion, pred, tokens, idx)
+
+    monkeypatch.setattr(module.EmaTeacher, "update", watch_update)
+    monkeypatch.setattr(module.LatentPredictionLoss, "forward", watch_loss)
+    out = run("latent_in_lightly_loop")
+    assert momenta == pytest.approx([0.996, 0.9976])
+    assert shapes == 2 * [((2, 147, 192), (2, 197, 192), (2, 147))]
+    vit = timm.create_model("vit_tiny_patch16_224", depth=4, num_classes=0)
+    backbone = module.MaskedVisionTransformerTIMM(vit=vit)
+    backbone.load_state_dict(torch.load(out / "model.pt", weights_only=True))
+
+
+def test_contrast_in_lightly_loop__encoder_loads(run):
+    out = run("contrast_in_lightly_loop", steps=1)
+    encoder = MarlinEncoder.from_pretrained(out / "encoder")
+    assert encoder.embed_dim == 192
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"), [(1, "raise --batch-size to 2"), (4, "there are 3 groups")]
+)
+def test_contrast_in_lightly_loop__batches_that_cannot_be(
+    batch, message, load_recipe, tiny_store, capsys
+):
+    main = load_recipe("contrast_in_lightly_loop").main
+    arguments = ["--store", str(tiny_store), "--batch-size", str(batch)]
+    assert run_recipe(lambda: main(arguments)) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["marlin_pytorch_loop", "marlin_lightning"])

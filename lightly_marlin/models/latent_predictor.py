@@ -1,0 +1,82 @@
+"""Predictors of a teacher's tokens at the masked positions."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from lightly_marlin.models.blocks import init_linear_and_norm
+from lightly_marlin.models.config import MarlinConfig
+from lightly_marlin.models.decoder import MarlinDecoder
+
+__all__ = ["LatentHead", "LatentPredictor"]
+
+
+class LatentHead(nn.Module):
+    """Second head on the pixel decoder's tokens; costs next to nothing.
+
+        decoded = decoder.forward_tokens(visible, idx_keep, idx_mask)
+        pixels, latents = decoder.head(decoded), latent_head(decoded)
+
+    Args:
+        dim: Width d of the decoder's tokens.
+        out_dim: Width D of the teacher's tokens.
+    """
+
+    def __init__(self, dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(dim, out_dim)
+        init_linear_and_norm(self.proj)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Predicts the teacher's tokens.
+
+        Args:
+            tokens: Normalised decoder tokens (B, n, d).
+
+        Returns:
+            Tokens (B, n, D).
+        """
+        pred: Tensor = self.proj(tokens)
+        return pred
+
+
+class LatentPredictor(nn.Module):
+    """Transformer of its own from visible tokens to a teacher's masked ones [0].
+
+    MARLIN's decoder between two linear layers. It departs from V-JEPA's predictor in
+    its size (that of the decoder; V-JEPA has 12 blocks of width 384, more work than the
+    whole pixel decoder), in its positions, which are MARLIN's sines and cosines of the
+    flattened sequence, and in its initial weights, which are those of masked
+    autoencoders.
+
+    - [0]: V-JEPA, 2024, https://arxiv.org/abs/2404.08471
+
+    Args:
+        config: Sizes: the encoder's width is that of the tokens in and out, the
+            decoder's sizes are those of the blocks. `dataclasses.replace` gives others.
+
+    Attributes:
+        embed: Linear layer from the encoder's to the decoder's width.
+        decoder: Decoder from visible tokens to the teacher's masked tokens.
+    """
+
+    def __init__(self, config: MarlinConfig) -> None:
+        super().__init__()
+        self.embed = nn.Linear(config.encoder_dim, config.decoder_dim)
+        self.decoder = MarlinDecoder(config, out_dim=config.encoder_dim)
+        init_linear_and_norm(self.embed)
+
+    def forward(self, visible: Tensor, idx_keep: Tensor, idx_mask: Tensor) -> Tensor:
+        """Predicts the teacher's tokens.
+
+        Args:
+            visible: Encoded visible tokens (B, n_keep, D), as `MarlinEncoder.encode`
+                returns them.
+            idx_keep: Int64 tensor (B, n_keep): positions of the visible tokens.
+            idx_mask: Int64 tensor (B, n_mask): positions to predict.
+
+        Returns:
+            Tokens (B, n_mask, D) in the order of `idx_mask`.
+        """
+        pred: Tensor = self.decoder(self.embed(visible), idx_keep, idx_mask)
+        return pred
