@@ -101,7 +101,9 @@ def _or_overlapping(bits: Tensor, dim: int, count: int) -> Tensor:
     if count == length:
         return bits
     if length % count == 0:
-        return _or_along(bits.unflatten(dim, (count, -1)), dim % bits.ndim + 1)
+        place = dim % bits.ndim
+        shape = (*bits.shape[:place], count, -1, *bits.shape[place + 1 :])
+        return _or_along(bits.reshape(shape), place + 1)
     parts = []
     for part in range(count):
         start, stop = part * length // count, -(-(part + 1) * length // count)

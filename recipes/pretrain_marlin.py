@@ -123,7 +123,7 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     # Only now: --help and wrong options need not wait for torch and Lightning.
     import pytorch_lightning as pl
 
-    from lightly_marlin.data import FaceClips
+    from lightly_marlin.data import FaceClipPairs, FaceClips
     from lightly_marlin.demo import open_store
     from lightly_marlin.training.callbacks import make_logger
     from lightly_marlin.training.checkpoint import RunCheckpointIO, check_checkpoint
@@ -157,7 +157,9 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     training, held_out = split_tracks(
         store, settings.held_out, seed=settings.seed, tracks=tracks
     )
-    clips = FaceClips(
+    # Contrast takes two clips of each track.
+    pairs = "contrast" in settings.objective_weights
+    clips = (FaceClipPairs if pairs else FaceClips)(
         store,
         stride=settings.stride,
         tracks=training,
@@ -186,7 +188,11 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
         default_root_dir=folder.path,
         logger=logger or False,
         log_every_n_steps=settings.log_every,
-        plugins=[RunCheckpointIO(folder, module.model)],
+        plugins=[
+            RunCheckpointIO(
+                folder, module.model, export_teacher=settings.export_teacher
+            )
+        ],
         callbacks=callbacks,
         enable_model_summary=False,
         use_distributed_sampler=False,
@@ -205,14 +211,43 @@ def make_callbacks(
     tracks: Sequence[str],
 ) -> list[Callback]:
     """Returns the callbacks of a run, which validates on some tracks of the store."""
-    from lightly_marlin.training.callbacks import StepProgress, WriteMetrics
+    from lightly_marlin.training.callbacks import (
+        StepProgress,
+        WriteMetrics,
+        metrics_columns,
+    )
     from lightly_marlin.training.checkpoint import LastCheckpoint
-    from lightly_marlin.training.marlin_pretraining import masking_of
-    from lightly_marlin.training.validation import Validation
 
     clips_per_step = settings.batch_size * settings.devices
+    columns = metrics_columns(settings.objective_weights)
+    validation = make_validation(settings, folder, module, store, tracks)
+    # Without a reconstruction, the first loss of the others.
+    shown = columns[1] if validation else columns[4]
     return [
-        WriteMetrics(folder, clips_per_step, settings.log_every),
+        WriteMetrics(folder, clips_per_step, settings.log_every, columns),
+        *validation,
+        *make_probe(settings, folder, module.model.encoder),
+        LastCheckpoint(folder, settings.save_every),
+        StepProgress(settings.log_every, shown),
+    ]
+
+
+def make_validation(
+    settings: PretrainSettings,
+    folder: RunFolder,
+    module: MarlinPretraining,
+    store: FaceStore,
+    tracks: Sequence[str],
+) -> list[Callback]:
+    """Returns the validation as a callback, or nothing where no pixels are decoded."""
+    from lightly_marlin.training.marlin_pretraining import masking_of
+    from lightly_marlin.training.objectives.pixels import Pixels
+    from lightly_marlin.training.validation import Validation
+
+    decoding = [part for part in module.objectives.values() if isinstance(part, Pixels)]
+    if not decoding:
+        return []
+    return [
         Validation(
             folder,
             module.model,
@@ -220,10 +255,8 @@ def make_callbacks(
             masking_of(settings, module.model.config),
             batch_size=settings.batch_size,
             every=settings.validate_every,
-        ),
-        *make_probe(settings, folder, module.model.encoder),
-        LastCheckpoint(folder, settings.save_every),
-        StepProgress(settings.log_every),
+            to_pixels=decoding[0].to_pixels,
+        )
     ]
 
 

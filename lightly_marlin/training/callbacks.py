@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +18,30 @@ from pytorch_lightning.loggers import (
 )
 
 from lightly_marlin.training.every_steps import EverySteps, is_due
+from lightly_marlin.training.objectives.reporting import loss_columns
 from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
 from lightly_marlin.utils.console import console
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["METRICS_COLUMNS", "StepProgress", "WriteMetrics", "make_logger"]
+__all__ = [
+    "METRICS_COLUMNS",
+    "StepProgress",
+    "WriteMetrics",
+    "make_logger",
+    "metrics_columns",
+]
 
-METRICS_COLUMNS = (
-    "step",
-    "loss/reconstruction",
-    "loss/generator_adversarial",
-    "loss/discriminator",
-    "lr",
-    "clips_per_second",
-)
+
+def metrics_columns(objectives: Iterable[str] = ()) -> tuple[str, ...]:
+    """Returns the columns of metrics.csv.
+
+    Args:
+        objectives: Names of the objectives; MARLIN's own always have their columns.
+    """
+    return ("step", *loss_columns(objectives), "lr", "clips_per_second")
+
+
+METRICS_COLUMNS = metrics_columns()
 
 _LOGGERS: dict[str, Callable[[Path], Logger]] = {
     "tensorboard": lambda out: TensorBoardLogger(out, name="", version="tensorboard"),
@@ -71,11 +81,19 @@ class WriteMetrics(EverySteps):
         folder: Folder of the run.
         clips_per_step: Clips of one step over all devices.
         every: Steps between two rows.
+        columns: Columns of the file; the first is "step", the last
+            "clips_per_second".
     """
 
-    def __init__(self, folder: RunFolder, clips_per_step: int, every: int) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        clips_per_step: int,
+        every: int,
+        columns: Sequence[str] = METRICS_COLUMNS,
+    ) -> None:
         super().__init__(every)
-        self.csv = MetricsCsv(folder.metrics, METRICS_COLUMNS)
+        self.csv = MetricsCsv(folder.metrics, columns)
         self.clips_per_step = clips_per_step
         self._last_time = 0.0
         self._last_step = 0
@@ -90,7 +108,7 @@ class WriteMetrics(EverySteps):
         """Writes a row."""
         # Reading the losses makes the host wait for the device: before the clock.
         metrics = trainer.callback_metrics
-        row = {name: float(metrics[name]) for name in METRICS_COLUMNS[1:-1]}
+        row = {name: float(metrics[name]) for name in self.csv.columns[1:-1]}
         step, now = trainer.global_step, time.perf_counter()
         steps = step - self._last_step
         rate = steps * self.clips_per_step / (now - self._last_time)
@@ -105,10 +123,12 @@ class StepProgress(RichProgressBar):
 
     Args:
         every: Steps between two looks at the loss.
+        loss: Name of the loss, as the module logs it.
     """
 
-    def __init__(self, every: int) -> None:
+    def __init__(self, every: int, loss: str = "loss/reconstruction") -> None:
         super().__init__(refresh_rate=4 if console.is_terminal else 0, leave=True)
+        self.loss = loss
         self.every = every
         self._shown: dict[str, int | str | float | dict[str, float]] = {}
 
@@ -135,10 +155,11 @@ class StepProgress(RichProgressBar):
         step = trainer.global_step
         # Reading the loss makes the host wait for the device: not at every step.
         if is_due(trainer, self.every):
-            loss = float(trainer.callback_metrics["loss/reconstruction"])
+            loss = float(trainer.callback_metrics[self.loss])
             self._shown = {"loss": f"{loss:.4f}"}
             if trainer.is_global_zero and not console.is_terminal:
-                text = f"step {step}/{trainer.max_steps}, reconstruction {loss:.5f}"
+                name = self.loss.removeprefix("loss/")
+                text = f"step {step}/{trainer.max_steps}, {name} {loss:.5f}"
                 console.print(text)
         # A resumed training does not begin at 0, as the number of the batch may.
         super().on_train_batch_end(trainer, pl_module, outputs, batch, step - 1)

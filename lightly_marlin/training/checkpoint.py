@@ -30,10 +30,14 @@ class RunCheckpointIO(TorchCheckpointIO):
         folder: Folder of the run.
         model: The model in training, the attribute `model` of the module; None if
             model/ is written elsewhere.
+        export_teacher: Whether model/ has the encoder of the module's teacher.
     """
 
-    def __init__(self, folder: RunFolder, model: Marlin | None) -> None:
+    def __init__(
+        self, folder: RunFolder, model: Marlin | None, *, export_teacher: bool = False
+    ) -> None:
         super().__init__()
+        self.export_teacher = export_teacher
         self.folder = folder
         self.model = model
 
@@ -51,7 +55,7 @@ class RunCheckpointIO(TorchCheckpointIO):
             torch.save(checkpoint, temporary)
         last = path.resolve() == self.folder.checkpoint.resolve()
         if last and self.model is not None:
-            weights = _weights_of(checkpoint, self.model)
+            weights = _weights_of(checkpoint, self.model, self.export_teacher)
             weights.save_pretrained(self.folder.model)
 
 
@@ -130,14 +134,19 @@ def check_checkpoint(path: Path, module: Module) -> None:
         )
 
 
-def _weights_of(checkpoint: dict[str, Any], model: Marlin) -> Marlin:
+def _weights_of(
+    checkpoint: dict[str, Any], model: Marlin, from_teacher: bool
+) -> Marlin:
     # Lightning's averaging puts other weights into the file than are in training.
-    if "averaging_state" not in checkpoint:
+    if "averaging_state" not in checkpoint and not from_teacher:
         return model
     model = copy.deepcopy(model)
-    state = checkpoint["state_dict"].items()
-    prefix = "model."
-    model.load_state_dict(
-        {name[len(prefix) :]: x for name, x in state if name.startswith(prefix)}
-    )
+    model.load_state_dict(_part(checkpoint, "model."))
+    if from_teacher:
+        model.encoder.load_state_dict(_part(checkpoint, "teacher.module."))
     return model
+
+
+def _part(checkpoint: dict[str, Any], prefix: str) -> dict[str, Any]:
+    state = checkpoint["state_dict"].items()
+    return {name[len(prefix) :]: x for name, x in state if name.startswith(prefix)}

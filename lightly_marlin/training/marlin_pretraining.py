@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,14 +15,24 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
-from lightly_marlin.data import FaceClip, FaceClips, ResumableClipSampler
+from lightly_marlin.data import (
+    DistinctGroupSampler,
+    FaceClip,
+    FaceClips,
+    ResumableClipSampler,
+)
 from lightly_marlin.models import (
+    EmaTeacher,
     MarlinConfig,
     MarlinDiscriminator,
     accelerate_cpu,
     create_marlin,
+    linear_momentum,
 )
-from lightly_marlin.training.pretrain_step import PretrainStep
+from lightly_marlin.training.objectives.building import build_objectives, needs_teacher
+from lightly_marlin.training.objectives.critic import Critic
+from lightly_marlin.training.objectives.objective_step import ObjectiveStep
+from lightly_marlin.training.objectives.reporting import logged_losses
 from lightly_marlin.training.schedule import WarmupCosine
 from lightly_marlin.training.settings import PretrainSettings
 from lightly_marlin.transforms import (
@@ -33,6 +44,10 @@ from lightly_marlin.transforms import (
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["MarlinPretraining", "augmentation_of", "masking_of"]
+
+
+# Added to the seed for the draws of second clips.
+_SECOND_CLIP = 2**31
 
 
 class MarlinPretraining(pl.LightningModule):
@@ -73,26 +88,41 @@ class MarlinPretraining(pl.LightningModule):
             accelerate_cpu(
                 MarlinDiscriminator(config.patch_dim, 4 * config.decoder_dim)
             )
-            if settings.adversarial_weight > 0
+            if "adversarial" in settings.objective_weights
+            else None
+        )
+        # After the networks, whose first weights then do not depend on them.
+        self.objectives = build_objectives(
+            self.model, settings.objective_weights, num_processes=settings.devices
+        )
+        self.teacher = (
+            EmaTeacher(self.model.encoder, method="encode")
+            if needs_teacher(self.objectives)
             else None
         )
         self.augmentation = augmentation_of(settings)
         self.masking = masking_of(settings, config, settings.decode_ratio)
+        # A second clip has draws of its own.
+        other = replace(settings, seed=settings.seed + _SECOND_CLIP)
+        self.augmentation_b = augmentation_of(other)
+        self.masking_b = masking_of(other, config, settings.decode_ratio)
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
         """Returns optimizers and schedulers of the model and of the discriminator."""
-        critic_rate = self.settings.discriminator_rate
-        parts = [(self.model, 1.0), (self.discriminator, critic_rate)]
+        heads = [p for p in self.objectives.parameters() if p.requires_grad]
+        parts = [([*self.model.parameters(), *heads], 1.0)]
+        if self.discriminator is not None:
+            critic = list(self.discriminator.parameters())
+            parts.append((critic, self.settings.discriminator_rate))
         optimizers = [
             AdamW(
-                part.parameters(),
+                parameters,
                 # A scheduler multiplies: the schedule's rate is the factor.
                 lr=factor,
                 betas=(self.settings.beta1, self.settings.beta2),
                 weight_decay=self.settings.weight_decay,
             )
-            for part, factor in parts
-            if part is not None
+            for parameters, factor in parts
         ]
         return list(optimizers), [
             # The trainer's count decides, not the scheduler's own, so that a resumed
@@ -109,13 +139,17 @@ class MarlinPretraining(pl.LightningModule):
     def train_dataloader(self) -> DataLoader[FaceClip]:
         """Returns the clips from the one on at which the training stands."""
         per_step = self.settings.batch_size * self.settings.devices
-        sampler = ResumableClipSampler(
-            len(self.clips),
-            seed=self.settings.seed,
-            start_sample=self.trainer.global_step * per_step,
-            rank=self.global_rank,
-            world_size=self.settings.devices,
-        )
+        places: dict[str, Any] = {
+            "seed": self.settings.seed,
+            "start_sample": self.trainer.global_step * per_step,
+            "rank": self.global_rank,
+            "world_size": self.settings.devices,
+        }
+        sampler = ResumableClipSampler(len(self.clips), **places)
+        if "contrast" in self.objectives:
+            # Two tracks of a video may show one person, no negative.
+            sources = self.clips.column("source")
+            sampler = DistinctGroupSampler(sources, per_step, **places)
         return DataLoader(
             self.clips,
             batch_size=self.settings.batch_size,
@@ -126,40 +160,69 @@ class MarlinPretraining(pl.LightningModule):
         )
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
-        """Updates both networks by one batch; returns and logs their losses."""
+        """Updates the networks by one batch; returns and logs the losses."""
         step = self.trainer.global_step
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-        if self.augmentation is not None:
-            batch = self.augmentation(batch, step, self.global_rank)
-        idx_keep, idx_mask = self.masking(
-            batch["regions"], step, self.global_rank, batch["video"]
-        )
+        batch, idx_keep, idx_mask = self._masked(batch, step)
         seed = self.settings.seed + step * self.settings.devices + self.global_rank
         noise = torch.Generator(self.device).manual_seed(seed)
-        update = self._pretrain_step()
-        losses = update(batch["video"], idx_keep, idx_mask, noise)
+        optimizer, objectives = self._objective_step()
+        losses = objectives(batch, idx_keep, idx_mask, noise)
+        optimizer.zero_grad()
+        self.manual_backward(losses.total)
+        optimizer.step()
+        objectives.after_update(self._momentum(step))
         self._step_schedulers()
-        logged = {
-            "loss/reconstruction": losses.reconstruction,
-            "loss/generator_adversarial": losses.generator_adversarial,
-            "loss/discriminator": losses.discriminator,
-        }
+        logged = logged_losses(losses.reported)
         self.log_dict({**logged, "lr": rate}, batch_size=len(idx_keep))
         return logged
 
-    def _pretrain_step(self) -> PretrainStep:
+    def _masked(
+        self, batch: dict[str, Any], step: int
+    ) -> tuple[dict[str, Any], Tensor, Tensor]:
+        """Augments the clips of a batch and draws what is visible of them."""
+        rank = self.global_rank
+        if self.augmentation is not None:
+            batch = self.augmentation(batch, step, rank)
+        idx_keep, idx_mask = self.masking(batch["regions"], step, rank, batch["video"])
+        if "video_b" in batch:
+            second = {"video": batch["video_b"], "regions": batch["regions_b"]}
+            if self.augmentation_b is not None:
+                second = self.augmentation_b(second, step, rank)
+            idx_keep_b, _ = self.masking_b(
+                second["regions"], step, rank, second["video"]
+            )
+            batch = {**batch, "video_b": second["video"], "idx_keep_b": idx_keep_b}
+        return batch, idx_keep, idx_mask
+
+    def _objective_step(self) -> tuple[Any, ObjectiveStep]:
+        """Returns the model's optimizer, and the objectives with those of the critic.
+
+        Made for every step, as a module may be given to another trainer.
+        """
         optimizers = self.optimizers()
         optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
-        return PretrainStep(
+        objectives: dict[str, Any] = dict(self.objectives)
+        if self.discriminator is not None:
+            objectives["adversarial"] = Critic(
+                self.discriminator,
+                _UncountedOptimizer(self.trainer, optimizers[1].optimizer),
+                gradient_penalty_weight=self.settings.gradient_penalty_weight,
+                backward=self.manual_backward,
+            )
+        weights = self.settings.objective_weights
+        return optimizers[0], ObjectiveStep(
             self.model,
-            self.discriminator,
-            optimizers[0],
-            _UncountedOptimizer(self.trainer, optimizers[1].optimizer)
-            if len(optimizers) > 1
-            else None,
-            adversarial_weight=self.settings.adversarial_weight,
-            gradient_penalty_weight=self.settings.gradient_penalty_weight,
-            backward=self.manual_backward,
+            {name: (objectives[name], weight) for name, weight in weights.items()},
+            self.teacher,
+        )
+
+    def _momentum(self, step: int) -> float:
+        return linear_momentum(
+            step,
+            self.schedule.total_steps,
+            self.settings.teacher_momentum,
+            self.settings.teacher_momentum_end,
         )
 
     def _step_schedulers(self) -> None:

@@ -1,36 +1,25 @@
 """One training step of MARLIN: the discriminator's update, then the generator's.
 
 - [0]: MARLIN, 2023, https://arxiv.org/abs/2211.06627 (equations 3 to 7)
-
-The released code runs the generator forward and backward twice in a step, because its
-discriminator step does not detach the prediction. The generator's weights do not change
-in between and nothing in it is random, so one forward gives the same updates: detached
-for the discriminator, then with its graph for the generator.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import Module
 
-from lightly_marlin.kernels import gather_tubelets
-from lightly_marlin.loss import MarlinAdversarialLoss, MarlinReconstructionLoss
+from lightly_marlin.loss import MarlinReconstructionLoss
 from lightly_marlin.models import Marlin
+from lightly_marlin.training.objectives.critic import Critic, CriticOptimizer
+from lightly_marlin.training.objectives.objective import Objective
+from lightly_marlin.training.objectives.objective_step import ObjectiveStep
+from lightly_marlin.training.objectives.pixels import Pixels
 
 __all__ = ["PretrainStep", "StepLosses"]
-
-
-class _Optimizer(Protocol):
-    """An optimizer of torch, or one that a trainer has wrapped."""
-
-    def zero_grad(self) -> None: ...
-
-    def step(self) -> object: ...
 
 
 @dataclass(frozen=True)
@@ -51,7 +40,9 @@ class StepLosses:
 
 
 class PretrainStep:
-    """The updates of one batch.
+    """The updates of one batch: the objectives pixels and critic, as released.
+
+    `ObjectiveStep` takes any objectives.
 
     Args:
         model: Generator.
@@ -59,7 +50,9 @@ class PretrainStep:
         generator_optimizer: Optimizer of `model`.
         discriminator_optimizer: Optimizer of `discriminator`, or None with it.
         reconstruction_loss: Loss of the masked tokens; by default as released.
-        adversarial_weight: Weight of the adversarial loss of the generator.
+        adversarial_weight:
+            Weight of the adversarial loss of the generator; 0 trains without the
+            discriminator.
         gradient_penalty_weight:
             Weight of the gradient penalty of the discriminator; 0 as released. Nothing
             else bounds the critic, so long trainings are safer with 10.
@@ -70,8 +63,8 @@ class PretrainStep:
         self,
         model: Marlin,
         discriminator: Module | None,
-        generator_optimizer: _Optimizer,
-        discriminator_optimizer: _Optimizer | None,
+        generator_optimizer: CriticOptimizer,
+        discriminator_optimizer: CriticOptimizer | None,
         *,
         reconstruction_loss: MarlinReconstructionLoss | None = None,
         adversarial_weight: float = 0.01,
@@ -83,16 +76,20 @@ class PretrainStep:
                 "Invalid discriminator_optimizer: give it together with discriminator, "
                 "or neither."
             )
-        self.model = model
-        self.discriminator = discriminator
+        pixels = Pixels.of(model)
+        if reconstruction_loss is not None:
+            pixels = Pixels(reconstruction_loss)
+        objectives: dict[str, tuple[Objective, float]] = {"pixels": (pixels, 1.0)}
+        if discriminator is not None and discriminator_optimizer is not None:
+            critic = Critic(
+                discriminator,
+                discriminator_optimizer,
+                gradient_penalty_weight=gradient_penalty_weight,
+                backward=backward,
+            )
+            objectives["adversarial"] = (critic, adversarial_weight)
+        self.objective_step = ObjectiveStep(model, objectives)
         self.generator_optimizer = generator_optimizer
-        self.discriminator_optimizer = discriminator_optimizer
-        self.reconstruction_loss = reconstruction_loss or MarlinReconstructionLoss(
-            tubelet_size=model.config.tubelet_size, patch_size=model.config.patch_size
-        )
-        self.adversarial_loss = MarlinAdversarialLoss()
-        self.adversarial_weight = adversarial_weight
-        self.gradient_penalty_weight = gradient_penalty_weight
         self.backward = backward
 
     def __call__(
@@ -116,58 +113,14 @@ class PretrainStep:
             The losses before the update of what they train: that of the generator is
             scored by the updated discriminator, as released.
         """
-        pred = self.model(videos, idx_keep, idx_mask)
-        zero = pred.new_zeros((), dtype=torch.float32)
-        discriminator_loss = adversarial = zero
-        if self.discriminator is not None:
-            discriminator_loss = self._update_discriminator(
-                self.discriminator, pred.detach(), videos, idx_mask, generator
-            )
-        reconstruction = self.reconstruction_loss(pred, videos, idx_mask)
-        loss = reconstruction
-        if self.discriminator is not None:
-            # Its weights take no part in the generator's step: no gradients for them.
-            # Nor may autocast reuse copies that it made before they were updated, as
-            # it does for weights with gradients.
-            self.discriminator.requires_grad_(False)
-            adversarial = self.adversarial_loss.generator_loss(self.discriminator(pred))
-            loss = loss + self.adversarial_weight * adversarial
+        losses = self.objective_step({"video": videos}, idx_keep, idx_mask, generator)
         self.generator_optimizer.zero_grad()
-        self.backward(loss)
+        self.backward(losses.total)
         self.generator_optimizer.step()
-        if self.discriminator is not None:
-            self.discriminator.requires_grad_(True)
+        reported = losses.reported
+        zero = torch.zeros_like(losses.total)
         return StepLosses(
-            reconstruction.detach(), adversarial.detach(), discriminator_loss
+            reported["pixels"],
+            reported.get("adversarial", zero),
+            reported.get("discriminator", zero),
         )
-
-    def _update_discriminator(
-        self,
-        discriminator: Module,
-        fake: Tensor,
-        videos: Tensor,
-        idx_mask: Tensor,
-        generator: Generator | None,
-    ) -> Tensor:
-        assert self.discriminator_optimizer is not None
-        config = self.model.config
-        real = gather_tubelets(
-            videos,
-            idx_mask,
-            tubelet_size=config.tubelet_size,
-            patch_size=config.patch_size,
-            dtype=fake.dtype,
-        )
-        loss = self.adversarial_loss.discriminator_loss(
-            discriminator(real), discriminator(fake)
-        )
-        total = loss
-        if self.gradient_penalty_weight > 0:
-            penalty = self.adversarial_loss.gradient_penalty(
-                discriminator, real, fake, generator=generator
-            )
-            total = total + self.gradient_penalty_weight * penalty
-        self.discriminator_optimizer.zero_grad()
-        self.backward(total)
-        self.discriminator_optimizer.step()
-        return loss.detach()

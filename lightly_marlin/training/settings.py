@@ -14,6 +14,7 @@ from typing import Any, Literal
 import yaml
 
 from lightly_marlin.store.track_filter import TrackFilter
+from lightly_marlin.training.objectives.names import OBJECTIVES, read_objectives
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
 from lightly_marlin.utils.settings import (
@@ -102,6 +103,34 @@ class MaskSettings:
         1.0,
         "Share of the masked tokens to decode in training, by running cells.",
         _SHARE_ABOVE_0,
+    )
+
+
+def _is_objectives(text: str) -> bool:
+    read_objectives(text)
+    return True
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """What is learned, and the teacher of objectives that need one."""
+
+    objectives: str | None = setting(
+        None,
+        "Terms of the loss with their weights; without it, pixels=1 and adversarial by "
+        "--adversarial-weight.",
+        Choice(lambda: tuple(OBJECTIVES), _is_objectives),
+        metavar="NAME=WEIGHT",
+        words=True,
+    )
+    teacher_momentum: float = setting(
+        0.998, "Momentum of the teacher at the first step.", _SHARE
+    )
+    teacher_momentum_end: float = setting(
+        1.0, "Momentum of the teacher after 1.25 times the schedule.", _SHARE
+    )
+    export_teacher: bool = setting(
+        False, "Save the teacher's encoder in model/, not the trained one."
     )
 
 
@@ -219,6 +248,7 @@ class PretrainSettings(
     AugmentationSettings,
     DataSettings,
     OptimizationSettings,
+    ObjectiveSettings,
     MaskSettings,
     RunSettings,
 ):
@@ -237,6 +267,14 @@ class PretrainSettings(
             UsageError: If a value is not supported.
         """
         check_settings(self)
+
+    @property
+    def objective_weights(self) -> dict[str, float]:
+        """Weights of the objectives by name, those above 0."""
+        if self.objectives is not None:
+            return read_objectives(self.objectives)
+        weights = {"pixels": 1.0, "adversarial": self.adversarial_weight}
+        return {name: weight for name, weight in weights.items() if weight > 0}
 
 
 def read_settings(files: list[Path], overrides: Mapping[str, Any]) -> PretrainSettings:

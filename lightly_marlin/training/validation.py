@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,6 +25,8 @@ VALIDATION_COLUMNS = ("step", "loss/reconstruction", "loss/mean_color", "ratio")
 
 _PICTURED_CLIPS = 2
 
+ToPixels = Callable[[Tensor, Tensor, Tensor], Tensor]
+
 
 class Validation(EverySteps):
     """Reconstructs the same held-out clips with the same masks every n steps.
@@ -38,6 +41,8 @@ class Validation(EverySteps):
         masking: Draws the masks; that of a mixture with the shares it begins with.
         batch_size: Clips of one forward.
         every: Steps between two validations; the last step is always validated.
+        to_pixels: Turns predictions, clips and indices into pixels; None if the model
+            predicts pixels.
     """
 
     def __init__(
@@ -49,8 +54,10 @@ class Validation(EverySteps):
         *,
         batch_size: int,
         every: int,
+        to_pixels: ToPixels | None = None,
     ) -> None:
         super().__init__(every)
+        self.to_pixels = to_pixels
         self.folder = folder
         self.model = model
         self.loader = DataLoader(clips, batch_size=batch_size)
@@ -84,7 +91,10 @@ class Validation(EverySteps):
         for number, batch in enumerate(self.loader):
             videos, cells = batch["video"].to(device), batch["regions"].to(device)
             idx_mask, pred, loss = reconstruct_clips(
-                self.model, videos, *self.masking(cells, number, videos=videos)
+                self.model,
+                videos,
+                *self.masking(cells, number, videos=videos),
+                self.to_pixels,
             )
             losses.append(float(loss))
             baseline = mean_color_loss(videos, idx_mask, **self._sizes())
@@ -129,7 +139,11 @@ class Validation(EverySteps):
 
 @torch.no_grad()
 def reconstruct_clips(
-    model: Marlin, videos: Tensor, idx_keep: Tensor, idx_mask: Tensor
+    model: Marlin,
+    videos: Tensor,
+    idx_keep: Tensor,
+    idx_mask: Tensor,
+    to_pixels: ToPixels | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Predicts the masked tokens of clips.
 
@@ -138,11 +152,15 @@ def reconstruct_clips(
         videos: Clips (B, 3, T, H, W), uint8 or floating point.
         idx_keep: int64 indices of the visible tokens.
         idx_mask: int64 indices of the masked tokens.
+        to_pixels: Turns predictions, clips and indices into pixels; None if the model
+            predicts pixels.
 
     Returns:
         idx_mask, the predicted pixels (B, n_mask, P), and the mean squared error.
     """
     pred = model(videos, idx_keep, idx_mask)
+    if to_pixels is not None:
+        pred = to_pixels(pred, videos, idx_mask)
     config = model.config
     criterion = MarlinReconstructionLoss(
         tubelet_size=config.tubelet_size, patch_size=config.patch_size

@@ -164,13 +164,16 @@ def _tyro_type(option: Option, default: Any) -> Any:
     if option.kind is bool:
         return NotRequired[Annotated[bool, conf.arg(**shown)]]
     config = conf.arg(metavar=option.metavar, default=[], **shown)
+    if option.words:
+        return Annotated[list[str], config]
     return conf.UseAppendAction[Annotated[list[str], config]]
 
 
 def _converted(settings: type[Any], option: Option, given: bool | list[str]) -> Any:
     """Converts and checks all values of an option; the last one holds."""
     value: Any = None
-    for text in given if isinstance(given, list) else [given]:
+    texts: list[Any] = given if isinstance(given, list) else [given]
+    for text in [texts] if option.words else texts:
         try:
             value = convert_setting(settings, option.name, text)
             if option.allowed is not None:

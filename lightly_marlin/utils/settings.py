@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import NoneType
@@ -95,6 +95,7 @@ def setting(
     allowed: Range | Choice | None = None,
     *,
     metavar: str | None = None,
+    words: bool = False,
 ) -> Value:
     """Returns the field of a dataclass that is an option.
 
@@ -104,8 +105,15 @@ def setting(
         allowed: Values that the field may have besides None; None for all of its type.
             A `Literal` type needs none.
         metavar: Placeholder of the value in --help; None for the name of the type.
+        words: Whether the text may be several words of a command line, or a list or
+            a mapping in YAML, whose pairs are joined by "=".
     """
-    metadata = {"help": help, "allowed": allowed, "metavar": metavar}
+    metadata = {
+        "help": help,
+        "allowed": allowed,
+        "metavar": metavar,
+        "words": words,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -121,6 +129,7 @@ class Option:
         allowed: Values besides None; None for all of its type.
         help: A sentence for --help.
         metavar: Placeholder of the value in --help.
+        words: Whether the value is several words.
     """
 
     name: str
@@ -130,6 +139,7 @@ class Option:
     allowed: Range | Choice | None
     help: str
     metavar: str
+    words: bool = False
 
     @property
     def flag(self) -> str:
@@ -163,6 +173,7 @@ def list_options(settings: type[Any]) -> Iterator[Option]:
             allowed,
             field.metadata["help"],
             field.metadata.get("metavar") or kind.__name__.upper(),
+            field.metadata.get("words", False),
         )
 
 
@@ -193,6 +204,8 @@ def convert_setting(settings: type[Any], name: str, value: object) -> Any:
     option = next(option for option in list_options(settings) if option.name == name)
     if value is None and option.optional:
         return None
+    if option.words:
+        value = _joined(value)
     fits = isinstance(value, bool) == (option.kind is bool)
     try:
         converted = option.kind(value)
@@ -202,3 +215,12 @@ def convert_setting(settings: type[Any], name: str, value: object) -> Any:
         or_none = " or null" if option.optional else ""
         raise TypeError(f"{option.kind.__name__}{or_none}")
     return converted
+
+
+def _joined(value: object) -> object:
+    """Returns the words of a list, or the pairs of a mapping, as one text."""
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={part}" for name, part in value.items())
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return value

@@ -52,7 +52,7 @@ SMALL = MarlinConfig(
 
 @pytest.fixture(autouse=True)
 def _small_model(monkeypatch):
-    create = lambda name, weights: Marlin(SMALL)  # noqa: E731
+    create = lambda name, weights, img_size: Marlin(SMALL)  # noqa: E731
     monkeypatch.setattr(module, "create_marlin", create)
 
 

@@ -278,6 +278,7 @@ class AblationFolder:
 
     def _evaluation(self, row: Row, seed: int, probe: str) -> Step:
         folder = self._seed_folder(row.name, seed)
+        model: tuple[str, ...]
         if row.model is None:
             model = ("--weights", str(folder / "run" / "model"))
         else:

@@ -1,0 +1,77 @@
+"""Reconstruction of masked tokens as an objective."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lightly_marlin.kernels import gather_tubelets
+from lightly_marlin.loss import MarlinReconstructionLoss
+from lightly_marlin.models import Marlin
+from lightly_marlin.training.objectives.objective import Objective
+from lightly_marlin.training.objectives.step_context import StepContext
+
+__all__ = ["Pixels"]
+
+
+class Pixels(Objective):
+    """Loss between the decoder's output and the pixels of the masked tokens.
+
+    Args:
+        loss: Loss of predictions, clips and indices.
+    """
+
+    def __init__(self, loss: MarlinReconstructionLoss) -> None:
+        super().__init__()
+        self.loss = loss
+
+    @classmethod
+    def of(cls, model: Marlin, **options: object) -> Pixels:
+        """Returns the objective for the token sizes of a model.
+
+        Args:
+            model: The masked autoencoder.
+            options: Further arguments of `MarlinReconstructionLoss`.
+        """
+        config = model.config
+        loss = MarlinReconstructionLoss(
+            tubelet_size=config.tubelet_size,
+            patch_size=config.patch_size,
+            **options,  # type: ignore[arg-type]
+        )
+        return cls(loss)
+
+    def forward(self, context: StepContext) -> Tensor:
+        """Returns the reconstruction loss.
+
+        Args:
+            context: The batch.
+        """
+        loss: Tensor = self.loss(context.pred, context.videos, context.idx_mask)
+        return loss
+
+    def to_pixels(self, pred: Tensor, videos: Tensor, idx_mask: Tensor) -> Tensor:
+        """Turns predictions into pixels, for pictures and losses of pixels.
+
+        Normalised pixels take mean and spread of the true tokens, as those of masked
+        autoencoders do when they are drawn.
+
+        Args:
+            pred: Predictions (B, n, P).
+            videos: Clips that they were made of, (B, 3, T, H, W).
+            idx_mask: int64 indices of the predicted tokens, (B, n).
+
+        Returns:
+            Pixels (B, n, P), about [0, 1].
+        """
+        if not self.loss.norm_pix:
+            return pred
+        true = gather_tubelets(
+            videos,
+            idx_mask,
+            tubelet_size=self.loss.tubelet_size,
+            patch_size=self.loss.patch_size,
+            dtype=pred.dtype,
+        )
+        spread, mean = torch.std_mean(true, dim=-1, keepdim=True)
+        return pred * spread + mean
