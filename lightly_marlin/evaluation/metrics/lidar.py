@@ -40,10 +40,11 @@ def lidar(features: Tensor) -> float:
     """
     check_features(features, "n, q, D", n=2, q=2)
     n, q, _ = features.shape
-    # Neither covariance depends on the origin; this one makes equal features exactly 0.
-    features = features.double() - features[0, 0].double()
+    features = features.double()
     means = features.mean(dim=1)
     within = (features - means[:, None]).flatten(0, 1)
+    # First a mean, then the mean of all: equal means become exactly 0.
+    means = means - means[0]
     means = means - means.mean(dim=0)
     values, vectors = torch.linalg.eigh(within.T @ within / (n * (q - 1)))
     whitened = means @ vectors * (values.clamp(min=0) + _DELTA).rsqrt()
