@@ -99,7 +99,7 @@ def track_features(model: AnyModel, clips: TrackClips) -> Tensor:
                 found = encoder.add(index, clip.transpose(1, 2, 3, 0))
                 rows += [vector for _, vector in found]
         rows += [vector for _, vector in encoder.flush()]
-    return torch.stack(rows).unflatten(0, (len(clips), clips.num_clips))
+    return torch.stack(rows).reshape(len(clips), clips.num_clips, -1)
 
 
 def measure_features(features: Tensor) -> Mapping[str, float]:
