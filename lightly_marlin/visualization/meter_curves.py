@@ -43,7 +43,7 @@ _PLOTS = (
         "times sqrt(D): 1 for an even spread",
         (
             _meter("feature_std", "features", _BLUE),
-            Curve("meters", "collapse", "sign of collapse", BASELINE, "--"),
+            Curve("meters", "warning", "warning level", BASELINE, "--"),
         ),
     ),
     CurvePlot(
@@ -76,7 +76,7 @@ _PLOTS = (
     ),
 )
 
-_COLLAPSE = 0.1
+_WARNING = 0.1
 
 
 def meter_curves(
@@ -85,7 +85,7 @@ def meter_curves(
     """Draws the meters and the probe of a run over the step, one plot per subject.
 
     The retrieval of tracks is beside chance, the probe beside the constant predictor,
-    and the standard deviation beside 0.1, below which features have all but collapsed.
+    and the standard deviation beside 0.1: features that fall below it may collapse.
 
     Args:
         meters: Rows of meters.csv; columns without a number get no plot.
@@ -113,7 +113,7 @@ def _with_baselines(row: Row) -> Row:
     """Adds what two meters are compared with, where they have a value."""
     baselines: dict[str, float] = {}
     if _number(row, "feature_std") is not None:
-        baselines["collapse"] = _COLLAPSE
+        baselines["warning"] = _WARNING
     tracks = _number(row, "tracks")
     if tracks and _number(row, "identity_knn") is not None:
         baselines["chance"] = 1 / tracks

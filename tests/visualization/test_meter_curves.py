@@ -61,7 +61,7 @@ def test_meter_curves__baselines():
         "chance": [[0, 1 / 8], [10, 1 / 8]],
     }
     spread = curves(found["Standard deviation of directions"])
-    assert spread["sign of collapse"] == [[0, 0.1], [10, 0.1]]
+    assert spread["warning level"] == [[0, 0.1], [10, 0.1]]
 
 
 def test_meter_curves__baselines_alone_are_no_plot():
