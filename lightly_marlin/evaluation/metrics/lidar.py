@@ -27,7 +27,9 @@ def lidar(features: Tensor) -> float:
     here it is a track and its views are clips, which differ by expression, pose and
     light.
 
-    Unlike `rankme` it depends on the scale: variances well below 1e-4 count as none.
+    Variance within classes well below 1e-4 is not divided out, so unlike `rankme` it
+    depends on the scale. Means that differ by rounding alone still have a rank, so read
+    it beside `feature_std`.
 
     - [0]: LiDAR, 2024, https://arxiv.org/abs/2312.04000
 
