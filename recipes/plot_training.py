@@ -8,6 +8,10 @@ recipe here. The plot shows its metrics.csv and validation.csv: reconstruction l
 the baseline of predicting the mean colour, adversarial losses, learning rate and clips
 per second. The picture is RUN/curves.png by default.
 
+If the run has a meters.csv or a probe.csv, meters.png beside that picture shows them:
+effective rank, spread and alignment of the features, retrieval of their tracks, and the
+probe beside the constant predictor.
+
 Exit status: 0 done; 2 bad arguments, or a run without any metrics.
 """
 
@@ -18,12 +22,16 @@ import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
-from lightly_marlin.visualization import training_curves
+from lightly_marlin.visualization import meter_curves, training_curves
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,13 +50,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
     run: Path = options.run
     out: Path = options.out or run / "curves.png"
+    title = run.resolve().name
     metrics = read_table(run / "metrics.csv")
-    held_out = run / "validation.csv"
-    validation = read_table(held_out) if held_out.exists() else []
+    validation, meters, probe = (
+        read_table(run / name) if (run / name).exists() else []
+        for name in ("validation.csv", "meters.csv", "probe.csv")
+    )
     try:
-        picture = training_curves(metrics, validation, run.resolve().name)
+        curves = training_curves(metrics, validation, title)
+        measured = meter_curves(meters, probe, title) if meters or probe else None
     except ValueError as error:
         raise UsageError(f"The metrics of {run} cannot be drawn: {error}") from error
+    write_picture(curves, out)
+    console.print(f"The training curves are in {out}", markup=False, soft_wrap=True)
+    if measured is not None:
+        path = out.with_name("meters.png")
+        write_picture(measured, path)
+        console.print(f"The meters are in {path}", markup=False, soft_wrap=True)
+    return 0
+
+
+def write_picture(picture: Image.Image, out: Path) -> None:
+    """Writes a picture as PNG, and the folder that it is in."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(out) as temporary:
@@ -56,8 +79,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(f"The picture {out} cannot be written: {reason}.") from error
-    console.print(f"The training curves are in {out}", markup=False, soft_wrap=True)
-    return 0
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

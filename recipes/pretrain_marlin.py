@@ -17,6 +17,8 @@ Features:
     - `--probe LABELS --probe-store STORE` evaluates the encoder on labelled items every
       n steps, and leaves the training bit-identical; probe.csv has the numbers beside
       the constant predictor, and the row of step 0 is the baseline.
+    - `--meters-every 500` measures the features of held-out tracks without labels, for
+      signs of collapse; meters.csv has the numbers.
     - `--logger` chooses one of Lightning's loggers beside metrics.csv.
     - Every field of `lightly_marlin.training.settings` is an option. Settings come from
       recipes/configs/MODEL.yaml, then --config, then options.
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
 
 CONFIGS = Path(__file__).parent / "configs"
 MAX_VALIDATION_CLIPS = 16
+MIN_METER_TRACKS = 8
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     module = MarlinPretraining(settings, clips, schedule, weights)
     if checkpoint is not None:
         check_checkpoint(checkpoint, module)
-    callbacks = make_callbacks(settings, folder, module, store, held_out or training)
+    callbacks = make_callbacks(settings, folder, module, store, training, held_out)
     if leader:
         # Not before: what cannot be used leaves no run behind.
         write_settings(settings, folder.config)
@@ -208,9 +211,10 @@ def make_callbacks(
     folder: RunFolder,
     module: MarlinPretraining,
     store: FaceStore,
-    tracks: Sequence[str],
+    training: Sequence[str],
+    held_out: Sequence[str],
 ) -> list[Callback]:
-    """Returns the callbacks of a run, which validates on some tracks of the store."""
+    """Returns the callbacks of a run, which validates on the tracks held out if any."""
     from lightly_marlin.training.callbacks import (
         StepProgress,
         WriteMetrics,
@@ -220,13 +224,14 @@ def make_callbacks(
 
     clips_per_step = settings.batch_size * settings.devices
     columns = metrics_columns(settings.objective_weights)
-    validation = make_validation(settings, folder, module, store, tracks)
+    validation = make_validation(settings, folder, module, store, held_out or training)
     # Without a reconstruction, the first loss of the others.
     shown = columns[1] if validation else columns[4]
     return [
         WriteMetrics(folder, clips_per_step, settings.log_every, columns),
         *validation,
         *make_probe(settings, folder, module.model.encoder),
+        *make_meters(settings, folder, module.model.encoder, store, training, held_out),
         LastCheckpoint(folder, settings.save_every),
         StepProgress(settings.log_every, shown),
     ]
@@ -288,6 +293,39 @@ def make_probe(
             seed=settings.seed,
         )
     ]
+
+
+def make_meters(
+    settings: PretrainSettings,
+    folder: RunFolder,
+    encoder: MarlinEncoder,
+    store: FaceStore,
+    training: Sequence[str],
+    held_out: Sequence[str],
+) -> list[Callback]:
+    """Returns the meters of features as a callback, or nothing where they are off.
+
+    They are measured on training tracks where too few are held out.
+    """
+    if settings.meters_every == 0:
+        return []
+    from lightly_marlin.evaluation import FeatureMeters, TrackClips
+    from lightly_marlin.training.trainer_setup import is_leader
+
+    enough = len(held_out) >= MIN_METER_TRACKS
+    if not enough and is_leader():
+        console.print(
+            f"Fewer than {MIN_METER_TRACKS} tracks are held out: the meters are of "
+            "training tracks."
+        )
+    clips = TrackClips(
+        store,
+        tracks=held_out if enough else training,
+        max_tracks=settings.meters_tracks,
+        num_frames=encoder.config.num_frames,
+        stride=settings.stride,
+    )
+    return [FeatureMeters(folder.meters, encoder, clips, every=settings.meters_every)]
 
 
 def select_tracks(store: FaceStore, settings: PretrainSettings) -> list[str]:

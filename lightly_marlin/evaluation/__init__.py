@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "FeatureMeters": "feature_meters",
     "Finetune": "tuning.finetune",
     "Fold": "labels.splits",
     "ItemClips": "items.item_clips",
@@ -22,7 +23,9 @@ _HOMES = {
     "Result": "results.result",
     "Target": "labels.target",
     "Task": "tasks",
+    "TrackClips": "track_clips",
     "TunedModel": "tuning.tuned_model",
+    "alignment": "metrics.alignment",
     "attentive_probe": "probes.attentive_probe",
     "exact_probe": "probes.exact_probe",
     "feature_std": "metrics.monitors",
@@ -33,13 +36,16 @@ _HOMES = {
     "get_task": "tasks",
     "grouped_bootstrap": "metrics.intervals",
     "grouped_split": "labels.splits",
+    "identity_knn": "metrics.identity_knn",
     "item_features": "items.item_features",
     "join_videos": "labels.joining",
     "knn_probe": "probes.knn_probe",
     "layer_decay_groups": "tuning.layer_decay",
+    "lidar": "metrics.lidar",
     "linear_probe": "probes.linear_probe",
     "list_tasks": "tasks",
     "load_task": "tasks",
+    "measure_features": "feature_meters",
     "metrics_for": "metrics.metrics",
     "paired_difference": "metrics.intervals",
     "per_label_metrics": "metrics.label_metrics",
@@ -50,6 +56,8 @@ _HOMES = {
     "register_task": "tasks",
     "released_probe": "probes.released_probe",
     "run_protocol": "probes.protocol",
+    "track_features": "feature_meters",
+    "uniformity": "metrics.alignment",
     "unregister_task": "tasks",
 }
 

@@ -49,6 +49,11 @@ class RunFolder:
         return self.path / "probe.csv"
 
     @property
+    def meters(self) -> Path:
+        """Meters of the features of held-out clips."""
+        return self.path / "meters.csv"
+
+    @property
     def config(self) -> Path:
         """The settings of the run."""
         return self.path / "config.yaml"

@@ -30,6 +30,7 @@ from lightly_marlin.utils.settings import (
 
 __all__ = ["PretrainSettings", "read_settings", "write_settings"]
 
+_AT_LEAST_2 = Range("at least 2", lambda value: value >= 2)
 _BETWEEN_0_AND_1 = Range("in (0, 1), both ends excluded", lambda value: 0 < value < 1)
 _SHARE = Range("in [0, 1]", lambda value: 0 <= value <= 1)
 _SHARE_ABOVE_0 = Range("in (0, 1]", lambda value: 0 < value <= 1)
@@ -205,7 +206,7 @@ class AugmentationSettings:
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """Labelled items to probe the encoder on while it trains."""
+    """What the encoder is probed and measured on while it trains."""
 
     probe: str | None = setting(
         None,
@@ -219,6 +220,12 @@ class ProbeSettings:
         None, "Columns of the labels, separated by commas; by default all.", metavar="C"
     )
     probe_every: int = setting(500, "Steps between two probes.", AT_LEAST_1)
+    meters_every: int = setting(
+        0, "Steps between two rows of meters.csv; 0 for none.", NOT_NEGATIVE
+    )
+    meters_tracks: int = setting(
+        64, "Tracks whose features are measured, at most.", _AT_LEAST_2
+    )
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from lightly_marlin.visualization.mask_gallery import (
     mask_sheet,
 )
 from lightly_marlin.visualization.mask_overlay import mask_overlay
+from lightly_marlin.visualization.meter_curves import meter_curves
 from lightly_marlin.visualization.panels import (
     PanelText,
     moment_captions,
@@ -66,6 +67,7 @@ __all__ = [
     "mask_animation",
     "mask_overlay",
     "mask_sheet",
+    "meter_curves",
     "moment_captions",
     "paint_cells",
     "paint_labels",

@@ -40,6 +40,45 @@ def test_plot_training(plot, run, tmp_path, capsys):
         assert picture.tobytes() != plain
 
 
+METERS = "step,rankme,feature_std,tracks\n0,1.5,0.2,8\n2,3.5,0.4,8\n"
+PROBE = "step,exact,knn,constant\n0,0.6,0.55,0.5\n"
+
+
+@pytest.mark.parametrize(
+    ("tables", "height"),
+    [
+        ({"meters.csv": METERS}, 510),
+        ({"probe.csv": PROBE}, 510),
+        ({"meters.csv": METERS, "probe.csv": PROBE}, 1020),
+    ],
+)
+def test_plot_training__meters(tables, height, plot, run, tmp_path, capsys):
+    for name, text in tables.items():
+        (run / name).write_text(text)
+    assert plot(run) == 0
+    assert str(run / "meters.png") in capsys.readouterr().out.replace("\n", "")
+    with Image.open(run / "meters.png") as picture:
+        assert picture.size == (1650, height)
+    assert plot(run, "--out", tmp_path / "deep" / "curves.png") == 0
+    assert (tmp_path / "deep" / "meters.png").read_bytes() == (
+        run / "meters.png"
+    ).read_bytes()
+
+
+def test_plot_training__meters_that_have_just_begun(plot, run):
+    (run / "meters.csv").write_text(METERS.splitlines()[0] + "\n")
+    assert plot(run) == 0
+    assert (run / "curves.png").exists()
+    assert not (run / "meters.png").exists()
+
+
+def test_plot_training__broken_meters_leave_no_picture(plot, run, capsys):
+    (run / "meters.csv").write_text("step,rankme\n1,many\n")
+    assert plot(run) == 2
+    assert "float: 'many'" in capsys.readouterr().err
+    assert not (run / "curves.png").exists()
+
+
 def test_metrics_saved_by_excel(plot, run):
     (run / "metrics.csv").write_text(METRICS, encoding="utf-8-sig")
     assert plot(run) == 0

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -32,6 +33,25 @@ def test_rankme__does_not_depend_on_scale():
 
 def test_rankme__of_nothing_but_zeros():
     assert rankme(torch.zeros(4, 3)) == 0.0
+
+
+def test_rankme__centred_equals_transcription():
+    features = torch.randn(12, 5, generator=torch.Generator().manual_seed(0)) + 7
+    values = features.double().numpy()
+    singular = np.linalg.svd(values - values.mean(axis=0), compute_uv=False)
+    shares = singular / singular.sum() + 1e-7
+    expected = np.exp(-(shares * np.log(shares)).sum())
+    assert rankme(features, centred=True) == pytest.approx(expected, rel=1e-6)
+    # The common mean is one direction that outweighs the others.
+    assert rankme(features) < expected / 2
+
+
+def test_rankme__centred_counts_differences():
+    corners = 5 * torch.eye(6) + 0.1
+    assert rankme(corners, centred=True) == pytest.approx(5, abs=1e-4)
+    # 0.1 has no exact mean: what is left by rounding is no rank.
+    assert rankme(torch.full((7, 3), 0.1), centred=True) == 0.0
+    assert rankme(torch.ones(1, 3), centred=True) == 0.0
 
 
 def test_feature_std__known_values():
