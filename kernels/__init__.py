@@ -17,6 +17,7 @@ if __name__ == "lightly_marlin.kernels":
     from lightly_marlin.kernels.gather_tokens import gather_tokens
     from lightly_marlin.kernels.gather_tubelets import gather_tubelets
     from lightly_marlin.kernels.masked_reconstruction_loss import (
+        masked_motion_losses,
         masked_reconstruction_loss,
     )
 else:
@@ -33,6 +34,7 @@ __all__ = [
     "assemble_decoder_tokens",
     "gather_tokens",
     "gather_tubelets",
+    "masked_motion_losses",
     "masked_reconstruction_loss",
     "reference",
 ]

@@ -19,6 +19,7 @@ __all__ = [
     "check_choice",
     "check_floating",
     "check_indices",
+    "check_motion_target",
     "check_pos_embed",
     "check_range",
     "check_same_device",
@@ -115,6 +116,25 @@ def check_indices(
         raise ValueError(
             f"{name} must be in [0, {num_tokens}), got values in [{low}, {high}]."
         )
+
+
+def check_motion_target(tubelet_size: int, motion_weight: float) -> None:
+    """Raises unless tokens hold motion, and its weight is a share.
+
+    Args:
+        tubelet_size: Frames per tubelet; should be at least 2.
+        motion_weight: What was received; should be in [0, 1].
+
+    Raises:
+        ValueError: If one is not as it should be.
+    """
+    if tubelet_size < 2:
+        raise ValueError(
+            "tubelet_size must be at least 2 for target 'motion', as a token of one "
+            f"frame holds no motion, got {tubelet_size}."
+        )
+    if not 0 <= motion_weight <= 1:
+        raise ValueError(f"motion_weight must be in [0, 1], got {motion_weight}.")
 
 
 def check_range(

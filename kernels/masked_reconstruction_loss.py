@@ -17,6 +17,7 @@ from lightly_marlin.kernels.checks import (
     check_choice,
     check_floating,
     check_indices,
+    check_motion_target,
     check_range,
     check_same_device,
     check_videos,
@@ -25,9 +26,12 @@ from lightly_marlin.kernels.dispatch import kernels_are_off
 from lightly_marlin.kernels.masked_token_losses import masked_token_losses_op
 from lightly_marlin.kernels.triton_language import KERNEL_DEVICES
 
-__all__ = ["LOSSES", "masked_reconstruction_loss"]
+__all__ = ["LOSSES", "TARGETS", "masked_motion_losses", "masked_reconstruction_loss"]
 
 LOSSES = ("mse", "l1", "huber")
+
+TARGETS = ("pixels", "motion")
+"""The true pixels of a token, or its first frame and the differences to it."""
 
 
 def masked_reconstruction_loss(
@@ -40,6 +44,8 @@ def masked_reconstruction_loss(
     norm_pix: bool = False,
     loss: str = "mse",
     weights: Tensor | None = None,
+    target: str = "pixels",
+    motion_weight: float = 0.5,
 ) -> Tensor:
     """Mean difference between predicted and true pixels of the masked tokens.
 
@@ -67,6 +73,10 @@ def masked_reconstruction_loss(
         weights: (B, n) floating point >= 0, one per token: the result is then
             sum(weights * token mean) / sum(weights), and 0 if all weights are 0
             (raising would make the host wait for the device).
+        target: "pixels", or "motion" for the target of `masked_motion_losses`.
+        motion_weight: Weight w in [0, 1] for "motion": the result is (1 - w) times the
+            loss of the first frames plus w times that of the motion. For tubelets of
+            two frames, 0.5 is the plain mean over all pixels.
 
     Returns:
         Scalar, float32 (float64 if `pred` or `videos` are).
@@ -76,6 +86,94 @@ def masked_reconstruction_loss(
         ValueError: If a shape, dtype, device, option or index is not as above (index
             values on CUDA: see `lightly_marlin.kernels.checks`).
     """
+    check_choice("target", target, TARGETS)
+    if target == "motion":
+        check_motion_target(tubelet_size, motion_weight)
+    token_losses = _token_losses(
+        pred,
+        videos,
+        idx_mask,
+        weights,
+        tubelet_size=tubelet_size,
+        patch_size=patch_size,
+        norm_pix=norm_pix,
+        loss=loss,
+        target=target,
+    )
+    if target == "pixels":
+        return reference.weighted_mean(token_losses, weights)
+    first_frame, motion = _part_means(token_losses, weights)
+    return (1 - motion_weight) * first_frame + motion_weight * motion
+
+
+def masked_motion_losses(
+    pred: Tensor,
+    videos: Tensor,
+    idx_mask: Tensor,
+    *,
+    tubelet_size: int = 2,
+    patch_size: int = 16,
+    norm_pix: bool = False,
+    loss: str = "mse",
+    weights: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Losses of the two parts of the motion target, each a mean of its own.
+
+    Of every masked token, `pred` holds the first frame x_0 and, for every later frame,
+    the difference x_t - x_0 [0]. With `norm_pix` both are divided by the standard
+    deviation of the token, and the first frame is centred before; [0] normalises each
+    colour channel by itself, this all channels of a token together, as MAE does. Both
+    losses come from one pass over predictions and clips.
+
+    - [0]: MAE-DFER, 2023, https://arxiv.org/abs/2307.02227
+
+    Args:
+        pred: As in `masked_reconstruction_loss`.
+        videos: As in `masked_reconstruction_loss`.
+        idx_mask: As in `masked_reconstruction_loss`.
+        tubelet_size: Frames per tubelet, at least 2.
+        patch_size: Side of a tubelet in pixels.
+        norm_pix: As in `masked_reconstruction_loss`.
+        loss: As in `masked_reconstruction_loss`.
+        weights: As in `masked_reconstruction_loss`.
+
+    Returns:
+        Two scalars, float32 (float64 if `pred` or `videos` are): the mean over the
+        pixels of the first frames, and the mean over the differences. Differentiable
+        as `masked_reconstruction_loss` is.
+
+    Raises:
+        TypeError: If an argument is no tensor.
+        ValueError: As `masked_reconstruction_loss`.
+    """
+    check_motion_target(tubelet_size, motion_weight=0)
+    token_losses = _token_losses(
+        pred,
+        videos,
+        idx_mask,
+        weights,
+        tubelet_size=tubelet_size,
+        patch_size=patch_size,
+        norm_pix=norm_pix,
+        loss=loss,
+        target="motion",
+    )
+    return _part_means(token_losses, weights)
+
+
+def _token_losses(
+    pred: Tensor,
+    videos: Tensor,
+    idx_mask: Tensor,
+    weights: Tensor | None,
+    *,
+    tubelet_size: int,
+    patch_size: int,
+    norm_pix: bool,
+    loss: str,
+    target: str,
+) -> Tensor:
+    """Checks the arguments; returns losses (B, n), for "motion" (B, n, 2)."""
     num_tokens = check_videos(videos, tubelet_size=tubelet_size, patch_size=patch_size)
     check_indices(
         "idx_mask",
@@ -89,6 +187,7 @@ def masked_reconstruction_loss(
     check_choice("loss", loss, LOSSES)
     if weights is not None:
         _check_weights(weights, idx_mask)
+    token_losses: Tensor
     token_losses, _ = masked_token_losses_op(
         pred,
         videos,
@@ -98,8 +197,18 @@ def masked_reconstruction_loss(
         norm_pix,
         loss,
         _derivative(pred, videos),
+        target,
     )
-    return reference.weighted_mean(token_losses, weights)
+    return token_losses
+
+
+def _part_means(token_losses: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Returns the means of the first frames and of the motion, of losses (B, n, 2)."""
+    first_frame, motion = token_losses.unbind(-1)
+    return (
+        reference.weighted_mean(first_frame, weights),
+        reference.weighted_mean(motion, weights),
+    )
 
 
 def _derivative(pred: Tensor, videos: Tensor) -> str:

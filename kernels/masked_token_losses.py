@@ -7,6 +7,7 @@ only scales it, and does not even touch it where the scale is already in.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -18,6 +19,10 @@ from lightly_marlin.kernels import reference
 from lightly_marlin.kernels.dispatch import UnservedError, register_kernel
 from lightly_marlin.kernels.scale_rows import scale_rows
 from lightly_marlin.kernels.scatter_tubelets import scatter_tubelets_op
+from lightly_marlin.kernels.target_pixels import (
+    target_pixels,
+    target_pixels_backward,
+)
 from lightly_marlin.kernels.tiles import tubelet_tile
 from lightly_marlin.kernels.triton_language import jit, launch, tl
 from lightly_marlin.kernels.tubelet_pixels import (
@@ -38,7 +43,7 @@ def _masked_token_losses_kernel(
     pred_ptr: tl.tensor,  # (B, n, P), any strides
     videos_ptr: tl.tensor,  # (B, C, T, H, W), any strides
     idx_ptr: tl.tensor,  # (B, n), any strides
-    losses_ptr: tl.tensor,  # (B, n) float32, contiguous
+    losses_ptr: tl.tensor,  # (B, n), for motion (B, n, 2), float32, contiguous
     derivative_ptr: tl.tensor,  # (B, n, P), contiguous, or not written
     derivative_scale: tl.tensor,
     num_chosen: tl.tensor,
@@ -55,6 +60,7 @@ def _masked_token_losses_kernel(
     stride_w: tl.tensor,
     idx_stride_b: tl.tensor,
     idx_stride_n: tl.tensor,
+    TARGET: tl.constexpr,
     LOSS: tl.constexpr,
     NORM_PIX: tl.constexpr,
     EPS: tl.constexpr,
@@ -67,8 +73,10 @@ def _masked_token_losses_kernel(
     AREA_BLOCK: tl.constexpr,
 ) -> None:
     """Loss and derivative of one token; grid (B * n,)."""
-    AREA: tl.constexpr = TUBELET * PATCH * PATCH
+    FRAME: tl.constexpr = PATCH * PATCH
+    AREA: tl.constexpr = TUBELET * FRAME
     NUM_PIXELS: tl.constexpr = CHANNELS * AREA
+    FIRST_PIXELS: tl.constexpr = CHANNELS * FRAME
     row = tl.program_id(0).to(tl.int64)
     clip, place = row // num_chosen, row % num_chosen
     token = tl.load(idx_ptr + clip * idx_stride_b + place * idx_stride_n)
@@ -108,6 +116,8 @@ def _masked_token_losses_kernel(
             total += tl.where(mask, centred * centred, 0.0)
         inverse = 1.0 / tl.sqrt(tl.sum(total) / (NUM_PIXELS - 1) + EPS)
     total = tl.zeros((CHANNEL_BLOCK, AREA_BLOCK), tl.float32)
+    if TARGET == "motion":
+        moved = tl.zeros((CHANNEL_BLOCK, AREA_BLOCK), tl.float32)
     for start in range(0, AREA, AREA_BLOCK):
         pixels = start + lanes
         mask = (channels < CHANNELS) & (pixels < AREA)
@@ -118,7 +128,13 @@ def _masked_token_losses_kernel(
         # First what does not wait for the index.
         pred = tl.load(pred_ptr + shift * pred_stride_p, mask=mask, other=0.0)
         target = load_pixels(videos_ptr + offsets, mask & exists)
-        if NORM_PIX:
+        if TARGET == "motion":
+            # The first frame again, this time from cache. The mean is in both frames.
+            offsets -= (pixels // FRAME).to(tl.int64) * stride_t
+            is_later = pixels >= FRAME
+            first = load_pixels(videos_ptr + offsets, mask & exists & is_later)
+            target = (target - tl.where(is_later, first, mean)) * inverse
+        elif NORM_PIX:
             target = (target - mean) * inverse
         # An index outside [0, N) gives NaN instead of an out-of-bounds read.
         target = tl.where(exists, target, float("nan"))
@@ -135,13 +151,22 @@ def _masked_token_losses_kernel(
             losses = tl.where(size <= 1.0, 0.5 * difference * difference, size - 0.5)
             derivative = tl.where(difference < -1.0, -1.0, difference)
             derivative = tl.where(difference > 1.0, 1.0, derivative)
-        total += tl.where(mask, losses, 0.0)
+        if TARGET == "motion":
+            total += tl.where(mask & (pixels < FRAME), losses, 0.0)
+            moved += tl.where(mask & (pixels >= FRAME), losses, 0.0)
+        else:
+            total += tl.where(mask, losses, 0.0)
         if HAS_DERIVATIVE:
             derivative = (derivative * derivative_scale).to(
                 derivative_ptr.dtype.element_ty
             )
             tl.store(derivative_ptr + shift, derivative, mask=mask)
-    tl.store(losses_ptr + row, tl.sum(total) / NUM_PIXELS)
+    if TARGET == "motion":
+        tl.store(losses_ptr + 2 * row, tl.sum(total) / FIRST_PIXELS)
+        moved_mean = tl.sum(moved) / (NUM_PIXELS - FIRST_PIXELS)
+        tl.store(losses_ptr + 2 * row + 1, moved_mean)
+    else:
+        tl.store(losses_ptr + row, tl.sum(total) / NUM_PIXELS)
 
 
 def launch_masked_token_losses(
@@ -153,6 +178,7 @@ def launch_masked_token_losses(
     norm_pix: bool,
     loss: str,
     derivative: str,
+    target: str = "pixels",
 ) -> tuple[Tensor, Tensor]:
     """Runs the kernel; arguments and results as those of `masked_token_losses_op`."""
     channels, frames, height, width = videos.shape[1:]
@@ -160,7 +186,9 @@ def launch_masked_token_losses(
     if tile is None:
         raise UnservedError(f"no kernel takes {channels} channels")
     grid = (frames // tubelet_size, height // patch_size, width // patch_size)
-    token_losses = torch.empty(idx_mask.shape, dtype=torch.float32, device=pred.device)
+    token_losses = torch.empty(
+        _losses_shape(idx_mask, target), dtype=torch.float32, device=pred.device
+    )
     has_derivative = derivative != "none"
     derivatives = torch.empty(
         pred.shape if has_derivative else 0, dtype=pred.dtype, device=pred.device
@@ -180,6 +208,7 @@ def launch_masked_token_losses(
         *pred.stride(),
         *videos.stride(),
         *idx_mask.stride(),
+        TARGET=target,
         LOSS=loss,
         NORM_PIX=norm_pix,
         EPS=reference.NORM_PIX_EPS,
@@ -204,6 +233,7 @@ def _masked_token_losses(
     norm_pix: bool,
     loss: str,
     derivative: str,
+    target: str = "pixels",
 ) -> tuple[Tensor, Tensor]:
     """Compares predictions with the pixels of their tokens.
 
@@ -220,22 +250,30 @@ def _masked_token_losses(
             itself), which does not underflow in float16; "mean" for the derivative of
             the mean over everything, which is the gradient itself if nothing scales
             the loss.
+        target: "pixels", or "motion": the first frame of each token, and the later
+            frames minus the first.
 
     Returns:
-        Mean loss of each token (B, n), float32 or float64, and the derivative
-        (B, n, P) of the dtype of `pred`, empty for "none".
+        Mean loss of each token (B, n), float32 or float64, for "motion" (B, n, 2): of
+        its first frame and of its differences. And the derivative (B, n, P) of the
+        dtype of `pred`, empty for "none".
     """
-    target = _target(
+    pixels = target_pixels(
         videos,
         idx_mask,
         tubelet_size,
         patch_size,
         norm_pix=norm_pix,
+        target=target,
         dtype=reference.loss_dtype(pred, videos),
     )
     # The target's memory becomes the difference, and that the derivative.
-    difference = torch.sub(pred, target, out=target)
-    token_losses = _token_losses(difference, loss)
+    difference = torch.sub(pred, pixels, out=pixels)
+    if target == "motion":
+        parts = reference.split_frames(difference, tubelet_size, patch_size)
+        token_losses = torch.stack([_mean_losses(part, loss) for part in parts], dim=-1)
+    else:
+        token_losses = _mean_losses(difference, loss)
     if derivative == "none":
         return token_losses, pred.new_empty(0)
     if loss == "l1":
@@ -265,18 +303,19 @@ def _fake(
     norm_pix: bool,
     loss: str,
     derivative: str,
+    target: str = "pixels",
 ) -> tuple[Tensor, Tensor]:
     dtype = reference.loss_dtype(pred, videos)
     # As the bodies allocate it: dense, whatever the strides of the predictions.
     derivatives = pred.new_empty(0 if derivative == "none" else pred.shape)
-    return pred.new_empty(idx_mask.shape, dtype=dtype), derivatives
+    return pred.new_empty(_losses_shape(idx_mask, target), dtype=dtype), derivatives
 
 
 def _setup_context(
     ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]
 ) -> None:
-    pred, videos, idx_mask, *sizes, ctx.norm_pix, ctx.loss, ctx.derivative = inputs
-    ctx.tubelet_size, ctx.patch_size = sizes
+    pred, videos, idx_mask, ctx.tubelet_size, ctx.patch_size, *options = inputs
+    ctx.norm_pix, ctx.loss, ctx.derivative, ctx.target = options
     ctx.shape, ctx.dtypes = videos.shape, (pred.dtype, videos.dtype)
     ctx.mark_non_differentiable(output[1])
     # Zeros for the derivative's absent gradient would cost as much as the derivative.
@@ -287,38 +326,47 @@ def _setup_context(
 
 @once_differentiable
 def _backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+    # An argument at its default is not always among the inputs.
+    nothing = [None] * (len(ctx.needs_input_grad) - 2)
     if grad is None:
-        return (None,) * 8
+        return None, None, *nothing
     idx_mask, derivative, videos = ctx.saved_tensors
+    sizes = (ctx.tubelet_size, ctx.patch_size)
     needs_pred, needs_videos = ctx.needs_input_grad[:2]
     grad_pred = grad_videos = None
     if ctx.derivative == "mean":
         # `neutral` is the gradient of a plain mean: the derivative is then the result.
-        multiplier, neutral = grad.numel(), 1 / grad.numel()
+        multiplier, neutral = idx_mask.numel(), 1 / idx_mask.numel()
     else:
         multiplier, neutral = (
             (2 if ctx.loss == "mse" else 1) / derivative.shape[-1],
             None,
         )
+    rows = derivative
+    if ctx.target == "motion":
+        rows, grad = _split_parts(derivative, grad, *sizes)
     if needs_videos:
-        grad_target = derivative * (grad * -multiplier).unsqueeze(-1)
-        if ctx.norm_pix:
-            target = _target(
-                videos,
-                idx_mask,
-                ctx.tubelet_size,
-                ctx.patch_size,
-                norm_pix=False,
-                dtype=grad_target.dtype,
-            )
-            grad_target = _normalize_pixels_backward(grad_target, target)
-        sizes = (list(ctx.shape), ctx.tubelet_size, ctx.patch_size)
+        grad_target = rows * (grad * -multiplier).unsqueeze(-1)
+        grad_pixels = target_pixels_backward(
+            grad_target.view(derivative.shape),
+            videos,
+            idx_mask,
+            *sizes,
+            norm_pix=ctx.norm_pix,
+            target=ctx.target,
+        )
         grad_videos = scatter_tubelets_op(
-            grad_target, idx_mask, None, *sizes, "c t h w", ctx.dtypes[1]
+            grad_pixels,
+            idx_mask,
+            None,
+            list(ctx.shape),
+            *sizes,
+            "c t h w",
+            ctx.dtypes[1],
         )
     if needs_pred:
-        grad_pred = scale_rows(derivative, grad, multiplier, neutral)
-    return grad_pred, grad_videos, *[None] * 6
+        grad_pred = scale_rows(rows, grad, multiplier, neutral).view(derivative.shape)
+    return grad_pred, grad_videos, *nothing
 
 
 masked_token_losses_op.register_autograd(_backward, setup_context=_setup_context)
@@ -329,44 +377,43 @@ def _derivative_scale(derivative: str, loss: str, pred: Tensor) -> float:
     return (2 if loss == "mse" else 1) / pred.numel() if derivative == "mean" else 1.0
 
 
-def _target(
-    videos: Tensor,
-    idx_mask: Tensor,
-    tubelet_size: int,
-    patch_size: int,
-    *,
-    norm_pix: bool,
-    dtype: torch.dtype,
-) -> Tensor:
-    """Returns the true pixels (B, n, P) of `dtype`, in memory of their own."""
-    target = reference.gather_tubelets(
-        videos,
-        idx_mask,
-        tubelet_size=tubelet_size,
-        patch_size=patch_size,
-        dtype=dtype,
-    )
-    return (reference.normalize_pixels(target) if norm_pix else target).contiguous()
+def _losses_shape(idx_mask: Tensor, target: str) -> tuple[int, ...]:
+    """Returns the shape of the losses: one for each token, or for each of its parts."""
+    return (*idx_mask.shape, 2) if target == "motion" else tuple(idx_mask.shape)
 
 
-def _token_losses(difference: Tensor, loss: str) -> Tensor:
-    """Returns the mean pixel loss (B, n) of differences (B, n, P)."""
-    num_pixels = difference.shape[-1]
+def _split_parts(
+    derivative: Tensor, grad: Tensor, tubelet_size: int, patch_size: int
+) -> tuple[Tensor, Tensor]:
+    """Makes rows of the frames of tokens, as those of the two parts differ in scale.
+
+    Args:
+        derivative: (B, n, P), contiguous.
+        grad: (B, n, 2), that of the losses of the parts.
+        tubelet_size: Frames per tubelet.
+        patch_size: Side of a tubelet in pixels.
+
+    Returns:
+        Views (B, n * C * tubelet_size, patch_size**2) of the derivative, and for each
+        row the gradient of its part times P over the pixels of the part.
+    """
+    area, later = patch_size**2, tubelet_size - 1
+    first_frame, motion = grad.unbind(-1)
+    frames = [first_frame * tubelet_size]
+    frames += [motion * (tubelet_size / later)] * later
+    channels = derivative.shape[-1] // (tubelet_size * area)
+    scale = torch.stack(frames, dim=-1).unsqueeze(2).expand(-1, -1, channels, -1)
+    return derivative.view(len(derivative), -1, area), scale.flatten(1)
+
+
+def _mean_losses(difference: Tensor, loss: str) -> Tensor:
+    """Returns the mean pixel loss (B, n) of differences (B, n, ...)."""
+    dim = tuple(range(2, difference.ndim))
+    num_pixels = math.prod(difference.shape[2:])
     if loss in ("mse", "l1"):
         order = 1 if loss == "l1" else 2
         # A norm reads once and writes nothing; a square would be another (B, n, P).
-        norm: Tensor = torch.linalg.vector_norm(difference, ord=order, dim=-1)
+        norm: Tensor = torch.linalg.vector_norm(difference, ord=order, dim=dim)
         return norm**order / num_pixels
     zero = difference.new_zeros(()).expand_as(difference)
-    return F.huber_loss(difference, zero, reduction="none").mean(dim=-1)
-
-
-def _normalize_pixels_backward(grad: Tensor, pixels: Tensor) -> Tensor:
-    """Gradient of `reference.normalize_pixels` at `pixels`, all (B, n, P)."""
-    scale = pixels.shape[-1] - 1
-    centred = pixels - pixels.mean(dim=-1, keepdim=True)
-    variance = centred.square().sum(dim=-1, keepdim=True) / scale
-    inverse = (variance + reference.NORM_PIX_EPS).rsqrt()
-    normed = centred * inverse
-    along = (grad * normed).sum(dim=-1, keepdim=True) / scale
-    return (grad - grad.mean(dim=-1, keepdim=True) - normed * along) * inverse
+    return F.huber_loss(difference, zero, reduction="none").mean(dim=dim)

@@ -9,6 +9,7 @@ Tokens are numbered row by row over the (t, h, w) grid of tubelets.
 
 - [0]: MAE, 2021, https://arxiv.org/abs/2111.06377 (per-patch normalised targets)
 - [1]: MARLIN, 2023, https://arxiv.org/abs/2211.06627
+- [2]: MAE-DFER, 2023, https://arxiv.org/abs/2307.02227 (motion beside pixels)
 """
 
 from __future__ import annotations
@@ -26,8 +27,11 @@ __all__ = [
     "gather_tokens",
     "gather_tubelets",
     "loss_dtype",
+    "masked_motion_losses",
     "masked_reconstruction_loss",
+    "motion_target",
     "normalize_pixels",
+    "split_frames",
     "weighted_mean",
 ]
 
@@ -138,6 +142,8 @@ def masked_reconstruction_loss(
     norm_pix: bool = False,
     loss: str = "mse",
     weights: Tensor | None = None,
+    target: str = "pixels",
+    motion_weight: float = 0.5,
 ) -> Tensor:
     """Mean difference between predicted and true pixels of the masked tokens.
 
@@ -150,23 +156,69 @@ def masked_reconstruction_loss(
         norm_pix: Whether the target of each token is normalised by `normalize_pixels`.
         loss: "mse", "l1" or "huber" (delta 1, as `torch.nn.functional.huber_loss`).
         weights: (B, n) floating point >= 0, one per token; see `weighted_mean`.
+        target: "pixels", or "motion" for what `motion_target` makes of them.
+        motion_weight: Weight w in [0, 1] for "motion": the result is (1 - w) times the
+            loss of the first frames plus w times that of the motion.
 
     Returns:
         Scalar, float32 (float64 if `pred` or `videos` are).
     """
-    dtype = loss_dtype(pred, videos)
-    target = gather_tubelets(
-        videos,
-        idx_mask,
-        tubelet_size=tubelet_size,
-        patch_size=patch_size,
-        dtype=dtype,
+    if target == "motion":
+        first_frame, motion = masked_motion_losses(
+            pred,
+            videos,
+            idx_mask,
+            tubelet_size=tubelet_size,
+            patch_size=patch_size,
+            norm_pix=norm_pix,
+            loss=loss,
+            weights=weights,
+        )
+        return (1 - motion_weight) * first_frame + motion_weight * motion
+    sizes = (tubelet_size, patch_size)
+    pixels = _true_pixels(pred, videos, idx_mask, *sizes, norm_pix=norm_pix)
+    pixel_loss = _PIXEL_LOSSES[loss](pred.to(pixels.dtype), pixels, reduction="none")
+    return weighted_mean(pixel_loss.mean(dim=-1), weights)
+
+
+def masked_motion_losses(
+    pred: Tensor,
+    videos: Tensor,
+    idx_mask: Tensor,
+    *,
+    tubelet_size: int = 2,
+    patch_size: int = 16,
+    norm_pix: bool = False,
+    loss: str = "mse",
+    weights: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Losses of the two parts of the motion target [2], each a mean of its own.
+
+    Args:
+        pred: (B, n, P) floating point: the pixels of the first frame of each token, and
+            the later frames minus the first, in (channel, time, row, column) order.
+        videos: (B, C, T, H, W), uint8 in [0, 255] or floating point in [0, 1].
+        idx_mask: (B, n) int64 in [0, N).
+        tubelet_size: Frames per tubelet, >= 2.
+        patch_size: Side of a tubelet in pixels.
+        norm_pix: Whether the pixels of each token are normalised by `normalize_pixels`
+            before the first frame is subtracted.
+        loss: As in `masked_reconstruction_loss`.
+        weights: As in `masked_reconstruction_loss`.
+
+    Returns:
+        Two scalars, float32 (float64 if `pred` or `videos` are): the mean over the
+        first frames, and the mean over the differences.
+    """
+    sizes = (tubelet_size, patch_size)
+    pixels = _true_pixels(pred, videos, idx_mask, *sizes, norm_pix=norm_pix)
+    target = motion_target(pixels, *sizes)
+    pixel_loss = _PIXEL_LOSSES[loss](pred.to(target.dtype), target, reduction="none")
+    first_frame, motion = (
+        weighted_mean(part.mean(dim=(2, 3, 4)), weights)
+        for part in split_frames(pixel_loss, *sizes)
     )
-    if norm_pix:
-        target = normalize_pixels(target)
-    pixel_loss = _PIXEL_LOSSES[loss](pred.to(dtype), target, reduction="none")
-    token_losses = pixel_loss.mean(dim=-1)
-    return weighted_mean(token_losses, weights)
+    return first_frame, motion
 
 
 def default_dtype(videos: Tensor) -> torch.dtype:
@@ -195,6 +247,38 @@ def normalize_pixels(target: Tensor) -> Tensor:
     return centred * (variance + NORM_PIX_EPS).rsqrt()
 
 
+def motion_target(pixels: Tensor, tubelet_size: int, patch_size: int) -> Tensor:
+    """Subtracts the first frame of each token from its later frames [2].
+
+    Args:
+        pixels: (B, n, P), raw or normalised, in (channel, time, row, column) order.
+        tubelet_size: Frames per tubelet.
+        patch_size: Side of a tubelet in pixels.
+
+    Returns:
+        (B, n, P): the first frame as it is, then x_t - x_0 for every later frame.
+    """
+    first, later = split_frames(pixels, tubelet_size, patch_size)
+    return torch.cat([first, later - first], dim=-2).flatten(2)
+
+
+def split_frames(
+    pixels: Tensor, tubelet_size: int, patch_size: int
+) -> tuple[Tensor, Tensor]:
+    """Returns views of the first frame and of the later frames of tokens.
+
+    Args:
+        pixels: (B, n, P) in (channel, time, row, column) order.
+        tubelet_size: Frames per tubelet.
+        patch_size: Side of a tubelet in pixels.
+
+    Returns:
+        (B, n, C, 1, patch_size**2) and (B, n, C, tubelet_size - 1, patch_size**2).
+    """
+    frames = pixels.view(*pixels.shape[:-1], -1, tubelet_size, patch_size**2)
+    return frames[..., :1, :], frames[..., 1:, :]
+
+
 def weighted_mean(token_losses: Tensor, weights: Tensor | None) -> Tensor:
     """Mean over tokens, or sum(weights * token_losses) / sum(weights).
 
@@ -212,6 +296,26 @@ def weighted_mean(token_losses: Tensor, weights: Tensor | None) -> Tensor:
     total = weights.sum()
     total = torch.where(total == 0, torch.ones_like(total), total)
     return (weights * token_losses).sum() / total
+
+
+def _true_pixels(
+    pred: Tensor,
+    videos: Tensor,
+    idx_mask: Tensor,
+    tubelet_size: int,
+    patch_size: int,
+    *,
+    norm_pix: bool,
+) -> Tensor:
+    """Returns the pixels (B, n, P) that `pred` is about, of `loss_dtype`."""
+    pixels = gather_tubelets(
+        videos,
+        idx_mask,
+        tubelet_size=tubelet_size,
+        patch_size=patch_size,
+        dtype=loss_dtype(pred, videos),
+    )
+    return normalize_pixels(pixels) if norm_pix else pixels
 
 
 def _pick_tubelets(

@@ -78,6 +78,7 @@ def make_cases(
         maker.assemble_decoder_tokens_step(),
         maker.loss_step(norm_pix=False),
         maker.loss_step(norm_pix=True),
+        maker.loss_step(norm_pix=True, target="motion"),
     ]
 
 
@@ -213,7 +214,7 @@ class _Maker:
             operations=(name, f"{name}, backward"),
         )
 
-    def loss_step(self, norm_pix: bool) -> Case:
+    def loss_step(self, norm_pix: bool, target: str = "pixels") -> Case:
         """The reconstruction loss of uint8 clips with its gradient."""
         w = self.workload
 
@@ -230,7 +231,7 @@ class _Maker:
                 pred: Tensor, videos: Tensor, idx: Tensor, picked: Tensor
             ) -> Tensor:
                 value: Tensor = function(
-                    pred, videos, idx, norm_pix=norm_pix, **self.sizes
+                    pred, videos, idx, norm_pix=norm_pix, target=target, **self.sizes
                 )
                 return value
 
@@ -238,10 +239,11 @@ class _Maker:
 
         def first(pred: Tensor, videos: Tensor, idx: Tensor, picked: Tensor) -> Tensor:
             return original.reconstruction_loss(
-                pred, videos, ~picked, norm_pix=norm_pix, **self.sizes
+                pred, videos, ~picked, norm_pix=norm_pix, target=target, **self.sizes
             )
 
         name = "masked_reconstruction_loss"
+        options = ["norm_pix"] * norm_pix + ["motion"] * (target == "motion")
         inputs = {
             "pred": self._randn(self.batch_size, w.num_masked, w.num_pixels),
             "videos": self.videos,
@@ -249,7 +251,7 @@ class _Maker:
             "picked": self.visible_mask,
         }
         return self._case(
-            f"{name}{', norm_pix' if norm_pix else ''}, with gradient",
+            ", ".join([name, *options, "with gradient"]),
             inputs,
             call(reference.masked_reconstruction_loss),
             ("mean", "share"),

@@ -56,6 +56,7 @@ def reconstruction_loss(
     tubelet_size: int,
     patch_size: int,
     norm_pix: bool,
+    target: str,
 ) -> Tensor:
     """Mean squared error of the masked tokens, in float32."""
     tokens = unfold_clips(videos.float() / 255, tubelet_size, patch_size)
@@ -63,5 +64,8 @@ def reconstruction_loss(
         mean = tokens.mean(dim=-1, keepdim=True)
         variance = tokens.var(dim=-1, keepdim=True)
         tokens = (tokens - mean) / (variance + 1e-6).sqrt()
-    target = tokens[masked].view(pred.shape)
-    return F.mse_loss(pred.float(), target)
+    if target == "motion":
+        frames = tokens.view(*tokens.shape[:2], -1, tubelet_size, patch_size**2)
+        first, later = frames[..., :1, :], frames[..., 1:, :]
+        tokens = torch.cat([first, later - first], dim=-2).flatten(2)
+    return F.mse_loss(pred.float(), tokens[masked].view(pred.shape))

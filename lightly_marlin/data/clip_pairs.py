@@ -11,6 +11,7 @@ from torch import Tensor
 from lightly_marlin.data.clip_starts import choose_two_starts, fit_stride
 from lightly_marlin.data.face_clips import FaceClip, FaceClips
 from lightly_marlin.store.face_store import FaceStore
+from lightly_marlin.store.format import CROP_SIZE
 
 __all__ = ["FaceClipPair", "FaceClipPairs"]
 
@@ -54,6 +55,7 @@ class FaceClipPairs(FaceClips):
         *,
         tracks: Collection[str] | None = None,
         seed: int = 0,
+        size: int = CROP_SIZE,
     ) -> None:
         """Selects the tracks.
 
@@ -63,12 +65,13 @@ class FaceClipPairs(FaceClips):
             stride: Step between the frames of a clip, in frames of the track.
             tracks: Names of the tracks to use (see `split_tracks`); None for all.
             seed: Seed of the random starts.
+            size: Height and width of a clip in pixels, a multiple of 8.
 
         Raises:
             UsageError: If the store cannot be read, or no track is long enough.
             ValueError: If an argument is invalid or names an unknown track.
         """
-        super().__init__(store, num_frames, stride, tracks=tracks, seed=seed)
+        super().__init__(store, num_frames, stride, tracks=tracks, seed=seed, size=size)
         lengths = self.column("num_frames")
         strides = [fit_stride(length, num_frames, stride) for length in lengths]
         spans = (num_frames - 1) * np.array(strides) + 1

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lightly_marlin.data.frame_size import fit_frames
 from lightly_marlin.evaluation.encoder_monitor import EncoderMonitor
 from lightly_marlin.evaluation.metrics.alignment import alignment, uniformity
 from lightly_marlin.evaluation.metrics.identity_knn import identity_knn
@@ -92,10 +93,11 @@ def track_features(model: AnyModel, clips: TrackClips) -> Tensor:
     """
     device, _ = device_and_dtype(encoder_of(model))
     encoder: WindowEncoder[int] = WindowEncoder(model)
+    size = encoder_of(model).config.img_size
     rows: list[Tensor] = []
     with torch.autocast(device.type, enabled=False):
         for index in range(len(clips)):
-            for clip in clips[index].numpy():
+            for clip in fit_frames(clips[index], size).numpy():
                 found = encoder.add(index, clip.transpose(1, 2, 3, 0))
                 rows += [vector for _, vector in found]
         rows += [vector for _, vector in encoder.flush()]

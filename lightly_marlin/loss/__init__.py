@@ -6,7 +6,11 @@ from lightly_marlin.loss.adversarial_loss import MarlinAdversarialLoss
 from lightly_marlin.loss.clip_contrast_loss import ClipContrastLoss
 from lightly_marlin.loss.instance_discrimination_loss import InstanceDiscriminationLoss
 from lightly_marlin.loss.latent_prediction_loss import LatentPredictionLoss
-from lightly_marlin.loss.reconstruction_loss import MarlinReconstructionLoss
+from lightly_marlin.loss.predicted_pixels import denormalize_pixels, motion_to_pixels
+from lightly_marlin.loss.reconstruction_loss import (
+    MarlinReconstructionLoss,
+    ReconstructionParts,
+)
 
 __all__ = [
     "ClipContrastLoss",
@@ -14,4 +18,7 @@ __all__ = [
     "LatentPredictionLoss",
     "MarlinAdversarialLoss",
     "MarlinReconstructionLoss",
+    "ReconstructionParts",
+    "denormalize_pixels",
+    "motion_to_pixels",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from lightly_marlin.kernels import masked_reconstruction_loss
 from lightly_marlin.loss import MarlinReconstructionLoss
 from lightly_marlin.models import Marlin
 from lightly_marlin.training.every_steps import EverySteps
+from lightly_marlin.training.objectives.step_context import ToPixels
 from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
 from lightly_marlin.transforms import BatchMasking
 from lightly_marlin.utils.files import atomic_write
@@ -24,8 +24,6 @@ __all__ = ["VALIDATION_COLUMNS", "Validation", "mean_color_loss", "reconstruct_c
 VALIDATION_COLUMNS = ("step", "loss/reconstruction", "loss/mean_color", "ratio")
 
 _PICTURED_CLIPS = 2
-
-ToPixels = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 class Validation(EverySteps):

@@ -15,6 +15,10 @@ from lightly_marlin.transforms.masks.crfrp import Crfrp, crfrp_token_mask
 from lightly_marlin.transforms.masks.fasking import Fasking, fasking_token_mask
 from lightly_marlin.transforms.masks.frame import FrameMask, frame_token_mask
 from lightly_marlin.transforms.masks.motion import MotionMask, motion_token_mask
+from lightly_marlin.transforms.masks.multiblock import (
+    MultiblockMask,
+    multiblock_token_mask,
+)
 from lightly_marlin.transforms.masks.random_tubelet import (
     RandomTubeletMask,
     random_tubelet_mask,
@@ -53,6 +57,7 @@ __all__ = [
     "MaskVariant",
     "MixtureSchedule",
     "MotionMask",
+    "MultiblockMask",
     "RandomTubeletMask",
     "RegionCells",
     "RunningCellMask",
@@ -68,6 +73,7 @@ __all__ = [
     "mask_to_indices",
     "mixture_token_mask",
     "motion_token_mask",
+    "multiblock_token_mask",
     "random_tubelet_mask",
     "register_mask",
     "running_cell_decoder_mask",

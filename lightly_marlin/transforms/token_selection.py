@@ -75,16 +75,18 @@ def select_tokens(
 ) -> Tensor:
     """Draws `count` candidates per row, uniformly and without replacement.
 
+    A row with fewer candidates gives all of them, and random other tokens.
+
     Args:
-        candidates: Boolean tensor with shape (..., N), at least `count` True per row.
-        count: Number to select.
+        candidates: Boolean tensor with shape (..., N).
+        count: Number to select, up to N.
         generator: Source of randomness; None for torch's global one.
 
     Returns:
         Boolean tensor with shape (..., N), True where selected.
     """
     scores = draw_uniform(tuple(candidates.shape), candidates.device, generator)
-    scores = scores.masked_fill(~candidates, 2.0)
+    scores = torch.where(candidates, scores, scores + 1)
     chosen = scores.topk(count, dim=-1, largest=False).indices
     return torch.zeros_like(candidates).scatter_(-1, chosen, True)
 

@@ -73,6 +73,30 @@ def naive_loss(pred, videos, idx_mask, sizes, norm_pix, loss, weights=None):
     return total / total_weight
 
 
+def naive_motion_losses(pred, videos, idx_mask, sizes, norm_pix, loss, weights=None):
+    """Weighted means over tokens of their two parts, in Python floats."""
+    tubelet_size, patch_size = sizes
+    targets = naive_tubelets(videos, idx_mask, *sizes).tolist()
+    area, sums, total_weight = patch_size**2, [0.0, 0.0], 0.0
+    for b, tokens in enumerate(pred.tolist()):
+        for k, token in enumerate(tokens):
+            pixels = targets[b][k]
+            if norm_pix:
+                mean = sum(pixels) / len(pixels)
+                variance = sum((x - mean) ** 2 for x in pixels) / (len(pixels) - 1)
+                pixels = [(x - mean) / math.sqrt(variance + 1e-6) for x in pixels]
+            parts = [[], []]
+            for place, (p, x) in enumerate(zip(token, pixels, strict=True)):
+                frame = place // area % tubelet_size
+                true = x - pixels[place - frame * area] if frame else x
+                parts[bool(frame)].append(naive_pixel_loss(p - true, loss))
+            weight = 1.0 if weights is None else weights[b][k].item()
+            for part in (0, 1):
+                sums[part] += weight * sum(parts[part]) / len(parts[part])
+            total_weight += weight
+    return [part / total_weight for part in sums]
+
+
 def random_videos(shape, dtype=torch.uint8, seed=0):
     generator = torch.Generator().manual_seed(seed)
     videos = torch.randint(256, shape, generator=generator, dtype=torch.uint8)

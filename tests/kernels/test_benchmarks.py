@@ -46,7 +46,7 @@ def test_result(finished):
     assert result["suite"] == "kernels"
     assert result["machine"]["versions"]["torch"]
     keys = {(row["operation"], row["batch_size"]) for row in result["operations"]}
-    assert len(keys) == 14
+    assert len(keys) == 16
     for row in result["operations"]:
         assert row["quartile_1_us"] <= row["median_us"] <= row["quartile_3_us"]
         expected = row["bytes"] / result["copy_gb_per_s"] / 1e3 / row["median_us"]
@@ -154,7 +154,7 @@ def test_bad_arguments(capsys):
     assert "--batch-sizes must be >= 1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("index", range(7))
+@pytest.mark.parametrize("index", range(8))
 def test_every_output_is_checked(index):
     """A wrong number in any output of any operation is found; NaN is never close."""
     case = make_cases(TINY, 9, CPU, with_compile=False)[index]

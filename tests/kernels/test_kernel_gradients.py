@@ -265,3 +265,50 @@ def test_same_bits_in_every_run(seed, device):
     ]
     for grads in runs[1:]:
         assert all(torch.equal(a, b) for a, b in zip(grads, runs[0], strict=True))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("norm_pix", [False, True])
+@pytest.mark.parametrize("weight", [0.5, 0.2])
+def test_motion(dtype, loss, norm_pix, weight, device):
+    """The halves of two frames are scaled already; other weights are at the end."""
+    pred, *others = _loss_inputs(dtype, device)
+    options = {"loss": loss, "norm_pix": norm_pix, "scale": 256.0}
+    options |= {"target": "motion", "motion_weight": weight}
+    _check(*BOTH, [pred], *others, **options)
+
+
+@pytest.mark.parametrize("norm_pix", [False, True])
+@pytest.mark.parametrize("frames", [2, 4])
+def test_motion__clips(norm_pix, frames, device):
+    """The first frame is in the target of every other, with a minus."""
+    clips = random_videos((2, 3, 4, 16, 8), torch.float32).to(device)
+    idx = random_idx(2, 2, 8 // frames).to(device)
+    pred = 2 * torch.randn(2, 2, 3 * frames * 64, device=device)
+    functions = (masked_reconstruction_loss, reference.masked_reconstruction_loss)
+    sizes = {"tubelet_size": frames, "patch_size": 8}
+    options = {"target": "motion", "motion_weight": 0.3, "norm_pix": norm_pix, **sizes}
+    _check(*functions, [pred, clips], _repeat(idx), **options)
+
+
+@pytest.mark.skipif(
+    not torch.cuda.is_available() and "cpu" not in KERNEL_DEVICES,
+    reason="no kernel runs here",
+)
+@pytest.mark.parametrize(("weight", "moves"), [(0.5, False), (0.25, True)])
+def test_motion__backward_of_the_halves_moves_nothing(
+    weight, moves, device, monkeypatch
+):
+    pred, videos, idx = _loss_inputs(torch.float32, device)
+    options = {"target": "motion", "motion_weight": weight}
+    value = BOTH[0](pred.requires_grad_(), videos, idx, **options)
+    calls, start = [], triton_language._start
+    monkeypatch.setattr(
+        triton_language,
+        "_start",
+        lambda *args, **options: (calls.append(args), start(*args, **options)),
+    )
+    value.backward()
+    ((_, _, _, scale, _, _, neutral, *_),) = calls
+    assert bool((scale != torch.tensor(neutral, device=device)).any()) is moves

@@ -12,6 +12,7 @@ from lightly_marlin.kernels import (
     assemble_decoder_tokens,
     gather_tokens,
     gather_tubelets,
+    masked_motion_losses,
     masked_reconstruction_loss,
     reference,
 )
@@ -218,3 +219,32 @@ def test_a_loss_of_nothing_is_refused(shape, device):
     pred = torch.zeros(*shape, 1536, device=device)
     with pytest.raises(ValueError, match=r"pred must not be empty.*no clips or no mas"):
         masked_reconstruction_loss(pred, videos, idx)
+
+
+@pytest.mark.parametrize("geometry", [*GEOMETRIES][:2] + [*GEOMETRIES][3:5])
+@pytest.mark.parametrize("norm_pix", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_motion_losses(geometry, norm_pix, loss, device):
+    videos, idx, sizes = _clips(geometry, torch.uint8, device)
+    area = sizes["tubelet_size"] * sizes["patch_size"] ** 2
+    pred = 2 * torch.randn(*idx.shape, videos.shape[1] * area, device=device)
+    options = {"norm_pix": norm_pix, "loss": loss, **sizes}
+    parts = masked_motion_losses(pred, videos, idx, **options)
+    exact = reference.masked_motion_losses(
+        pred.cpu().double(), _exact(videos), idx.cpu(), **options
+    )
+    actual = tuple(part.cpu().double() for part in parts)
+    torch.testing.assert_close(actual, exact, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("video_dtype", [torch.uint8, torch.bfloat16])
+@pytest.mark.parametrize("order", [None, "time_first_channels_last"])
+def test_motion_losses__dtypes_and_strides(dtype, video_dtype, order, device):
+    videos = random_videos((2, 3, 4, 16, 16), video_dtype).to(device)
+    videos = videos if order is None else strided_copies(videos)[order]
+    idx = random_idx(2, 3, 8).to(device).mT.contiguous().mT
+    pred = torch.randn(2, 384, 3, device=device).to(dtype).mT
+    options = {"patch_size": 8, "norm_pix": True, "target": "motion"}
+    value, exact = _loss(pred, videos, idx, motion_weight=0.3, **options)
+    torch.testing.assert_close(value.cpu().double(), exact, rtol=1e-5, atol=0)

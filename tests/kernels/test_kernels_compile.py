@@ -67,6 +67,18 @@ def _token_losses():
         yield launch_masked_token_losses, (pred, clips, *options)
 
 
+def _motion_losses():
+    for order, dtype, clip_dtype in product(CLIPS, (F16, BF16, F32), (U8, F32)):
+        pred, clips = meta(64, 1412, 1536, dtype=dtype), CLIPS[order](clip_dtype)
+        options = (MASK, 2, 16, True, "mse", "mean", "motion")
+        yield launch_masked_token_losses, (pred, clips, *options)
+    clips = CLIPS["planar"](U8)
+    for loss, patch, derivative in (("l1", 14, "none"), ("huber", 56, "pixel")):
+        pred = meta(64, 8, 3 * 4 * patch**2, dtype=BF16)
+        options = (MASK[:, :8], 4, patch, False, loss, derivative, "motion")
+        yield launch_masked_token_losses, (pred, clips, *options)
+
+
 def _tokens():
     tokens, pos = meta(64, 1568, 768, dtype=BF16), meta(1, 1568, 768)
     yield launch_gather_tokens, (tokens, KEEP, pos)
@@ -123,6 +135,7 @@ def _single_tokens():
 FAMILIES = (
     _gathers_of_tubelets,
     _token_losses,
+    _motion_losses,
     _tokens,
     _gradients_of_pixels,
     _single_tokens,
@@ -164,6 +177,20 @@ def test_loss_moves_16_bytes_at_a_time_and_reads_the_clip_once():
             "st.global.v4.b32": 2,
             "ld.global.b64": 1,
             "st.global.b32": 1,
+        }
+
+
+def test_motion_reads_the_first_frame_a_second_time():
+    """16 bytes at a time too; every other access is as without motion."""
+    clips, pred = CLIPS["planar"](U8), meta(64, 1412, 1536, dtype=BF16)
+    for norm_pix in (False, True):
+        options = (MASK, 2, 16, norm_pix, "mse", "mean", "motion")
+        accesses = _accesses(launch_masked_token_losses, pred, clips, *options)
+        assert accesses == {
+            "ld.global.v4.b32": 4,
+            "st.global.v4.b32": 2,
+            "ld.global.b64": 1,
+            "st.global.b32": 2,
         }
 
 

@@ -70,6 +70,7 @@ def test_public_names():
         "assemble_decoder_tokens",
         "gather_tokens",
         "gather_tubelets",
+        "masked_motion_losses",
         "masked_reconstruction_loss",
         "reference",
     }

@@ -20,16 +20,16 @@ def pixels(path):
 
 
 def test_draws_every_strategy(run, tmp_path):
-    """A row with the clip, six strategies, Fasking's variants; all differ.
+    """A row with the clip, seven strategies, their four variants; all differ.
 
     Least do tube and motion, which begin with the same mask in this quiet clip.
     """
     assert run() == 0
     sheet = pixels(tmp_path / "masks" / "masks.png")
     top = 8 + 26
-    rows = sheet[top : top + 10 * 182, 8:-8].reshape(10, 182, -1, 3)[:, 22:]
+    rows = sheet[top : top + 12 * 182, 8:-8].reshape(12, 182, -1, 3)[:, 22:]
     assert rows.shape[2] == 8 * 164 - 4
-    for first in range(10):
+    for first in range(12):
         for second in range(first):
             assert np.abs(rows[first] - rows[second]).mean() > 0.1
     with Image.open(tmp_path / "masks" / "masks.gif") as animation:

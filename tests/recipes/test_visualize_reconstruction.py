@@ -89,8 +89,8 @@ def test_pictures(visualize, weights, video, tmp_path):
         assert sheet.size == (6 * 228 - 4 + 16, 4 * 246 + 140)
         assert np.asarray(sheet).std() > 20
     with Image.open(out / "masks.png") as sheet:
-        # The clip and ten masks: a row each.
-        assert sheet.size == (6 * 164 - 4 + 16, 10 * 182 + 90)
+        # The clip and eleven masks: a row each.
+        assert sheet.size == (6 * 164 - 4 + 16, 12 * 182 + 90)
     result = json.loads((out / "reconstruction.json").read_text())
     # In the middle of the face's 56 frames, of which 31 are spanned.
     assert result["frames"] == list(range(16, 48, 2))

@@ -18,6 +18,7 @@ FUNCTIONS = {
     ("fasking_token_mask", "cells", (("mode", "tube"),)): "5fc925075a4e9331",
     ("crfrp_token_mask", "cells", ()): "bbe96e453b237fd7",
     ("motion_token_mask", "videos", ()): "f8d3003e13e0f6bd",
+    ("multiblock_token_mask", "size", ()): "605a8e5bdccbf590",
     ("tube_token_mask", "size", ()): "932546514d24b6b1",
     ("frame_token_mask", "size", ()): "bfe6e9af30b086dd",
     ("random_tubelet_mask", "size", (("num_prefix_tokens", 1),)): "4617e66e423e31ba",
@@ -30,6 +31,7 @@ BATCHES = {
     "random": "95697e61de830295",
     "crfrp": "e43c1fc9214ce4aa",
     "motion": "c8f4d63c1da380e4",
+    "multiblock": "081581ae7bcba740",
     "fasking+tube": "def2ddffdbb9f5c7",
 }
 

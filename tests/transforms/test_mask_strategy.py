@@ -9,6 +9,7 @@ from lightly_marlin.transforms import (
     Fasking,
     FrameMask,
     MotionMask,
+    MultiblockMask,
     RandomTubeletMask,
     RunningCellMask,
     TubeMask,
@@ -59,7 +60,9 @@ def test_fasking__image_with_class_token():
     assert result["idx_mask"].shape == (147,)
 
 
-@pytest.mark.parametrize("transform", [TubeMask, FrameMask, RandomTubeletMask])
+@pytest.mark.parametrize(
+    "transform", [TubeMask, FrameMask, RandomTubeletMask, MultiblockMask]
+)
 def test_grid_transforms__counts(transform):
     result = transform(0.75, generator=torch.Generator().manual_seed(0))(sample())
     assert result["idx_keep"].shape == (8,)
@@ -67,7 +70,16 @@ def test_grid_transforms__counts(transform):
 
 
 @pytest.mark.parametrize(
-    "transform", [Fasking, Crfrp, MotionMask, TubeMask, FrameMask, RandomTubeletMask]
+    "transform",
+    [
+        Fasking,
+        Crfrp,
+        MotionMask,
+        MultiblockMask,
+        TubeMask,
+        FrameMask,
+        RandomTubeletMask,
+    ],
 )
 def test_mask_transforms__pickled_for_a_worker(transform):
     """With all options, which no strategy may leave out."""

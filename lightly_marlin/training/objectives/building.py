@@ -35,6 +35,7 @@ def build_objectives(
     builders: dict[str, Callable[[], Objective]] = {
         "pixels": lambda: Pixels.of(model),
         "norm_pixels": lambda: Pixels.of(model, norm_pix=True),
+        "motion": lambda: Pixels.of(model, norm_pix=True, target="motion"),
         "latent": lambda: Latent(config, with_decoder=with_decoder),
         "instance": lambda: Instance(config),
         "contrast": lambda: ClipContrast(config, gather_distributed=num_processes > 1),

@@ -69,7 +69,7 @@ class Critic(Objective):
             "discriminator": mean(fake) - mean(real) before the update, without the
             gradient penalty.
         """
-        fake = context.pred.detach()
+        fake = context.pixels.detach()
         config = context.model.config
         real = gather_tubelets(
             context.videos,
@@ -103,6 +103,6 @@ class Critic(Objective):
         # for weights with gradients.
         self.discriminator.requires_grad_(False)
         try:
-            return self.loss.generator_loss(self.discriminator(context.pred))
+            return self.loss.generator_loss(self.discriminator(context.pixels))
         finally:
             self.discriminator.requires_grad_(True)

@@ -16,6 +16,7 @@ __all__ = ["DECODING", "OBJECTIVES", "read_objectives"]
 OBJECTIVES = {
     "pixels": "pixels of the masked tokens, as in MARLIN",
     "norm_pixels": "the same, with the pixels of each token normalised",
+    "motion": "first frame of each token and differences to it, normalised",
     "adversarial": "score of the predicted pixels by a critic, as in MARLIN",
     "latent": "a teacher's tokens at the masked positions, in V-JEPA's manner",
     "instance": "agreement with the teacher's view of the clip, in FSFM's manner",
@@ -24,7 +25,7 @@ OBJECTIVES = {
 """What each objective compares with, by name; they are prepared and added in this
 order."""
 
-DECODING = ("pixels", "norm_pixels")
+DECODING = ("pixels", "norm_pixels", "motion")
 """Objectives that train the decoder to output pixels; one at a time."""
 
 
@@ -77,8 +78,8 @@ def _check(weights: Mapping[str, float]) -> None:
             f"The objectives {' and '.join(decoding)} exclude each other: the decoder "
             "has one output. Choose one."
         )
-    if "adversarial" in weights and "pixels" not in weights:
+    if "adversarial" in weights and not decoding:
         raise UsageError(
-            "The objective adversarial needs pixels: the critic compares predicted "
-            "pixels with true ones."
+            "The objective adversarial needs pixels, norm_pixels or motion: the critic "
+            "compares predicted pixels with true ones."
         )

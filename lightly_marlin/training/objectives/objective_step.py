@@ -9,7 +9,8 @@ from torch import Generator, Tensor, nn
 
 from lightly_marlin.models import EmaTeacher, Marlin
 from lightly_marlin.training.objectives.objective import Objective
-from lightly_marlin.training.objectives.step_context import StepContext
+from lightly_marlin.training.objectives.pixels import Pixels
+from lightly_marlin.training.objectives.step_context import StepContext, ToPixels
 
 __all__ = ["ObjectiveLosses", "ObjectiveStep"]
 
@@ -65,7 +66,8 @@ class ObjectiveStep(nn.Module):
                 left out and needed.
 
         Raises:
-            ValueError: If no objective is left, or a weight is negative.
+            ValueError: If no objective is left, two give the decoder different targets,
+                or a weight is negative.
         """
         super().__init__()
         for name, (_, weight) in objectives.items():
@@ -74,6 +76,11 @@ class ObjectiveStep(nn.Module):
         used = {name: pair for name, pair in objectives.items() if pair[1] > 0}
         if not used:
             raise ValueError("Invalid objectives: none has a weight above 0.")
+        if sum(isinstance(objective, Pixels) for objective, _ in used.values()) > 1:
+            raise ValueError(
+                "Invalid objectives: the decoder has one output, and two of them "
+                "compare it with pixels."
+            )
         self.model = model
         self.objectives = nn.ModuleDict({name: pair[0] for name, pair in used.items()})
         self.weights = {name: pair[1] for name, pair in used.items()}
@@ -107,6 +114,7 @@ class ObjectiveStep(nn.Module):
             idx_keep,
             idx_mask,
             teacher=self.teacher,
+            to_pixels=self._to_pixels(),
             generator=generator,
         )
         reported: dict[str, Tensor] = {}
@@ -134,6 +142,10 @@ class ObjectiveStep(nn.Module):
             self.teacher.update(self.model.encoder, momentum)
         for _, objective in self._items():
             objective.after_update(momentum)
+
+    def _to_pixels(self) -> ToPixels | None:
+        decoding = [part for _, part in self._items() if isinstance(part, Pixels)]
+        return decoding[0].to_pixels if decoding else None
 
     def _items(self) -> list[tuple[str, Objective]]:
         items: list[Any] = list(self.objectives.items())

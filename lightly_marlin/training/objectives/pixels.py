@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from lightly_marlin.kernels import gather_tubelets
 from lightly_marlin.loss import MarlinReconstructionLoss
 from lightly_marlin.models import Marlin
 from lightly_marlin.training.objectives.objective import Objective
@@ -16,6 +14,8 @@ __all__ = ["Pixels"]
 
 class Pixels(Objective):
     """Loss between the decoder's output and the pixels of the masked tokens.
+
+    Raw or normalised pixels, or a first frame and differences to it, as the loss says.
 
     Args:
         loss: Loss of predictions, clips and indices.
@@ -51,10 +51,7 @@ class Pixels(Objective):
         return loss
 
     def to_pixels(self, pred: Tensor, videos: Tensor, idx_mask: Tensor) -> Tensor:
-        """Turns predictions into pixels, for pictures and losses of pixels.
-
-        Normalised pixels take mean and spread of the true tokens, as those of masked
-        autoencoders do when they are drawn.
+        """Turns predictions into pixels, for the critic and for pictures.
 
         Args:
             pred: Predictions (B, n, P).
@@ -62,16 +59,6 @@ class Pixels(Objective):
             idx_mask: int64 indices of the predicted tokens, (B, n).
 
         Returns:
-            Pixels (B, n, P), about [0, 1].
+            Pixels (B, n, P), about [0, 1]; see `MarlinReconstructionLoss.to_pixels`.
         """
-        if not self.loss.norm_pix:
-            return pred
-        true = gather_tubelets(
-            videos,
-            idx_mask,
-            tubelet_size=self.loss.tubelet_size,
-            patch_size=self.loss.patch_size,
-            dtype=pred.dtype,
-        )
-        spread, mean = torch.std_mean(true, dim=-1, keepdim=True)
-        return pred * spread + mean
+        return self.loss.to_pixels(pred, videos, idx_mask)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,10 @@ from torch import Generator, Tensor
 
 from lightly_marlin.models import EmaTeacher, Marlin
 
-__all__ = ["StepContext"]
+__all__ = ["StepContext", "ToPixels"]
+
+ToPixels = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Turns predictions (B, n, P), clips and int64 indices (B, n) into pixels (B, n, P)."""
 
 
 class StepContext:
@@ -33,6 +36,7 @@ class StepContext:
         idx_mask: Tensor,
         *,
         teacher: EmaTeacher | None = None,
+        to_pixels: ToPixels | None = None,
         generator: Generator | None = None,
     ) -> None:
         """Runs nothing yet.
@@ -43,6 +47,8 @@ class StepContext:
             idx_keep: Indices of the visible tokens, (B, n_keep).
             idx_mask: Indices of the masked tokens, (B, n_mask).
             teacher: Teacher of the model's encoder; its call returns tokens (B, N, D).
+            to_pixels: Turns predictions, clips and indices into pixels; None if the
+                model predicts pixels.
             generator: Source of randomness.
         """
         self.model = model
@@ -51,6 +57,7 @@ class StepContext:
         self.idx_mask = idx_mask
         self.generator = generator
         self._teacher = teacher
+        self._to_pixels = to_pixels
 
     @property
     def videos(self) -> Tensor:
@@ -88,6 +95,13 @@ class StepContext:
         """Output of the decoder's head for the masked tokens (B, n_mask, P)."""
         pred: Tensor = self.model.decoder.head(self.decoded)
         return pred
+
+    @cached_property
+    def pixels(self) -> Tensor:
+        """Predicted pixels of the masked tokens (B, n_mask, P)."""
+        if self._to_pixels is None:
+            return self.pred
+        return self._to_pixels(self.pred, self.videos, self.idx_mask)
 
     @cached_property
     def teacher_tokens(self) -> Tensor:

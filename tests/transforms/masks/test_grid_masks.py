@@ -1,4 +1,4 @@
-"""Promises that tube, frame and random masks share."""
+"""Promises that tube, frame, random and multi-block masks share."""
 
 import math
 
@@ -9,11 +9,17 @@ from hypothesis import strategies as st
 
 from lightly_marlin.transforms import (
     frame_token_mask,
+    multiblock_token_mask,
     random_tubelet_mask,
     tube_token_mask,
 )
 
-STRATEGIES = [tube_token_mask, frame_token_mask, random_tubelet_mask]
+STRATEGIES = [
+    tube_token_mask,
+    frame_token_mask,
+    random_tubelet_mask,
+    multiblock_token_mask,
+]
 RELEASED = (8, 14, 14)
 
 
