@@ -232,9 +232,20 @@ def make_callbacks(
         *validation,
         *make_probe(settings, folder, module.model.encoder),
         *make_meters(settings, folder, module.model.encoder, store, training, held_out),
+        *make_gradients(settings, folder),
         LastCheckpoint(folder, settings.save_every),
         StepProgress(settings.log_every, shown),
     ]
+
+
+def make_gradients(settings: PretrainSettings, folder: RunFolder) -> list[Callback]:
+    """Returns the writer of the gradients' norms, or nothing where they are off."""
+    from lightly_marlin.training.gradient_norms import WriteGradients
+
+    every = settings.gradients_every
+    if every == 0:
+        return []
+    return [WriteGradients(folder.gradients, settings.objective_weights, every)]
 
 
 def make_validation(

@@ -29,6 +29,7 @@ from lightly_marlin.models import (
     create_marlin,
     linear_momentum,
 )
+from lightly_marlin.training.gradient_norms import GRADIENT, gradient_norms
 from lightly_marlin.training.objectives.building import build_objectives, needs_teacher
 from lightly_marlin.training.objectives.critic import Critic
 from lightly_marlin.training.objectives.objective_step import ObjectiveStep
@@ -66,6 +67,10 @@ class MarlinPretraining(pl.LightningModule):
         clips: Training clips.
         schedule: Learning rate of every step.
         weights: Checkpoint to start from; None for random weights.
+
+    Raises:
+        UsageError: If the weights or the masks do not fit the model, or a teacher is to
+            be saved and there is none.
     """
 
     def __init__(
@@ -100,6 +105,10 @@ class MarlinPretraining(pl.LightningModule):
             if needs_teacher(self.objectives)
             else None
         )
+        if settings.export_teacher and self.teacher is None:
+            raise UsageError(
+                "--export-teacher needs an objective with a teacher, such as latent=1."
+            )
         self.augmentation = augmentation_of(settings)
         self.masking = masking_of(settings, config, settings.decode_ratio)
         # A second clip has draws of its own.
@@ -168,13 +177,14 @@ class MarlinPretraining(pl.LightningModule):
         noise = torch.Generator(self.device).manual_seed(seed)
         optimizer, objectives = self._objective_step()
         losses = objectives(batch, idx_keep, idx_mask, noise)
+        norms = self._gradient_norms(losses.weighted, step + 1)
         optimizer.zero_grad()
         self.manual_backward(losses.total)
         optimizer.step()
         objectives.after_update(self._momentum(step))
         self._step_schedulers()
         logged = logged_losses(losses.reported)
-        self.log_dict({**logged, "lr": rate}, batch_size=len(idx_keep))
+        self.log_dict({**logged, **norms, "lr": rate}, batch_size=len(idx_keep))
         return logged
 
     def _masked(
@@ -216,6 +226,17 @@ class MarlinPretraining(pl.LightningModule):
             {name: (objectives[name], weight) for name, weight in weights.items()},
             self.teacher,
         )
+
+    def _gradient_norms(
+        self, weighted: dict[str, Tensor], steps_done: int
+    ) -> dict[str, Tensor]:
+        """Returns the norms of the objectives' gradients in the steps that ask."""
+        every = self.settings.gradients_every
+        last = steps_done == self.trainer.max_steps
+        if every == 0 or (steps_done % every and not last):
+            return {}
+        norms = gradient_norms(weighted, self.model.encoder.parameters())
+        return {f"{GRADIENT}{name}": norm for name, norm in norms.items()}
 
     def _momentum(self, step: int) -> float:
         return linear_momentum(

@@ -49,6 +49,11 @@ class RunFolder:
         return self.path / "probe.csv"
 
     @property
+    def gradients(self) -> Path:
+        """Norms of the objectives' gradients on the encoder."""
+        return self.path / "gradients.csv"
+
+    @property
     def meters(self) -> Path:
         """Meters of the features of held-out clips."""
         return self.path / "meters.csv"

@@ -39,6 +39,7 @@ def describe_run(
         "store": settings.store or "built-in demo clips",
         "tracks": f"{num_clips} to train on, {num_held_out} held out",
         "mask": f"{settings.mask}, ratio {settings.mask_ratio}",
+        "objectives": _objectives(settings),
         "batch": f"{settings.batch_size} clips x {settings.devices} device(s)",
         "learning rate": f"up to {schedule.highest:.3g}, warm-up "
         f"{schedule.warmup_steps} steps, cosine to step {schedule.total_steps}",
@@ -99,7 +100,8 @@ def card_of_run(run: str | Path, *, data: str, license: str) -> ModelCard:
         origin = f"from the weights {name}, whose licence binds these too"
     training = (
         f"Pretrained {origin} in batches of {settings.batch_size} clips, masked "
-        f"by {settings.mask} at a ratio of {settings.mask_ratio}."
+        f"by {settings.mask} at a ratio of {settings.mask_ratio}, with the objectives "
+        f"{_objectives(settings)}."
     )
     figures = {}
     if folder.validation.is_file():
@@ -116,3 +118,8 @@ def card_of_run(run: str | Path, *, data: str, license: str) -> ModelCard:
                 ),
             }
     return ModelCard(data=data, license=license, training=training, figures=figures)
+
+
+def _objectives(settings: PretrainSettings) -> str:
+    weights = settings.objective_weights.items()
+    return ", ".join(f"{name} × {weight:g}" for name, weight in weights)

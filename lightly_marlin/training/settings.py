@@ -14,7 +14,10 @@ from typing import Any, Literal
 import yaml
 
 from lightly_marlin.store.track_filter import TrackFilter
-from lightly_marlin.training.objectives.names import OBJECTIVES, read_objectives
+from lightly_marlin.training.objectives.names import (
+    OBJECTIVES,
+    read_objectives,
+)
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
 from lightly_marlin.utils.settings import (
@@ -243,6 +246,11 @@ class MachineSettings:
         "tensorboard", "Lightning's logger beside metrics.csv.", metavar="NAME"
     )
     log_every: int = setting(10, "Steps between two rows of metrics.", AT_LEAST_1)
+    gradients_every: int = setting(
+        0,
+        "Steps between two measurements of each objective's gradient; 0 for none.",
+        NOT_NEGATIVE,
+    )
     save_every: int = setting(200, "Steps between two checkpoints.", AT_LEAST_1)
     validate_every: int = setting(200, "Steps between two validations.", AT_LEAST_1)
 

@@ -75,7 +75,7 @@ def parse_given(
     return {
         name: _converted(settings, options[name], text)
         for name, text in texts.items()
-        if text != []
+        if text != [] or options[name].words
     }
 
 
@@ -152,7 +152,8 @@ def _option_groups(settings: type[Any], defaults: Mapping[str, Any]) -> Any:
 def _tyro_type(option: Option, default: Any) -> Any:
     """Returns a type whose value tells whether the option was given.
 
-    A flag that was not given is absent. Other options are lists of all their values:
+    A flag that was not given is absent, and so are words, of which an option that is
+    given again replaces those before. Other options are lists of all their values:
     if one is given twice, the first is to be checked as well.
     """
     tyro = require("tyro", _PURPOSE)
@@ -163,9 +164,10 @@ def _tyro_type(option: Option, default: Any) -> Any:
     shown = {"help": option.help, "help_behavior_hint": lambda _: option.hint(default)}
     if option.kind is bool:
         return NotRequired[Annotated[bool, conf.arg(**shown)]]
-    config = conf.arg(metavar=option.metavar, default=[], **shown)
     if option.words:
-        return Annotated[list[str], config]
+        words = conf.arg(metavar=f"{option.metavar} ...", **shown)
+        return NotRequired[Annotated[list[str], words]]
+    config = conf.arg(metavar=option.metavar, default=[], **shown)
     return conf.UseAppendAction[Annotated[list[str], config]]
 
 

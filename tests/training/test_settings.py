@@ -107,6 +107,10 @@ def test_settings__are_options_with_default_range_and_help(capsys):
 def test_settings__options_equal_yaml(field, tmp_path):
     """Every default, or some value, reads alike from both."""
     value = 1 if field.default is None else field.default
+    if value is False:
+        value = True
+    if field.name == "objectives":
+        value = "pixels=1 latent=0.1"
     path = write(tmp_path / "a.yaml", yaml.safe_dump({field.name: value}))
     flag = "--" + field.name.replace("_", "-")
     arguments = [flag] if value is True else [flag, str(value)]
@@ -117,3 +121,43 @@ def test_settings__options_equal_yaml(field, tmp_path):
 def test_settings__name_all_models():
     for name in list_models():
         assert PretrainSettings(model=name).model == name
+
+
+def test_settings__objectives_are_words_a_list_or_a_mapping(tmp_path):
+    arguments = ["--objectives", "pixels=1", "latent=0.1", "--seed", "1"]
+    given = parse_given(PretrainSettings, arguments, "Pretrain.")
+    settings = PretrainSettings(**given)
+    assert settings.objective_weights == {"pixels": 1.0, "latent": 0.1}
+    for content in (["pixels=1", "latent=0.1"], {"pixels": 1, "latent": 0.1}):
+        path = write(
+            tmp_path / "a.yaml",
+            yaml.safe_dump({"objectives": content}, sort_keys=False),
+        )
+        assert read_settings([path], {"seed": 1}) == settings
+
+
+def test_settings__objectives_of_marlin_by_default():
+    settings = PretrainSettings()
+    assert settings.objective_weights == {"pixels": 1.0, "adversarial": 0.01}
+    settings = PretrainSettings(adversarial_weight=0.0)
+    assert settings.objective_weights == {"pixels": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("latent", "Invalid objective 'latent': write NAME=WEIGHT"),
+        ("latent=-1", "Invalid objective 'latent=-1': write NAME=WEIGHT"),
+        ("latent=nan", "Invalid objective 'latent=nan': write NAME=WEIGHT"),
+        ("latency=1", "Invalid objective 'latency'. Supported names are pixels, "),
+        ("pixels=1 pixels=2", "The objective pixels is given twice"),
+        ("pixels=1 motion=1", "pixels and motion exclude each other"),
+        ("latent=1 adversarial=0.1", "adversarial needs pixels"),
+        ("pixels=0", "The objectives are empty"),
+        ("", "The objectives are empty"),
+    ],
+)
+def test_settings__bad_objectives(text, message):
+    with pytest.raises(UsageError, match=message) as error:
+        PretrainSettings(objectives=text)
+    assert "\n" not in str(error.value)
