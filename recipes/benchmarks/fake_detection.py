@@ -1,0 +1,156 @@
+"""Detection of synthetic fakes: probe and fine-tuning, and what JPEG quality costs.
+
+    python recipes/benchmarks/fake_detection.py --work fakes --weights run/model
+    python recipes/benchmarks/fake_detection.py --work fakes --weights W --videos VIDEOS
+
+Makes a tree of self-blended fakes by `synthetic_fakes.py`, of the built-in demo clips
+or of VIDEOS, and stores of its faces at JPEG qualities 65, 80 and 95. On each, the exact
+probe reads the frozen features of the weights, of random initialisation and of
+pixels; on the store of the highest quality, the weights are fine-tuned. Numbers are
+those of the test videos (mean over windows), with intervals over pairs of videos.
+
+The demo clips all show one portrait, so its fakes are told apart without a new face in
+the test. `--work` keeps everything; the same command goes on where it was killed.
+
+Writes results/fake_detection-<machine>.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from environment import describe_machine, machine_name
+from rich.table import Table
+from synthetic_fakes import demo_fakes, make_fakes
+
+from lightly_marlin.utils.console import console
+from lightly_marlin.utils.files import write_json
+
+RECIPES = Path(__file__).parents[1]
+RESULTS = Path(__file__).parent / "results"
+QUALITIES = (95, 80, 65)
+COMPRESSION = "c23"
+METRICS = ("auc", "balanced_accuracy", "eer")
+
+
+def run_recipe(name: str, *arguments: str | Path) -> None:
+    """Runs a recipe in a process of its own."""
+    command = [sys.executable, str(RECIPES / name), *map(str, arguments)]
+    subprocess.run(command, check=True)
+
+
+def task(tree: Path, store: Path) -> list[str]:
+    """Returns the options of the labels and their store."""
+    return [
+        *("--task", "faceforensics", "--root", str(tree), "--store", str(store)),
+        *("--task-option", f"compression={COMPRESSION}"),
+    ]
+
+
+def prepare(tree: Path, options: argparse.Namespace) -> dict[int, Path]:
+    """Makes the tree and its stores; returns the stores by quality."""
+    if not tree.exists():
+        if options.videos is None:
+            demo_fakes(tree, num_videos=options.clips)
+        else:
+            make_fakes(options.videos, tree)
+    stores = {quality: options.work / f"store_{quality}" for quality in QUALITIES}
+    for quality, store in stores.items():
+        quality_option = ("--jpeg-quality", str(quality))
+        run_recipe(
+            "preprocess_faces.py", f"{tree}/*/*/{COMPRESSION}", store, *quality_option
+        )
+    return stores
+
+
+def read_numbers(folder: Path) -> dict[str, Any]:
+    """Returns the metrics of a result with their intervals and the constant's."""
+    result = json.loads((folder / "results.json").read_text())
+    return {
+        name: {
+            "value": result["metrics"][name],
+            "interval": result["interval"].get(name),
+            "constant": result["constant"].get(name),
+        }
+        for name in METRICS
+        if name in result["metrics"]
+    }
+
+
+def main() -> None:
+    """Measures, prints, and writes the result file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--work", type=Path, required=True, help="folder to work in")
+    add("--weights", required=True, help="weights to probe and to fine-tune")
+    add("--videos", type=Path, help="face videos (default: the demo clips)")
+    add("--clips", type=int, default=40, help="demo clips, without --videos")
+    add("--epochs", type=int, default=60)
+    add("--learning-rate", default="0.03", help="for 256 clips a step")
+    add("--image-size", default="112", help="size of the clips of the weights")
+    add("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    options.results.mkdir(parents=True, exist_ok=True)
+
+    tree = options.work / "tree"
+    stores = prepare(tree, options)
+    models = {
+        "pretrained": ["--weights", options.weights],
+        "random": ["--model", "marlin_vit_tiny", "--image-size", options.image_size],
+        "pixels": ["--model", "pixels"],
+    }
+    probes: dict[str, dict[str, Any]] = {}
+    for quality, store in stores.items():
+        for name, model in models.items():
+            out = options.work / f"probe_{name}_{quality}"
+            run_recipe("evaluate.py", *task(tree, store), *model, "--out", out)
+            probes.setdefault(name, {})[str(quality)] = read_numbers(out)
+    tuned = options.work / "tuned"
+    settings = ("--epochs", str(options.epochs), "--balanced", "--layer-decay", "1")
+    rate = ("--learning-rate", options.learning_rate, "--workers", "0")
+    resume = ("--resume",) if tuned.exists() else ()
+    run_recipe(
+        "finetune.py",
+        *task(tree, stores[QUALITIES[0]]),
+        *("--weights", options.weights, "--out", tuned),
+        *settings,
+        *rate,
+        *resume,
+    )
+    result = {
+        "suite": "fake_detection",
+        "machine": describe_machine(),
+        "clips": options.clips if options.videos is None else None,
+        "compression": COMPRESSION,
+        "epochs": options.epochs,
+        "learning_rate": options.learning_rate,
+        "probe": probes,
+        "fine-tuned": {str(QUALITIES[0]): read_numbers(tuned)},
+    }
+    path = options.results / f"fake_detection-{machine_name()}.json"
+    write_json(path, result)
+    console.print(make_table(result))
+    console.print(f"The result is in {path}", markup=False, soft_wrap=True)
+
+
+def make_table(result: dict[str, Any]) -> Table:
+    """Returns the areas under the curve, for the terminal."""
+    table = Table(title="AUC of test videos by JPEG quality")
+    table.add_column("head")
+    for quality in QUALITIES:
+        table.add_column(str(quality))
+    rows = {f"probe, {name}": row for name, row in result["probe"].items()}
+    for name, row in {**rows, "fine-tuned": result["fine-tuned"]}.items():
+        values = [row.get(str(quality), {}).get("auc") for quality in QUALITIES]
+        table.add_row(name, *("" if v is None else f"{v['value']:.3f}" for v in values))
+    return table
+
+
+if __name__ == "__main__":
+    main()
