@@ -4,8 +4,8 @@
     python recipes/benchmarks/fake_detection.py --work fakes --weights W --videos VIDEOS
 
 Makes a tree of self-blended fakes by `synthetic_fakes.py`, of the built-in demo clips
-or of VIDEOS, and stores of its faces at JPEG qualities 65, 80 and 95. On each, the exact
-probe reads the frozen features of the weights, of random initialisation and of
+or of VIDEOS, and stores of its faces at JPEG qualities 65, 80 and 95. On each, the
+exact probe reads the frozen features of the weights, of random initialisation and of
 pixels; on the store of the highest quality, the weights are fine-tuned. Numbers are
 those of the test videos (mean over windows), with intervals over pairs of videos.
 
@@ -63,7 +63,10 @@ def prepare(tree: Path, options: argparse.Namespace) -> dict[int, Path]:
     for quality, store in stores.items():
         quality_option = ("--jpeg-quality", str(quality))
         run_recipe(
-            "preprocess_faces.py", f"{tree}/*/*/{COMPRESSION}", store, *quality_option
+            "preprocess_faces.py",
+            f"{tree}/*/*/{COMPRESSION}/videos/*.mp4",
+            store,
+            *quality_option,
         )
     return stores
 

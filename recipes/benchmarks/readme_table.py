@@ -52,9 +52,10 @@ def make_tables(machine: str) -> dict[Path, str]:
         "faces",
         "face_robustness",
         "linear_probe_1_thread",
+        "mask_ablation",
     )
     results = tuple(read_result(suite, machine) for suite in suites)
-    demo, loader, step, features, faces, robustness, probe = results
+    demo, loader, step, features, faces, robustness, probe, masks = results
     rows = {
         **demo_rows(demo),
         **step_rows(step),
@@ -63,6 +64,7 @@ def make_tables(machine: str) -> dict[Path, str]:
         **face_rows(faces),
         **robustness_rows(robustness),
         **probe_rows(probe),
+        **mask_rows(masks),
     }
     dates = sorted(str(one["machine"]["date"]).split()[0] for one in results)
     caption = make_caption(step["machine"], dates)
@@ -181,6 +183,27 @@ def probe_rows(probe: dict[str, Any]) -> Rows:
         f"{probe['labels']} labels, {probe['threads']} thread | "
         f"{row['train_seconds']:.0f} s of processor time, {row['peak_gib']:.1f} GiB | "
         "| |\n"
+    }
+
+
+def mask_rows(masks: dict[str, Any]) -> Rows:
+    """Returns the rows on pretrainings by mask, probed on the demo labels."""
+    probe = masks["ablation"]["probes"]["demo"]
+    metric, seeds = probe["primary"], len(masks["ablation"]["seeds"])
+
+    def text(row: dict[str, Any]) -> str:
+        return f"{row[metric]['mean']:.3f} ± {row[metric]['sd']:.3f}"
+
+    random, pixels = (text(probe["rows"][n]["metrics"]) for n in ("random", "pixels"))
+    constant = text(probe["constant predictor"])
+    return {
+        f"pretraining {name}": f"| labels of {probe['items'] // 2} demo clips, "
+        f"frozen tiny model after {masks['steps']} steps at 112 pixels on real clips, "
+        f"{name.replace('mask=', 'mask ')}: mean AUC ± deviation over {seeds} seeds | "
+        f"{text(row['metrics'])} | {random} random initialisation, {pixels} pixels, "
+        f"{constant} constant predictor | |\n"
+        for name, row in probe["rows"].items()
+        if name.startswith("mask=")
     }
 
 

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+import yaml
 from PIL import Image
 
-from lightly_marlin.models import create_marlin_encoder
+from lightly_marlin.evaluation.results.ablation_grid import read_grid
+from lightly_marlin.models import MarlinConfig, create_marlin_encoder
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.video import write_video
 
@@ -295,3 +297,68 @@ def test_linear_probe__noise_is_not_reported(monkeypatch):
     features = dataclasses.replace(problem.features, features=noise)
     with pytest.raises(SystemExit, match=r"mean AUC is 0\.500: not reporting"):
         module.measure(problem._replace(features=features))
+
+
+def test_objective_costs__pixels_alone_and_with_a_teacher(monkeypatch):
+    module = load("objective_costs", monkeypatch)
+    small = MarlinConfig(
+        img_size=32, encoder_dim=24, encoder_depth=2, encoder_num_heads=2
+    )
+    monkeypatch.setattr(module, "named_config", lambda name: small)
+    pixels, latent, both, released = (
+        module.count("small", objectives)
+        for objectives in (
+            "pixels=1",
+            "pixels=1 latent=0.1",
+            "pixels=1 latent=0.1 instance=0.1",
+            module.RELEASED,
+        )
+    )
+    assert 0 < pixels < latent < both
+    assert pixels < released
+    # The teacher's forward pass is shared: the second objective adds its heads alone.
+    heads = 2 * 3 * 2 * (24 * 4096 + 4096 * 256 + 256 * 4096 + 4096 * 256) / 1e9
+    assert both - latent < heads
+
+
+GRID_CLIPS = [
+    {"video": "a.mpg", "speaker_by_eye": "p1", "command": "bin"},
+    {"video": "b.mpg", "speaker_by_eye": "p2", "command": "lay"},
+]
+
+
+def test_mask_ablation__speakers_are_told_apart_in_other_seconds(monkeypatch):
+    rows = list(load("mask_ablation", monkeypatch).speaker_rows(GRID_CLIPS))
+    assert [(row["video"], row["speaker"]) for row in rows[::3]] == [
+        ("a.mpg", "p1"),
+        ("b.mpg", "p2"),
+    ]
+    assert [row["split"] for row in rows] == ["train", "val", "test"] * 2
+    assert [(row["start"], row["end"]) for row in rows[:3]] == [(0, 1), (1, 2), (2, 3)]
+
+
+def test_mask_ablation__grid_is_one_that_ablate_takes(
+    monkeypatch, tmp_path, tiny_store
+):
+    module = load("mask_ablation", monkeypatch)
+    tables = tmp_path / "speakers.csv", tmp_path / "commands.csv"
+    for path, column in zip(tables, ("speaker", "command"), strict=True):
+        path.write_text(f"video,{column}\na.mpg,x\nb.mpg,y\n")
+    content = module.grid_of((tiny_store, tiny_store), tables, 200, 3)
+    path = tmp_path / "grid.yaml"
+    path.write_text(yaml.safe_dump(content))
+    grid = read_grid(path, BENCHMARKS.parent / "configs")
+    assert [cell.settings.mask for cell in grid.cells] == list(module.MASKS)
+    assert {cell.settings.image_size for cell in grid.cells} == {112}
+    assert {cell.settings.schedule_steps for cell in grid.cells} == {200}
+    assert list(grid.probes) == ["demo", "speaker", "command"]
+    assert grid.seeds == (0, 1, 2)
+
+
+def test_mask_ablation__result_names_no_folder_of_the_machine(monkeypatch, tmp_path):
+    module = load("mask_ablation", monkeypatch)
+    value = {"a": [f"{tmp_path}/store", 1], "b": {"c": f"x {tmp_path}"}}
+    assert module.without_paths(value, tmp_path) == {
+        "a": [".../store", 1],
+        "b": {"c": "x ..."},
+    }
