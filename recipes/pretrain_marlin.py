@@ -142,7 +142,8 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
 
     check_devices(settings.devices)
     # The run's settings say which, so that it goes on in the same on another machine.
-    settings = replace(settings, precision=choose_precision(settings.precision))
+    precision: Any = choose_precision(settings.precision)
+    settings = replace(settings, precision=precision)
     quiet_lightning()
     folder = RunFolder(Path(settings.out))
     logger = make_logger(settings.logger, folder.path)
@@ -184,7 +185,7 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     trainer = pl.Trainer(
         max_steps=max_steps,
         max_epochs=-1,
-        precision=settings.precision,
+        precision=precision,
         accelerator="auto",
         devices=settings.devices,
         strategy="ddp_find_unused_parameters_true" if settings.devices > 1 else "auto",
