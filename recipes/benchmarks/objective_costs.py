@@ -20,7 +20,7 @@ from torch.optim import SGD
 from torch.utils.flop_counter import FlopCounterMode
 
 from lightly_marlin.models import Marlin, MarlinDiscriminator
-from lightly_marlin.models.builders import named_config
+from lightly_marlin.models.config import named_config
 from lightly_marlin.training.objectives.building import build_objectives
 from lightly_marlin.training.objectives.critic import Critic
 from lightly_marlin.training.objectives.names import read_objectives
@@ -68,7 +68,7 @@ def count(name: str, objectives: str) -> float:
     batch = {"video": videos, "video_b": videos, "idx_keep_b": idx_keep}
     with FlopCounterMode(display=False) as counter:
         step(batch, idx_keep, idx_mask).total.backward()
-    return counter.get_total_flops() / BATCH / 1e9
+    return float(counter.get_total_flops() / BATCH / 1e9)
 
 
 def main() -> None:
