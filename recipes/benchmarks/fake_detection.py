@@ -35,7 +35,7 @@ RECIPES = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 QUALITIES = (95, 80, 65)
 COMPRESSION = "c23"
-METRICS = ("auc", "balanced_accuracy", "eer")
+METRICS = ("auc/flat", "balanced_accuracy", "eer")
 
 
 def run_recipe(name: str, *arguments: str | Path) -> None:
@@ -150,7 +150,7 @@ def make_table(result: dict[str, Any]) -> Table:
         table.add_column(str(quality))
     rows = {f"probe, {name}": row for name, row in result["probe"].items()}
     for name, row in {**rows, "fine-tuned": result["fine-tuned"]}.items():
-        values = [row.get(str(quality), {}).get("auc") for quality in QUALITIES]
+        values = [row.get(str(quality), {}).get(METRICS[0]) for quality in QUALITIES]
         table.add_row(name, *("" if v is None else f"{v['value']:.3f}" for v in values))
     return table
 
