@@ -52,12 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out: Path = options.out or run / "curves.png"
     title = run.resolve().name
     metrics = read_table(run / "metrics.csv")
-    validation, meters, probe = (
+    validation, gradients, meters, probe = (
         read_table(run / name) if (run / name).exists() else []
-        for name in ("validation.csv", "meters.csv", "probe.csv")
+        for name in ("validation.csv", "gradients.csv", "meters.csv", "probe.csv")
     )
     try:
-        curves = training_curves(metrics, validation, title)
+        curves = training_curves(metrics, validation, title, gradients)
         measured = meter_curves(meters, probe, title) if meters or probe else None
     except ValueError as error:
         raise UsageError(f"The metrics of {run} cannot be drawn: {error}") from error

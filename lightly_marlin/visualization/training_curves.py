@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["training_curves", "training_figure"]
 
 _BLUE, _ORANGE, _GREEN = QUALITATIVE[:3]
+
+_LOSS, _GRADIENT = "loss/", "gradient_norm/"
+_MARLINS = (
+    "loss/reconstruction",
+    "loss/generator_adversarial",
+    "loss/discriminator",
+)
 
 
 def _logged(column: str, label: str, color: str) -> Curve:
@@ -64,7 +72,10 @@ _PLOTS = (
 
 
 def training_curves(
-    metrics: Sequence[Row], validation: Sequence[Row] = (), title: str = ""
+    metrics: Sequence[Row],
+    validation: Sequence[Row] = (),
+    title: str = "",
+    gradients: Sequence[Row] = (),
 ) -> Image.Image:
     """Draws the metrics of a run over the step, one plot per subject.
 
@@ -74,10 +85,13 @@ def training_curves(
     Args:
         metrics: Rows of metrics.csv: `step`, and any of `loss/reconstruction`,
             `loss/generator_adversarial`, `loss/discriminator`, `loss`, `lr`,
-            `clips_per_second`. Columns that were never logged get no plot.
+            `clips_per_second`; further columns `loss/...` are other objectives. Columns
+            that were never logged, and losses that are 0 throughout because nothing
+            trains on them, get no plot.
         validation: Rows of validation.csv: `step`, `loss/reconstruction` and
             `loss/mean_color`.
         title: Heading of the picture, such as the name of the run.
+        gradients: Rows of gradients.csv: `step` and columns `gradient_norm/...`.
 
     Returns:
         RGB image.
@@ -85,12 +99,59 @@ def training_curves(
     Raises:
         ValueError: If there is no number to draw, or a value is not a number.
     """
-    return draw_plot(lambda: training_figure(metrics, validation, title))
+    return draw_plot(lambda: training_figure(metrics, validation, title, gradients))
 
 
 def training_figure(
-    metrics: Sequence[Row], validation: Sequence[Row] = (), title: str = ""
+    metrics: Sequence[Row],
+    validation: Sequence[Row] = (),
+    title: str = "",
+    gradients: Sequence[Row] = (),
 ) -> Figure:
     """Makes the figure of `training_curves`, with an axes per subject."""
-    tables = {"metrics": metrics, "validation": validation}
-    return curve_figure(_PLOTS, tables, title)
+    tables = {
+        "metrics": _without_idle_losses(metrics),
+        "validation": validation,
+        "gradients": gradients,
+    }
+    others = [name for name in _columns(metrics, _LOSS) if name not in _MARLINS]
+    plots = (
+        *_PLOTS[:3],
+        _one_curve_each("Loss of", "loss", "metrics", others, _LOSS),
+        _one_curve_each(
+            "Gradient of",
+            "norm on the encoder",
+            "gradients",
+            _columns(gradients, _GRADIENT),
+            _GRADIENT,
+        ),
+        *_PLOTS[3:],
+    )
+    return curve_figure(plots, tables, title)
+
+
+def _columns(rows: Sequence[Row], prefix: str) -> list[str]:
+    return [name for name in (rows[0] if rows else ()) if name.startswith(prefix)]
+
+
+def _one_curve_each(
+    title: str, label: str, table: str, columns: Sequence[str], prefix: str
+) -> CurvePlot:
+    names = [column.removeprefix(prefix) for column in columns]
+    curves = tuple(
+        Curve(table, column, name, color, smooth=table == "metrics")
+        for column, name, color in zip(
+            columns, names, itertools.cycle(QUALITATIVE), strict=False
+        )
+    )
+    # A single curve has no legend.
+    what = names[0] if len(names) == 1 else "the objectives"
+    return CurvePlot(f"{title} {what}", label, curves)
+
+
+def _without_idle_losses(rows: Sequence[Row]) -> list[Row]:
+    """Returns the rows without MARLIN's losses that are 0 in all of them."""
+    idle = [
+        name for name in _MARLINS if all(row.get(name) in ("0", "0.0") for row in rows)
+    ]
+    return [{n: x for n, x in row.items() if n not in idle} for row in rows]

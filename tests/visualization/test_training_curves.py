@@ -49,6 +49,26 @@ def test_training_curves__a_plot_per_subject():
     assert found["Throughput"].get_ylabel() == "clips per second"
 
 
+def test_training_curves__other_objectives_and_their_gradients():
+    losses = {
+        "loss/reconstruction": "0.0",
+        "loss/generator_adversarial": "0.0",
+        "loss/discriminator": "0.0",
+        "loss/latent": "0.4",
+        "loss/instance": "-0.2",
+    }
+    gradients = [{"step": "2", "gradient_norm/latent": "0.3"}]
+    found = plots(metrics(**losses), (), gradients=gradients)
+    # What is 0 because nothing trains on it has no plot.
+    assert list(found) == ["Loss of the objectives", "Gradient of latent"]
+    legends = {
+        name: [text.get_text() for text in axes.get_legend().get_texts()]
+        for name, axes in found.items()
+        if axes.get_legend()
+    }
+    assert legends["Loss of the objectives"] == ["latent", "instance"]
+
+
 def test_training_curves__scales():
     found = plots(metrics(), VALIDATION)
     assert found["Reconstruction"].get_yscale() == "log"
