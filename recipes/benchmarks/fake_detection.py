@@ -72,9 +72,11 @@ def prepare(tree: Path, options: argparse.Namespace) -> dict[int, Path]:
 
 
 def read_numbers(folder: Path) -> dict[str, Any]:
-    """Returns the metrics of a result with their intervals and the constant's."""
+    """Returns a result's metrics, their intervals, the constant's, and the counts."""
     result = json.loads((folder / "results.json").read_text())
-    return {
+    test = result["data"]["per_split"]["test"]
+    numbers: dict[str, Any] = {"videos": test["items"], "pairs": test["groups"]}
+    return numbers | {
         name: {
             "value": result["metrics"][name],
             "interval": result["interval"].get(name),
@@ -83,6 +85,17 @@ def read_numbers(folder: Path) -> dict[str, Any]:
         for name in METRICS
         if name in result["metrics"]
     }
+
+
+def fine_tune(tree: Path, store: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Fine-tunes the weights; returns the metrics of the test videos."""
+    out = options.work / "tuned"
+    settings = ("--epochs", str(options.epochs), "--balanced", "--layer-decay", "1")
+    rate = ("--learning-rate", options.learning_rate, "--workers", "0")
+    resume = ("--resume",) if out.exists() else ()
+    arguments = (*task(tree, store), "--weights", options.weights, "--out", out)
+    run_recipe("finetune.py", *arguments, *settings, *rate, *resume)
+    return read_numbers(out)
 
 
 def main() -> None:
@@ -96,6 +109,7 @@ def main() -> None:
     add("--epochs", type=int, default=60)
     add("--learning-rate", default="0.03", help="for 256 clips a step")
     add("--image-size", default="112", help="size of the clips of the weights")
+    add("--probe-only", action="store_true", help="do not fine-tune")
     add("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -114,27 +128,18 @@ def main() -> None:
             out = options.work / f"probe_{name}_{quality}"
             run_recipe("evaluate.py", *task(tree, store), *model, "--out", out)
             probes.setdefault(name, {})[str(quality)] = read_numbers(out)
-    tuned = options.work / "tuned"
-    settings = ("--epochs", str(options.epochs), "--balanced", "--layer-decay", "1")
-    rate = ("--learning-rate", options.learning_rate, "--workers", "0")
-    resume = ("--resume",) if tuned.exists() else ()
-    run_recipe(
-        "finetune.py",
-        *task(tree, stores[QUALITIES[0]]),
-        *("--weights", options.weights, "--out", tuned),
-        *settings,
-        *rate,
-        *resume,
-    )
+    fine_tuned = {}
+    if not options.probe_only:
+        fine_tuned[str(QUALITIES[0])] = fine_tune(tree, stores[QUALITIES[0]], options)
     result = {
         "suite": "fake_detection",
         "machine": describe_machine(),
         "clips": options.clips if options.videos is None else None,
         "compression": COMPRESSION,
-        "epochs": options.epochs,
+        "epochs": None if options.probe_only else options.epochs,
         "learning_rate": options.learning_rate,
         "probe": probes,
-        "fine-tuned": {str(QUALITIES[0]): read_numbers(tuned)},
+        "fine-tuned": fine_tuned,
     }
     path = options.results / f"fake_detection-{machine_name()}.json"
     write_json(path, result)

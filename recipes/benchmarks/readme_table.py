@@ -53,9 +53,10 @@ def make_tables(machine: str) -> dict[Path, str]:
         "face_robustness",
         "linear_probe_1_thread",
         "mask_ablation",
+        "fake_detection",
     )
     results = tuple(read_result(suite, machine) for suite in suites)
-    demo, loader, step, features, faces, robustness, probe, masks = results
+    demo, loader, step, features, faces, robustness, probe, masks, fakes = results
     rows = {
         **demo_rows(demo),
         **step_rows(step),
@@ -65,6 +66,7 @@ def make_tables(machine: str) -> dict[Path, str]:
         **robustness_rows(robustness),
         **probe_rows(probe),
         **mask_rows(masks),
+        **fake_rows(fakes),
     }
     dates = sorted(str(one["machine"]["date"]).split()[0] for one in results)
     caption = make_caption(step["machine"], dates)
@@ -205,6 +207,31 @@ def mask_rows(masks: dict[str, Any]) -> Rows:
         for name, row in probe["rows"].items()
         if name.startswith("mask=")
     }
+
+
+_FEATURES = {
+    "pretrained": "features after 200 steps of Fasking",
+    "random": "features of random initialisation",
+    "pixels": "pixels",
+}
+
+
+def fake_rows(fakes: dict[str, Any]) -> Rows:
+    """Returns the rows on synthetic fakes by the JPEG quality of the store."""
+    lines = {}
+    for name, row in fakes["probe"].items():
+        values = ", ".join(
+            f"{numbers['auc/flat']['value']:.2f} at {quality}"
+            for quality, numbers in row.items()
+        )
+        counts = next(iter(row.values()))
+        lines[f"fakes {name}"] = (
+            f"| synthetic fakes, exact probe on {_FEATURES[name]}, "
+            f"AUC of {counts['videos']} test videos ({counts['pairs']} pairs, too few "
+            f"for an interval) by JPEG quality of the store | {values} | 0.50 constant "
+            "predictor | |\n"
+        )
+    return lines
 
 
 def make_caption(machine: dict[str, Any], dates: list[str]) -> str:

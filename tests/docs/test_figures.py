@@ -1,5 +1,7 @@
-"""README and docs/benchmarks.md quote the committed results and nothing else."""
+"""README and the pages quote the committed results and nothing else."""
 
+import json
+import re
 import sys
 from pathlib import Path
 
@@ -38,3 +40,21 @@ def test_replace_table__between_the_marks_only(readme_table):
     text = "a\n<!-- figures -->\nold\n<!-- end of figures -->\nb"
     want = "a\n<!-- figures -->\n\\1 new\n<!-- end of figures -->\nb"
     assert readme_table.replace_table(text, "\\1 new") == want
+
+
+def test_figures__operations_of_the_objectives():
+    path = ROOT / "recipes" / "benchmarks" / "results" / "objective_costs.json"
+    counts = json.loads(path.read_text())["gflop"]["marlin_vit_small"]
+    page = (ROOT / "docs" / "objectives.md").read_text(encoding="utf-8")
+    sets = {
+        "pixels": "pixels=1",
+        "motion": "motion=1",
+        "adversarial": "pixels=1 adversarial=0.01",
+        "latent": "pixels=1 latent=0.1",
+        "instance": "pixels=1 instance=0.1",
+        "contrast": "pixels=1 contrast=0.1",
+    }
+    for name, objectives in sets.items():
+        row = re.search(rf"^\| `{name}` \|.*\| ([\d.]+)×", page, flags=re.MULTILINE)
+        assert row is not None
+        assert float(row[1]) == round(counts[objectives] / counts["pixels=1"], 1)
