@@ -343,10 +343,10 @@ def test_mask_ablation__grid_is_one_that_ablate_takes(
     module = load("mask_ablation", monkeypatch)
     tables = tmp_path / "speakers.csv", tmp_path / "commands.csv"
     for path, column in zip(tables, ("speaker", "command"), strict=True):
-        path.write_text(f"video,{column}\na.mpg,x\nb.mpg,y\n")
+        path.write_text(f"video,{column}\na.mpg,x\nb.mpg,y\nc.mpg,x\nd.mpg,y\n")
     content = module.grid_of((tiny_store, tiny_store), tables, 200, 3)
     path = tmp_path / "grid.yaml"
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
     grid = read_grid(path, BENCHMARKS.parent / "configs")
     assert [cell.settings.mask for cell in grid.cells] == list(module.MASKS)
     assert {cell.settings.image_size for cell in grid.cells} == {112}
