@@ -168,7 +168,9 @@ class ClipAugmentation(nn.Module):
         transform = require("kornia.geometry.transform", _PURPOSE)
         mirror = changes.flip.to(videos.device)[:, None, None, None, None]
         videos = torch.where(mirror, transform.hflip(videos), videos)
-        if self.crop_scale[0] == 1 and self.color == 0:
+        # Older versions of PyTorch sample no grid without an entry.
+        unchanged = self.crop_scale[0] == 1 and self.color == 0
+        if unchanged or len(videos) == 0:
             return videos
         # Autocast would round kornia's matrices, and clips would move by half a pixel.
         with torch.autocast(videos.device.type, enabled=False):
