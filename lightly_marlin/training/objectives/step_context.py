@@ -1,4 +1,4 @@
-"""What the objectives of one step share: a batch, its mask, and tokens made of them."""
+"""Batch, mask and forward passes that the objectives of one step share."""
 
 from __future__ import annotations
 
