@@ -54,10 +54,11 @@ from lightly_marlin.utils.options import parse_given
 from lightly_marlin.utils.settings import setting
 
 if TYPE_CHECKING:
-    from pytorch_lightning import Callback
+    from pytorch_lightning import Callback, Trainer
+    from pytorch_lightning.loggers import Logger
     from torch.utils.data import Dataset
 
-    from lightly_marlin.data import FaceClip
+    from lightly_marlin.data import FaceClip, FaceClips
     from lightly_marlin.models import MarlinEncoder
     from lightly_marlin.training.marlin_pretraining import MarlinPretraining
 
@@ -126,10 +127,9 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     # Only now: --help and wrong options need not wait for torch and Lightning.
     import pytorch_lightning as pl
 
-    from lightly_marlin.data import FaceClipPairs, FaceClips
     from lightly_marlin.demo import open_store
     from lightly_marlin.training.callbacks import make_logger
-    from lightly_marlin.training.checkpoint import RunCheckpointIO, check_checkpoint
+    from lightly_marlin.training.checkpoint import check_checkpoint
     from lightly_marlin.training.marlin_pretraining import MarlinPretraining
     from lightly_marlin.training.run_report import describe_run, summarise_run
     from lightly_marlin.training.schedule import schedule_of
@@ -161,15 +161,7 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     training, held_out = split_tracks(
         store, settings.held_out, seed=settings.seed, tracks=tracks
     )
-    # Contrast takes two clips of each track.
-    pairs = "contrast" in settings.objective_weights
-    clips = (FaceClipPairs if pairs else FaceClips)(
-        store,
-        stride=settings.stride,
-        tracks=training,
-        seed=settings.seed,
-        size=settings.image_size,
-    )
+    clips = training_clips(store, training, settings)
     schedule = schedule_of(settings, len(clips))
     max_steps = settings.max_steps or schedule.total_steps
     # A checkpoint holds all weights, so those that the run began with may be gone.
@@ -182,7 +174,31 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
         # Not before: what cannot be used leaves no run behind.
         write_settings(settings, folder.config)
         describe_run(settings, len(clips), len(held_out), schedule, max_steps)
-    trainer = pl.Trainer(
+    trainer = make_trainer(settings, folder, module, logger, callbacks, max_steps)
+    trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+    if leader:
+        summarise_run(folder, trainer.global_step)
+    return 0 if trainer.global_step >= max_steps else 1
+
+
+def make_trainer(
+    settings: PretrainSettings,
+    folder: RunFolder,
+    module: MarlinPretraining,
+    logger: Logger | None,
+    callbacks: list[Callback],
+    max_steps: int,
+) -> Trainer:
+    """Returns Lightning's trainer of a run; its checkpoints are the run folder's."""
+    import pytorch_lightning as pl
+
+    from lightly_marlin.training.checkpoint import RunCheckpointIO
+
+    precision: Any = settings.precision
+    checkpoints = RunCheckpointIO(
+        folder, module.model, export_teacher=settings.export_teacher
+    )
+    return pl.Trainer(
         max_steps=max_steps,
         max_epochs=-1,
         precision=precision,
@@ -192,19 +208,11 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
         default_root_dir=folder.path,
         logger=logger or False,
         log_every_n_steps=settings.log_every,
-        plugins=[
-            RunCheckpointIO(
-                folder, module.model, export_teacher=settings.export_teacher
-            )
-        ],
+        plugins=[checkpoints],
         callbacks=callbacks,
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
-    if leader:
-        summarise_run(folder, trainer.global_step)
-    return 0 if trainer.global_step >= max_steps else 1
 
 
 def make_callbacks(
@@ -241,7 +249,7 @@ def make_callbacks(
 
 def make_gradients(settings: PretrainSettings, folder: RunFolder) -> list[Callback]:
     """Returns the writer of the gradients' norms, or nothing where they are off."""
-    from lightly_marlin.training.gradient_norms import WriteGradients
+    from lightly_marlin.training.callbacks import WriteGradients
 
     every = settings.gradients_every
     if every == 0:
@@ -347,6 +355,22 @@ def select_tracks(store: FaceStore, settings: PretrainSettings) -> list[str]:
     if track_filter.limits():
         console.print(f"{len(tracks)} of {len(store)} tracks are within the limits.")
     return tracks
+
+
+def training_clips(
+    store: FaceStore, tracks: Sequence[str], settings: PretrainSettings
+) -> FaceClips:
+    """Returns a clip of each track, or two where the objectives contrast them."""
+    from lightly_marlin.data import FaceClipPairs, FaceClips
+
+    pairs = "contrast" in settings.objective_weights
+    return (FaceClipPairs if pairs else FaceClips)(
+        store,
+        stride=settings.stride,
+        tracks=tracks,
+        seed=settings.seed,
+        size=settings.image_size,
+    )
 
 
 def validation_clips(

@@ -1,4 +1,4 @@
-"""Metrics and progress of a pretraining run: metrics.csv, loggers and the bar."""
+"""Metrics and progress of a pretraining run: CSV files, loggers and the bar."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ from lightly_marlin.utils.console import console
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = [
+    "GRADIENT",
     "METRICS_COLUMNS",
     "StepProgress",
+    "WriteGradients",
     "WriteMetrics",
     "make_logger",
     "metrics_columns",
@@ -42,6 +44,9 @@ def metrics_columns(objectives: Iterable[str] = ()) -> tuple[str, ...]:
 
 
 METRICS_COLUMNS = metrics_columns()
+
+GRADIENT = "gradient_norm/"
+"""What the names of logged norms of gradients begin with."""
 
 _LOGGERS: dict[str, Callable[[Path], Logger]] = {
     "tensorboard": lambda out: TensorBoardLogger(out, name="", version="tensorboard"),
@@ -116,6 +121,33 @@ class WriteMetrics(EverySteps):
         pl_module.log("clips_per_second", rate)
         if trainer.is_global_zero:
             self.csv.append({"step": step, **row, "clips_per_second": rate})
+
+
+class WriteGradients(EverySteps):
+    """Writes the norms that the module logged in this step to gradients.csv.
+
+    Args:
+        path: The file; its folder exists.
+        objectives: Names of the objectives.
+        every: Steps between two rows.
+    """
+
+    def __init__(self, path: Path, objectives: Iterable[str], every: int) -> None:
+        super().__init__(every)
+        columns = [f"{GRADIENT}{name}" for name in objectives]
+        self.csv = MetricsCsv(path, ["step", *columns])
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Drops rows of a killed run that are going to be written again."""
+        if trainer.is_global_zero:
+            self.csv.truncate(trainer.global_step)
+
+    def on_due(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes a row."""
+        if trainer.is_global_zero:
+            metrics = trainer.callback_metrics
+            row = {name: float(metrics[name]) for name in self.csv.columns[1:]}
+            self.csv.append({"step": trainer.global_step, **row})
 
 
 class StepProgress(RichProgressBar):

@@ -3,47 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import torch
-from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from lightly_marlin.training.every_steps import EverySteps
-from lightly_marlin.training.run_folder import MetricsCsv
-
-__all__ = ["GRADIENT", "WriteGradients", "gradient_norms"]
-
-GRADIENT = "gradient_norm/"
-"""What the names of logged norms begin with."""
-
-
-class WriteGradients(EverySteps):
-    """Writes the norms that the module logged in this step to gradients.csv.
-
-    Args:
-        path: The file; its folder exists.
-        objectives: Names of the objectives.
-        every: Steps between two rows.
-    """
-
-    def __init__(self, path: Path, objectives: Iterable[str], every: int) -> None:
-        super().__init__(every)
-        columns = [f"{GRADIENT}{name}" for name in objectives]
-        self.csv = MetricsCsv(path, ["step", *columns])
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Drops rows of a killed run that are going to be written again."""
-        if trainer.is_global_zero:
-            self.csv.truncate(trainer.global_step)
-
-    def on_due(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes a row."""
-        if trainer.is_global_zero:
-            metrics = trainer.callback_metrics
-            row = {name: float(metrics[name]) for name in self.csv.columns[1:]}
-            self.csv.append({"step": trainer.global_step, **row})
+__all__ = ["gradient_norms"]
 
 
 def gradient_norms(

@@ -29,9 +29,11 @@ from lightly_marlin.models import (
     create_marlin,
     linear_momentum,
 )
-from lightly_marlin.training.gradient_norms import GRADIENT, gradient_norms
-from lightly_marlin.training.objectives.building import build_objectives, needs_teacher
+from lightly_marlin.training.callbacks import GRADIENT
+from lightly_marlin.training.gradient_norms import gradient_norms
+from lightly_marlin.training.objectives.building import build_objectives
 from lightly_marlin.training.objectives.critic import Critic
+from lightly_marlin.training.objectives.objective import needs_teacher
 from lightly_marlin.training.objectives.objective_step import ObjectiveStep
 from lightly_marlin.training.objectives.reporting import logged_losses
 from lightly_marlin.training.schedule import WarmupCosine
@@ -102,7 +104,7 @@ class MarlinPretraining(pl.LightningModule):
         )
         self.teacher = (
             EmaTeacher(self.model.encoder, method="encode")
-            if needs_teacher(self.objectives)
+            if needs_teacher(self.objectives.values())
             else None
         )
         if settings.export_teacher and self.teacher is None:

@@ -12,29 +12,27 @@ demo`.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from environment import describe_machine, machine_name
+from running import run_recipe
 
 from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
 from lightly_marlin.training.validation import VALIDATION_COLUMNS
 from lightly_marlin.utils.console import console
 from lightly_marlin.utils.files import atomic_write, write_json
 
-RECIPE = Path(__file__).parents[1] / "pretrain_marlin.py"
 RESULTS = Path(__file__).parent / "results"
 
 
 def train(out: Path, options: list[str]) -> float:
     """Runs the recipe into a folder; returns its duration in seconds."""
-    command = [sys.executable, str(RECIPE), "--model", "marlin_vit_tiny"]
     started = time.monotonic()
-    subprocess.run([*command, "--out", str(out), *options], check=True)
+    fixed = ("--model", "marlin_vit_tiny", "--out", out)
+    run_recipe("pretrain_marlin.py", *fixed, *options)
     return time.monotonic() - started
 
 

@@ -19,29 +19,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from environment import describe_machine, machine_name
 from rich.table import Table
+from running import run_recipe
 from synthetic_fakes import demo_fakes, make_fakes
 
 from lightly_marlin.utils.console import console
 from lightly_marlin.utils.files import write_json
 
-RECIPES = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 QUALITIES = (95, 80, 65)
 COMPRESSION = "c23"
 METRICS = ("auc/flat", "balanced_accuracy", "eer")
-
-
-def run_recipe(name: str, *arguments: str | Path) -> None:
-    """Runs a recipe in a process of its own."""
-    command = [sys.executable, str(RECIPES / name), *map(str, arguments)]
-    subprocess.run(command, check=True)
 
 
 def task(tree: Path, store: Path) -> list[str]:

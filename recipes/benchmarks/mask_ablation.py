@@ -25,8 +25,6 @@ import argparse
 import csv
 import json
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -34,21 +32,15 @@ from typing import Any
 
 import yaml
 from environment import describe_machine, machine_name
+from running import run_recipe
 
 from lightly_marlin.utils.console import console
 from lightly_marlin.utils.files import atomic_write, write_json
 
-RECIPES = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 GRID_CORPUS = "labelled/grid_sentences"
 MASKS = ("fasking", "tube", "random", "crfrp")
 DEMO_CLIPS = 96
-
-
-def run_recipe(name: str, *arguments: str | Path) -> None:
-    """Runs a recipe in a process of its own."""
-    command = [sys.executable, str(RECIPES / name), *map(str, arguments)]
-    subprocess.run(command, check=True)
 
 
 def prepare_stores(data: Path, work: Path) -> tuple[Path, Path]:

@@ -14,7 +14,7 @@ from lightly_marlin.training.objectives.names import DECODING
 from lightly_marlin.training.objectives.objective import Objective
 from lightly_marlin.training.objectives.pixels import Pixels
 
-__all__ = ["build_objectives", "needs_teacher"]
+__all__ = ["build_objectives"]
 
 
 def build_objectives(
@@ -41,15 +41,3 @@ def build_objectives(
         "contrast": lambda: ClipContrast(config, gather_distributed=num_processes > 1),
     }
     return nn.ModuleDict({n: builders[n]() for n in weights if n in builders})
-
-
-def needs_teacher(objectives: nn.ModuleDict) -> bool:
-    """Returns whether an objective takes the tokens of a teacher.
-
-    Args:
-        objectives: Objectives by name.
-    """
-    return any(
-        isinstance(part, Objective) and part.needs_teacher
-        for part in objectives.values()
-    )

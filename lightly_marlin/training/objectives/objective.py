@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from lightly_marlin.training.objectives.step_context import StepContext
 
-__all__ = ["Objective"]
+__all__ = ["Objective", "needs_teacher"]
 
 
 class Objective(nn.Module):
@@ -53,3 +54,12 @@ class Objective(nn.Module):
             momentum: Momentum of the teacher in [0, 1].
         """
         del momentum
+
+
+def needs_teacher(objectives: Iterable[nn.Module]) -> bool:
+    """Returns whether an objective takes the tokens of a teacher.
+
+    Args:
+        objectives: The objectives of a step.
+    """
+    return any(isinstance(o, Objective) and o.needs_teacher for o in objectives)
