@@ -21,6 +21,7 @@ __all__ = [
     "check_indices",
     "check_motion_target",
     "check_pos_embed",
+    "check_pred",
     "check_range",
     "check_same_device",
     "check_videos",
@@ -135,6 +136,50 @@ def check_motion_target(tubelet_size: int, motion_weight: float) -> None:
         )
     if not 0 <= motion_weight <= 1:
         raise ValueError(f"motion_weight must be in [0, 1], got {motion_weight}.")
+
+
+def check_pred(
+    pred: Tensor,
+    videos: Tensor,
+    idx_mask: Tensor,
+    *,
+    tubelet_size: int,
+    patch_size: int,
+) -> None:
+    """Checks predictions of masked tokens with their clips and indices.
+
+    Args:
+        pred: Should be floating point, (B, n, P), not empty.
+        videos: Clips, see `check_videos`.
+        idx_mask: Indices of the tokens, see `check_indices`.
+        tubelet_size: Frames per tubelet.
+        patch_size: Side of a tubelet in pixels.
+
+    Raises:
+        TypeError: If an argument is no tensor.
+        ValueError: If a shape, dtype, device or index is invalid.
+    """
+    num_tokens = check_videos(videos, tubelet_size=tubelet_size, patch_size=patch_size)
+    check_indices(
+        "idx_mask",
+        idx_mask,
+        batch_size=videos.shape[0],
+        num_tokens=num_tokens,
+        device=videos.device,
+    )
+    check_floating("pred", pred, ndim=3)
+    check_same_device("pred", pred, videos.device)
+    shape = (*idx_mask.shape, videos.shape[1] * tubelet_size * patch_size**2)
+    if tuple(pred.shape) != shape:
+        raise ValueError(
+            f"pred must have shape (B, n, P) = {shape}, as idx_mask and videos have "
+            f"it, got shape {tuple(pred.shape)}."
+        )
+    if pred.numel() == 0:
+        raise ValueError(
+            f"pred must not be empty, got shape {shape}: a mean over no clips or no "
+            "masked tokens is undefined. Leave such a batch out."
+        )
 
 
 def check_range(

@@ -16,11 +16,10 @@ from lightly_marlin.kernels import reference
 from lightly_marlin.kernels.checks import (
     check_choice,
     check_floating,
-    check_indices,
     check_motion_target,
+    check_pred,
     check_range,
     check_same_device,
-    check_videos,
 )
 from lightly_marlin.kernels.dispatch import kernels_are_off
 from lightly_marlin.kernels.masked_token_losses import masked_token_losses_op
@@ -174,16 +173,8 @@ def _token_losses(
     target: str,
 ) -> Tensor:
     """Checks the arguments; returns losses (B, n), for "motion" (B, n, 2)."""
-    num_tokens = check_videos(videos, tubelet_size=tubelet_size, patch_size=patch_size)
-    check_indices(
-        "idx_mask",
-        idx_mask,
-        batch_size=videos.shape[0],
-        num_tokens=num_tokens,
-        device=videos.device,
-    )
-    num_pixels = videos.shape[1] * tubelet_size * patch_size**2
-    _check_pred(pred, (*idx_mask.shape, num_pixels), videos.device)
+    sizes = {"tubelet_size": tubelet_size, "patch_size": patch_size}
+    check_pred(pred, videos, idx_mask, **sizes)
     check_choice("loss", loss, LOSSES)
     if weights is not None:
         _check_weights(weights, idx_mask)
@@ -221,21 +212,6 @@ def _derivative(pred: Tensor, videos: Tensor) -> str:
     if not torch.compiler.is_compiling() and kernels_are_off():
         return "pixel"
     return "mean"
-
-
-def _check_pred(pred: Tensor, shape: tuple[int, ...], device: torch.device) -> None:
-    check_floating("pred", pred, ndim=3)
-    check_same_device("pred", pred, device)
-    if tuple(pred.shape) != shape:
-        raise ValueError(
-            f"pred must have shape (B, n, P) = {shape}, as idx_mask and videos have "
-            f"it, got shape {tuple(pred.shape)}."
-        )
-    if pred.numel() == 0:
-        raise ValueError(
-            f"pred must not be empty, got shape {shape}: a mean over no clips or no "
-            "masked tokens is undefined. Leave such a batch out."
-        )
 
 
 def _check_weights(weights: Tensor, idx_mask: Tensor) -> None:

@@ -8,22 +8,16 @@ only scales it, and does not even touch it where the scale is already in.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from lightly_marlin.kernels import reference
 from lightly_marlin.kernels.dispatch import UnservedError, register_kernel
-from lightly_marlin.kernels.scale_rows import scale_rows
-from lightly_marlin.kernels.scatter_tubelets import scatter_tubelets_op
-from lightly_marlin.kernels.target_pixels import (
-    target_pixels,
-    target_pixels_backward,
-)
+from lightly_marlin.kernels.target_pixels import target_pixels
 from lightly_marlin.kernels.tiles import tubelet_tile
+from lightly_marlin.kernels.token_losses_backward import backward, setup_context
 from lightly_marlin.kernels.triton_language import jit, launch, tl
 from lightly_marlin.kernels.tubelet_pixels import (
     load_pixels,
@@ -311,65 +305,7 @@ def _fake(
     return pred.new_empty(_losses_shape(idx_mask, target), dtype=dtype), derivatives
 
 
-def _setup_context(
-    ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]
-) -> None:
-    pred, videos, idx_mask, ctx.tubelet_size, ctx.patch_size, *options = inputs
-    ctx.norm_pix, ctx.loss, ctx.derivative, ctx.target = options
-    ctx.shape, ctx.dtypes = videos.shape, (pred.dtype, videos.dtype)
-    ctx.mark_non_differentiable(output[1])
-    # Zeros for the derivative's absent gradient would cost as much as the derivative.
-    ctx.set_materialize_grads(False)
-    needs_target = ctx.norm_pix and ctx.needs_input_grad[1]
-    ctx.save_for_backward(idx_mask, output[1], videos if needs_target else None)
-
-
-@once_differentiable
-def _backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
-    # An argument at its default is not always among the inputs.
-    nothing = [None] * (len(ctx.needs_input_grad) - 2)
-    if grad is None:
-        return None, None, *nothing
-    idx_mask, derivative, videos = ctx.saved_tensors
-    sizes = (ctx.tubelet_size, ctx.patch_size)
-    needs_pred, needs_videos = ctx.needs_input_grad[:2]
-    grad_pred = grad_videos = None
-    if ctx.derivative == "mean":
-        # `neutral` is the gradient of a plain mean: the derivative is then the result.
-        multiplier, neutral = idx_mask.numel(), 1 / idx_mask.numel()
-    else:
-        multiplier, neutral = (
-            (2 if ctx.loss == "mse" else 1) / derivative.shape[-1],
-            None,
-        )
-    rows = derivative
-    if ctx.target == "motion":
-        rows, grad = _split_parts(derivative, grad, *sizes)
-    if needs_videos:
-        grad_target = rows * (grad * -multiplier).unsqueeze(-1)
-        grad_pixels = target_pixels_backward(
-            grad_target.view(derivative.shape),
-            videos,
-            idx_mask,
-            *sizes,
-            norm_pix=ctx.norm_pix,
-            target=ctx.target,
-        )
-        grad_videos = scatter_tubelets_op(
-            grad_pixels,
-            idx_mask,
-            None,
-            list(ctx.shape),
-            *sizes,
-            "c t h w",
-            ctx.dtypes[1],
-        )
-    if needs_pred:
-        grad_pred = scale_rows(rows, grad, multiplier, neutral).view(derivative.shape)
-    return grad_pred, grad_videos, *nothing
-
-
-masked_token_losses_op.register_autograd(_backward, setup_context=_setup_context)
+masked_token_losses_op.register_autograd(backward, setup_context=setup_context)
 
 
 def _derivative_scale(derivative: str, loss: str, pred: Tensor) -> float:
@@ -380,30 +316,6 @@ def _derivative_scale(derivative: str, loss: str, pred: Tensor) -> float:
 def _losses_shape(idx_mask: Tensor, target: str) -> tuple[int, ...]:
     """Returns the shape of the losses: one for each token, or for each of its parts."""
     return (*idx_mask.shape, 2) if target == "motion" else tuple(idx_mask.shape)
-
-
-def _split_parts(
-    derivative: Tensor, grad: Tensor, tubelet_size: int, patch_size: int
-) -> tuple[Tensor, Tensor]:
-    """Makes rows of the frames of tokens, as those of the two parts differ in scale.
-
-    Args:
-        derivative: (B, n, P), contiguous.
-        grad: (B, n, 2), that of the losses of the parts.
-        tubelet_size: Frames per tubelet.
-        patch_size: Side of a tubelet in pixels.
-
-    Returns:
-        Views (B, n * C * tubelet_size, patch_size**2) of the derivative, and for each
-        row the gradient of its part times P over the pixels of the part.
-    """
-    area, later = patch_size**2, tubelet_size - 1
-    first_frame, motion = grad.unbind(-1)
-    frames = [first_frame * tubelet_size]
-    frames += [motion * (tubelet_size / later)] * later
-    channels = derivative.shape[-1] // (tubelet_size * area)
-    scale = torch.stack(frames, dim=-1).unsqueeze(2).expand(-1, -1, channels, -1)
-    return derivative.view(len(derivative), -1, area), scale.flatten(1)
 
 
 def _mean_losses(difference: Tensor, loss: str) -> Tensor:

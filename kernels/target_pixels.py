@@ -78,8 +78,9 @@ def target_pixels_backward(
         # Every later frame's target has the first frame subtracted.
         first, later = reference.split_frames(grad, tubelet_size, patch_size)
         first -= later.sum(dim=-2, keepdim=True)
-    if videos is None or not norm_pix:
+    if not norm_pix:
         return grad
+    assert videos is not None
     pixels = target_pixels(
         videos,
         idx,

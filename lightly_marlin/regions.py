@@ -101,6 +101,7 @@ def _or_overlapping(bits: Tensor, dim: int, count: int) -> Tensor:
     if count == length:
         return bits
     if length % count == 0:
+        # As below, without a loop over rows: a hundred times as fast for a clip.
         place = dim % bits.ndim
         shape = (*bits.shape[:place], count, -1, *bits.shape[place + 1 :])
         return _or_along(bits.reshape(shape), place + 1)

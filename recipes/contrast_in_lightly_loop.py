@@ -8,11 +8,11 @@ similar vectors, clips of other tracks different ones. The head and the loss are
 Lightly's. `FaceClipPairs` draws the clips, `DistinctGroupSampler` keeps two tracks of
 one video out of a batch, and `ClipContrastLoss` calls the loss in float32.
 
-The encoder sees a random tenth of the tubelets of each clip, which makes it ten times
-faster and takes the place of SimCLR's crops. Two clips of a track share identity, light
-and background, so this is what the features tell apart: do not expect expressions. Add
-`ClipAugmentation` against light, and other losses for the rest. RUN/encoder is for
-`MarlinEncoder.from_pretrained`.
+The encoder sees a random tenth of the tokens of each clip, which makes it about ten
+times cheaper and takes the place of SimCLR's crops. Two clips of a track share
+identity, light and background, so these are what the features learn: do not expect
+expressions. Add `ClipAugmentation` against light, and other losses for the rest.
+RUN/encoder is for `MarlinEncoder.from_pretrained`.
 
 - [0]: SimCLR, 2020, https://arxiv.org/abs/2002.05709
 """

@@ -6,13 +6,13 @@
 I-JEPA's idea [0] with Lightly's vision transformer: the student sees a quarter of the
 patches of an image, a small predictor guesses the teacher's tokens of the others, and
 the teacher follows the student. Nothing in it knows of faces: the store is read frame
-by frame, and any loader of images does. Three parts are ours: `EmaTeacher`,
+by frame, and any loader of images will do. Three parts are ours: `EmaTeacher`,
 `LatentPredictionLoss` and `linear_momentum`.
 
 It departs from I-JEPA in its random mask instead of blocks, its size, and a predictor
 in the form of MAE's decoder. The loss alone says little, as constant features would
-make it zero: the spread of the features is printed at the end, beside that at the
-start. RUN/model.pt holds the teacher's backbone.
+make it zero: the spread of each patch's features over images is printed at the end,
+beside that at the start. RUN/model.pt holds the teacher's backbone.
 
 - [0]: I-JEPA, 2023, https://arxiv.org/abs/2301.08243
 """
@@ -99,17 +99,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         loss.backward()
         optimizer.step()
         teacher.update(
-            backbone, linear_momentum(step, options.max_steps, FIRST_MOMENTUM)
+            backbone,
+            linear_momentum(step, options.max_steps, FIRST_MOMENTUM, stretch=1.0),
         )
         log.loss(loss)
         if step == 0:
             first_targets = targets
 
     first, last = (
-        float(std_of_l2_normalized(tokens.flatten(0, 1)))
+        # At each place by itself: features that say no more than where they are differ
+        # between places and are equal in all images.
+        float(torch.stack([std_of_l2_normalized(t) for t in tokens.unbind(1)]).mean())
         for tokens in (first_targets, targets)
     )
-    console.print(f"spread of the features: {first:.4f} at first, {last:.4f} now")
+    console.print(f"spread over images: {first:.4f} at first, {last:.4f} now")
     torch.save(teacher.module.state_dict(), options.out / "model.pt")
     log.summarise(options.out / "model.pt")
     return 0

@@ -9,7 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightly_marlin.kernels import gather_tokens
-from lightly_marlin.kernels.checks import check_choice, check_floating
+from lightly_marlin.kernels.checks import (
+    check_choice,
+    check_floating,
+    check_same_device,
+)
 
 __all__ = ["LatentPredictionLoss"]
 
@@ -71,6 +75,7 @@ class LatentPredictionLoss(nn.Module):
         """
         check_floating("pred", pred, ndim=3)
         target = gather_tokens(teacher_tokens.detach(), idx)
+        check_same_device("pred", pred, target.device)
         if pred.shape != target.shape or pred.numel() == 0:
             raise ValueError(
                 f"Invalid shape of pred {tuple(pred.shape)}. Supported is (B, n, D) "

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lightly_marlin.kernels import gather_tubelets
-from lightly_marlin.kernels.checks import check_motion_target
+from lightly_marlin.kernels.checks import check_motion_target, check_pred
 from lightly_marlin.kernels.reference import NORM_PIX_EPS, loss_dtype, split_frames
 
 __all__ = ["denormalize_pixels", "motion_to_pixels"]
@@ -45,11 +45,12 @@ def motion_to_pixels(
         (B, n, P) of the dtype of `pred`, unbounded; pixels lie in [0, 1].
 
     Raises:
+        TypeError: If an argument is no tensor.
         ValueError: If a shape, dtype, device or index is invalid.
     """
     check_motion_target(tubelet_size, motion_weight=0)
     sizes = {"tubelet_size": tubelet_size, "patch_size": patch_size}
-    _check_shape(pred, videos, idx_mask, **sizes)
+    check_pred(pred, videos, idx_mask, **sizes)
     first, later = split_frames(pred, **sizes)
     pixels = torch.cat([first, first + later], dim=-2).flatten(2)
     if norm_pix:
@@ -83,9 +84,10 @@ def denormalize_pixels(
         (B, n, P) of the dtype of `pred`, unbounded; pixels lie in [0, 1].
 
     Raises:
+        TypeError: If an argument is no tensor.
         ValueError: If a shape, dtype, device or index is invalid.
     """
-    _check_shape(pred, videos, idx_mask, tubelet_size, patch_size)
+    check_pred(pred, videos, idx_mask, tubelet_size=tubelet_size, patch_size=patch_size)
     dtype = loss_dtype(pred, videos)
     pixels = gather_tubelets(
         videos.detach(),
@@ -97,14 +99,3 @@ def denormalize_pixels(
     variance, mean = torch.var_mean(pixels, dim=-1, keepdim=True)
     std = (variance + NORM_PIX_EPS).sqrt()
     return (pred.to(dtype) * std + mean).to(pred.dtype)
-
-
-def _check_shape(
-    pred: Tensor, videos: Tensor, idx_mask: Tensor, tubelet_size: int, patch_size: int
-) -> None:
-    shape = (*idx_mask.shape, videos.shape[1] * tubelet_size * patch_size**2)
-    if pred.shape != shape:
-        raise ValueError(
-            f"Invalid shape of pred {tuple(pred.shape)}. Supported is {shape}, as "
-            "idx_mask and videos have it."
-        )

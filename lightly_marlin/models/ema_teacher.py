@@ -139,7 +139,7 @@ def linear_momentum(
 ) -> float:
     """Momentum of a teacher that grows linearly, as in V-JEPA [0].
 
-    The slope is that of a longer training, so with the defaults the last momentum is
+    The slope is that of a longer run, so with the defaults the last momentum is
     0.9996 and the teacher never stands still. BYOL's and FSFM's cosine from 0.996 to 1
     is `lightly.utils.scheduler.cosine_schedule(step, total_steps, 0.996, 1.0)`.
 
@@ -150,7 +150,7 @@ def linear_momentum(
         total_steps: Steps of the training, at least 1.
         start: Momentum at step 0, in [0, 1].
         end: Momentum after `stretch` times `total_steps` and later, in [0, 1].
-        stretch: Length of the schedule in trainings.
+        stretch: Length of the schedule, as a multiple of `total_steps`.
 
     Returns:
         The momentum, between `start` and `end`.

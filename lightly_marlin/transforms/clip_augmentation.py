@@ -89,7 +89,7 @@ class ClipAugmentation(nn.Module):
         ):
             if not valid:
                 raise ValueError(f"Invalid {name} {value}: must be {allowed}.")
-        # A training must not find out in its first step, after all preparation.
+        # A run must not learn this in its first step, after all preparation.
         require("kornia", _PURPOSE)
         self.flip = flip
         self.crop_scale = crop_scale
@@ -168,7 +168,7 @@ class ClipAugmentation(nn.Module):
         transform = require("kornia.geometry.transform", _PURPOSE)
         mirror = changes.flip.to(videos.device)[:, None, None, None, None]
         videos = torch.where(mirror, transform.hflip(videos), videos)
-        # Older versions of PyTorch sample no grid without an entry.
+        # `grid_sample` of older versions of PyTorch refuses an empty batch.
         unchanged = self.crop_scale[0] == 1 and self.color == 0
         if unchanged or len(videos) == 0:
             return videos

@@ -20,8 +20,9 @@ def step_generator(
         step: Number of the step, 0 or more.
         rank: Rank of the process in distributed training.
         stream: Number of the use, 0 or more: uses with different numbers draw
-            independently. 0 are the masks, 1 is the augmentation.
+            independently: 0 for masks, 1 for augmentation.
     """
+    # Without a key for 0, masks stay those of earlier versions.
     use = (stream,) if stream else ()
     entropy = np.random.SeedSequence([seed, step, rank], spawn_key=use)
     generator = Generator()

@@ -65,8 +65,20 @@ def test_denormalize_pixels__half_precision_and_one_colour():
 
 @pytest.mark.parametrize("function", [motion_to_pixels, denormalize_pixels])
 def test_shape_of_the_prediction(function):
-    with pytest.raises(ValueError, match=r"Invalid shape of pred \(2, 2, 48\).*144\)"):
+    with pytest.raises(ValueError, match=r"144\), .*, got shape \(2, 2, 48\)"):
         function(torch.zeros(2, 2, 48), clips(), IDX, **SIZES)
+
+
+@pytest.mark.parametrize("function", [motion_to_pixels, denormalize_pixels])
+def test_dtype_of_the_prediction(function):
+    with pytest.raises(ValueError, match="pred must be a floating-point tensor"):
+        function(torch.zeros(2, 2, 144, dtype=torch.int64), clips(), IDX, **SIZES)
+
+
+@pytest.mark.parametrize("function", [motion_to_pixels, denormalize_pixels])
+def test_index_out_of_range(function):
+    with pytest.raises(ValueError, match="idx_mask"):
+        function(torch.zeros(2, 2, 144), clips(), IDX + 1000, **SIZES)
 
 
 def test_motion_to_pixels__tokens_of_one_frame():

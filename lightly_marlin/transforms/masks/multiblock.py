@@ -14,8 +14,10 @@ ones are `num_blocks=2, spatial_scale=0.7`. The differences, and their reasons:
 - The size of the blocks is drawn for every clip. [0] draws one for the whole batch, to
   lose less when it shortens; a clip's mask would depend on its batch.
 - The union is drawn once. [0] draws it again while no token lies outside.
-- A mask is of one kind. [0] predicts both from one clip; a `MaskMixture` of two
-  `MultiblockMask` alternates between them.
+- All blocks of a mask have one size. [0] predicts a short-range and a long-range mask
+  from every clip; a `MaskMixture` of two `MultiblockMask` gives each clip one of them.
+- [0] rounds the area and the length of a block down. Here the area is not rounded, and
+  the length to the nearest.
 """
 
 from __future__ import annotations
@@ -163,9 +165,7 @@ def _check_blocks(
         ("temporal_scale", temporal_scale),
     ):
         if not 0 < scale <= 1:
-            raise ValueError(
-                f"Invalid {name} {scale}. Supported values are in (0, 1], 0 excluded."
-            )
+            raise ValueError(f"Invalid {name} {scale}. Supported values are in (0, 1].")
     lowest, highest = aspect_ratio
     if not 0 < lowest <= highest < float("inf"):
         raise ValueError(
