@@ -14,8 +14,9 @@ Features:
 - --weights is any checkpoint; without it, the model has random weights, the baseline of
   every pretraining. --model pixels evaluates downsampled pixels in its place.
 - --protocol: `exact` (logistic or ridge regression), `linear` (a grid of heads trained
-  with AdamW), `attentive` (one attention block over tokens), `knn`, or `released`, the
-  recipe of MARLIN's released code. All choose on validation and read the test once.
+  with AdamW), `attentive` (one attention block over tokens), `grid` (exact, on
+  principal components of the tokens of a frame), `knn`, or `released`, the recipe of
+  MARLIN's released code. All choose on validation and read the test once.
 - --fractions 1 10 100 trains on shares of the training groups, --seeds N repeats.
 - Groups never cross splits. Items without a face stay in the denominator.
 - Resumable: features are cached (--cache), finished results are kept.
@@ -37,7 +38,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightly_marlin.evaluation.probes.protocols import PROTOCOLS
+from lightly_marlin.evaluation.probes.protocols import PROTOCOLS, TOKEN_PROTOCOLS
 from lightly_marlin.evaluation.table_arguments import (
     add_table_arguments,
     find_source,
@@ -142,7 +143,7 @@ def read_features(
         source,
         cache=options.cache or options.out / "features",
         precision=options.precision,
-        tokens=options.protocol == "attentive",
+        tokens=options.protocol in TOKEN_PROTOCOLS,
         all_faces=options.all_faces,
         num_workers=options.workers,
     )

@@ -34,6 +34,7 @@ _HOMES = {
     "folder_labels": "labels.folder_labels",
     "folds": "labels.splits",
     "get_task": "tasks",
+    "grid_probe": "probes.grid_probe",
     "grouped_bootstrap": "metrics.intervals",
     "grouped_split": "labels.splits",
     "identity_knn": "metrics.identity_knn",

@@ -56,7 +56,11 @@ def make_problem():
         )
         return Problem(
             ItemFeatures(
-                features, rows, tuple(statuses), tuple(reasons), {"name": "m"}
+                features,
+                rows,
+                tuple(statuses),
+                tuple(reasons),
+                {"name": "m", "grid": [1, 1, tokens or 1]},
             ),
             table,
             fold,

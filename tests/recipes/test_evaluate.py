@@ -86,7 +86,7 @@ def test_evaluate__again_keeps_the_result(evaluate, labels, store, tmp_path, cap
     assert (tmp_path / "out" / "results.json").read_bytes() == first
 
 
-@pytest.mark.parametrize("protocol", ["linear", "attentive", "knn"])
+@pytest.mark.parametrize("protocol", ["linear", "attentive", "grid", "knn"])
 def test_evaluate__protocols(evaluate, labels, store, protocol):
     arguments = (labels, "--store", store, *TINY, "--protocol", protocol)
     assert evaluate(*arguments, "--out", "out") == 0

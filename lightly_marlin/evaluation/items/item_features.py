@@ -21,7 +21,7 @@ from lightly_marlin.evaluation.labels.joining import join_videos
 from lightly_marlin.evaluation.labels.label_table import LabelTable
 from lightly_marlin.features.feature_ledger import FeatureRecord, FeatureRow
 from lightly_marlin.features.options import ExtractionOptions
-from lightly_marlin.features.window_model import AnyModel
+from lightly_marlin.features.window_model import AnyModel, encoder_of
 from lightly_marlin.store.crop_options import CropOptions
 from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.utils.errors import UsageError
@@ -107,7 +107,7 @@ def item_features(
     cache: Path | str,
     precision: str = "32",
     tokens: bool = False,
-    pool_tokens: int = 2,
+    pool_tokens: int | None = None,
     all_faces: bool = False,
     whole_frames: bool = False,
     crops: CropOptions | None = None,
@@ -135,7 +135,7 @@ def item_features(
         tokens: Return the features of every token, in half precision, instead of their
             mean.
         pool_tokens: With `tokens`, average them over squares of this many by this many
-            patches.
+            patches; 2 where that divides a frame, otherwise 1, if left out.
         all_faces: Take the windows of every face instead of those of the main one.
         whole_frames: The frames of the videos are crops of a face: find none in them.
         crops: Options of search and crops in videos; the defaults if left out.
@@ -153,6 +153,9 @@ def item_features(
             table's videos is in it, the cache cannot be written, or a feature is not
             finite; the message names the item.
     """
+    if pool_tokens is None:
+        _, *sides = encoder_of(encoder).config.grid
+        pool_tokens = 1 if any(side % 2 for side in sides) else 2
     options = ExtractionOptions(
         sample_rate=sample_rate,
         stride=stride,

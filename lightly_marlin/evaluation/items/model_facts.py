@@ -23,8 +23,10 @@ def model_facts(model: AnyModel, weights: str | None = None) -> dict[str, Any]:
     config = encoder.config
     name = name_of_config(config) if isinstance(config, MarlinConfig) else ""
     sizes = ("num_frames", "img_size", "encoder_dim", "num_tokens")
+    grid: tuple[int, int, int] = config.grid
     return {
         "name": name or type(encoder).__name__,
         "weights": weights_digest(encoder) if weights is None else weights,
         **{size: getattr(config, size) for size in sizes},
+        "grid": list(grid),
     }

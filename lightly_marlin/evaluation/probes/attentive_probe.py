@@ -26,10 +26,9 @@ from lightly_marlin.evaluation.items.item_features import ItemFeatures
 from lightly_marlin.evaluation.labels.label_table import LabelTable
 from lightly_marlin.evaluation.labels.target import Target
 from lightly_marlin.evaluation.probes.head_start import HeadStart
-from lightly_marlin.evaluation.probes.probe_rows import Fitted, ProbeRows
+from lightly_marlin.evaluation.probes.probe_rows import Fitted, ProbeRows, check_tokens
 from lightly_marlin.evaluation.probes.protocol import run_protocol
 from lightly_marlin.evaluation.results.result import Result
-from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["AttentiveHead", "attentive_probe", "fit_attentive"]
 
@@ -146,12 +145,7 @@ def fit_attentive(
         epochs: See `attentive_probe`.
         batch_size: See `attentive_probe`.
     """
-    if train.features.ndim != 3:
-        raise UsageError(
-            "The attentive probe takes tokens, features (rows, N, D); these are of "
-            f"shape {tuple(train.features.shape)}. Extract features with tokens, or "
-            "use the exact or linear probe."
-        )
+    check_tokens(train.features, "attentive")
     start = HeadStart.of(target, train.labels)
     # torch's global generator stays as it is.
     with torch.random.fork_rng(devices=[]):

@@ -19,7 +19,14 @@ from lightly_marlin.evaluation.metrics.item_scores import (
 )
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["Fit", "Fitted", "ProbeRows", "check_vectors", "standardizer"]
+__all__ = [
+    "Fit",
+    "Fitted",
+    "ProbeRows",
+    "check_tokens",
+    "check_vectors",
+    "standardizer",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +108,26 @@ def check_vectors(rows: ProbeRows, probe: str) -> None:
     if rows.features.ndim != 2:
         raise UsageError(
             f"The {probe} probe takes one vector per window, features (rows, D); these "
-            f"are of shape {tuple(rows.features.shape)}. Use the attentive probe for "
-            "tokens, or features without them."
+            f"are of shape {tuple(rows.features.shape)}. Use the attentive or grid "
+            "probe for tokens, or features without them."
+        )
+
+
+def check_tokens(features: Tensor, probe: str) -> None:
+    """Checks that every window is several tokens.
+
+    Args:
+        features: Features of windows.
+        probe: Name of the probe, for the message.
+
+    Raises:
+        UsageError: If the features are one vector per window.
+    """
+    if features.ndim != 3:
+        raise UsageError(
+            f"The {probe} probe takes tokens, features (rows, N, D); these are of "
+            f"shape {tuple(features.shape)}. Extract features with tokens, or use the "
+            "exact probe."
         )
 
 

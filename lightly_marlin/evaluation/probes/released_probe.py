@@ -88,7 +88,7 @@ def released_probe(
     if table.target.kind not in ("binary", "multilabel"):
         raise UsageError(
             f"The released protocol takes binary or multilabel labels; {table.name} is "
-            f"{table.target.kind}. Use exact, linear, attentive or knn."
+            f"{table.target.kind}. Use exact, linear, attentive, grid or knn."
         )
     if batch_size < 1 or epochs < 1:
         raise ValueError(

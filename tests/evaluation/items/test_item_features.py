@@ -10,6 +10,7 @@ import lightly_marlin.evaluation as package
 from lightly_marlin.evaluation import LabelTable, PixelFeatures, Target, item_features
 from lightly_marlin.features import extract_features
 from lightly_marlin.features.feature_ledger import read_journal
+from lightly_marlin.models import create_marlin_encoder
 from lightly_marlin.preparation import prepare_videos
 from lightly_marlin.store import CropOptions, FaceStore
 from lightly_marlin.utils.errors import UsageError
@@ -248,6 +249,16 @@ def test_tokens_in_half_precision(store, encoder, tmp_path):
     assert every.features.shape == (8, 32, 24)
     means = every.features.float().reshape(8, 8, 4, 24).mean(dim=2)
     torch.testing.assert_close(found.features.float(), means, atol=2e-3, rtol=2e-3)
+
+
+def test_tokens_of_frames_that_squares_do_not_fill(store, tmp_path):
+    encoder = create_marlin_encoder("marlin_vit_tiny", img_size=48, encoder_dim=24)
+    options = {"cache": tmp_path / "cache", "tokens": True}
+    found = item_features(encoder.eval(), WHOLE, store, **options)
+    assert found.features.shape == (8, 72, 24)
+    assert found.options["pool_tokens"] == 1
+    pixels = item_features(PixelFeatures(16, 48), WHOLE, store, **options)
+    assert pixels.features.shape == (8, 1, 1024)
 
 
 def test_pixels_take_the_place_of_an_encoder(store, tmp_path):

@@ -14,6 +14,7 @@ def test_model_facts__of_a_known_encoder():
         "img_size": config.img_size,
         "encoder_dim": config.encoder_dim,
         "num_tokens": config.num_tokens,
+        "grid": [8, 14, 14],
     }
     assert model_facts(encoder, "abc")["weights"] == "abc"
 

@@ -181,7 +181,7 @@ def test_run_protocol__says_what_it_did(make_problem, tmp_path):
     values = json.loads((tmp_path / "results.json").read_text())
     assert values["seed"] == 5
     assert values["protocol"]["name"] == "first"
-    assert values["model"] == {"name": "m"}
+    assert values["model"] == {"name": "m", "grid": [1, 1, 1]}
     assert {"torch", "torchmetrics", "scikit-learn", "lightly-marlin"} <= set(
         values["versions"]
     )
