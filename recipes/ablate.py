@@ -4,8 +4,9 @@
     python recipes/ablate.py grid.yaml --out ablation --dry-run
 
 Features:
-- GRID.yaml has settings of pretrain_marlin.py, whose combinations are the cells, seeds,
-  and options of evaluate.py; recipes/configs/ablation.yaml explains it.
+- GRID.yaml has settings of pretrain_marlin.py, whose combinations are the cells, named
+  variants of several settings, seeds, and options of evaluate.py;
+  recipes/configs/ablation.yaml explains it.
 - Every cell is pretrained with every seed, and every probe run on each.
 - Beside the cells: random initialisation of the same model, downsampled pixels, and the
   constant predictor.

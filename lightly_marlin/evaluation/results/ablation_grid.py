@@ -7,6 +7,13 @@
       mood: {labels: mood.csv, store: mood_store, column: [happy, calm]}
     baselines: [random, pixels]
 
+Settings that go together are a variant, and every combination of `grid` is pretrained
+with each:
+
+    variants:
+      pixels: {objectives: [pixels=1], mask: fasking}
+      contrast: {objectives: [contrast=1], mask: random, flip: 0.5}
+
 Settings are those of `pretrain_marlin.py`, options of probes those of `evaluate.py`.
 Paths are relative to the folder of the file.
 """
@@ -34,8 +41,8 @@ __all__ = ["BASELINES", "Cell", "Grid", "read_grid"]
 BASELINES = ("random", "pixels")
 """What the cells are compared with, beside the constant predictor."""
 
-_KEYS = ("pretrain", "grid", "seeds", "probes", "baselines")
-_PROBE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_KEYS = ("pretrain", "variants", "grid", "seeds", "probes", "baselines")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 # What a pretraining leaves is beside the folders of the probes and their logs.
 _TAKEN_NAMES = ("run", "pretrain", "pretrained.json", "settings.yaml")
 _OF_ABLATION = {"seed": "list seeds under the key seeds", "out": "drop it"}
@@ -47,7 +54,8 @@ class Cell:
     """Settings to pretrain with, once per seed.
 
     Attributes:
-        name: What the cell differs in, such as "mask=fasking,mask_ratio=0.9".
+        name: What the cell differs in, such as "mask=fasking,mask_ratio=0.9" or
+            "variant=contrast".
         settings: All settings; seed and folder of the run are replaced.
     """
 
@@ -60,7 +68,8 @@ class Grid:
     """Content of the file, checked.
 
     Attributes:
-        cells: Every combination of the settings under "grid", in the file's order.
+        cells: Every combination of the settings under "grid" with every variant, in the
+            file's order.
         seeds: Seeds of pretraining, splits and heads.
         probes: Arguments of `evaluate.py` by name of the probe.
         baselines: Names of `BASELINES`.
@@ -96,7 +105,13 @@ def read_grid(path: Path, presets: Path) -> Grid:
             for name, value in _mapping(content, "pretrain").items()
         }
         return Grid(
-            _cells(shared, _mapping(content, "grid"), folder, presets),
+            _cells(
+                shared,
+                _variants(_mapping(content, "variants"), folder),
+                _mapping(content, "grid"),
+                folder,
+                presets,
+            ),
             _seeds(content.get("seeds")),
             _probes(_mapping(content, "probes"), folder),
             _baselines(content.get("baselines", list(BASELINES))),
@@ -178,14 +193,40 @@ def _setting_path(name: str, value: Any, folder: Path) -> Any:
     return str(path)
 
 
+def _variants(variants: Mapping[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
+    """Returns the settings of every variant; one without a name if there are none."""
+    checked = {}
+    for name in variants:
+        key = f"variants.{name}"
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"{key}: the name is part of that of a folder. It must be of letters, "
+                "digits, '_', '-' and '.'."
+            )
+        checked[name] = {
+            setting: _setting(key, setting, value, folder)
+            for setting, value in _mapping(variants, name).items()
+        }
+    return checked or {"": {}}
+
+
 def _cells(
-    shared: Mapping[str, Any], axes: Mapping[str, Any], folder: Path, presets: Path
+    shared: Mapping[str, Any],
+    variants: Mapping[str, Mapping[str, Any]],
+    axes: Mapping[str, Any],
+    folder: Path,
+    presets: Path,
 ) -> tuple[Cell, ...]:
-    """Returns every combination of the settings of the grid."""
+    """Returns every combination of the settings of the grid with every variant."""
     columns: list[list[tuple[str, str, Any]]] = []
     for name, values in axes.items():
         if name in shared:
             raise UsageError(f"grid.{name} is under pretrain as well. Drop one.")
+        for variant, settings in variants.items():
+            if name in settings:
+                raise UsageError(
+                    f"grid.{name} is under variants.{variant} as well. Drop one."
+                )
         column = [
             (name, _text(value), _setting("grid", name, value, folder))
             for value in _sequence(f"grid.{name}", values)
@@ -194,16 +235,25 @@ def _cells(
         _sequence(f"grid.{name}", [text for _, text, _ in column])
         columns.append(column)
     cells = []
-    for combination in itertools.product(*columns):
-        name = ",".join(f"{key}={text}" for key, text, _ in combination)
-        values = {**shared, **{key: value for key, _, value in combination}}
-        if "epochs" in values:
-            # It comes before the other ways to end, which the model's file may have.
-            values = {"schedule_steps": None, "max_steps": None, **values}
-        model = values.get("model", PretrainSettings.model)
-        settings = read_settings([presets / f"{model}.yaml"], values)
-        cells.append(Cell(name or _WITHOUT_GRID, settings))
+    for variant, combination in itertools.product(
+        variants, itertools.product(*columns)
+    ):
+        parts = [f"variant={variant}"] if variant else []
+        parts += [f"{key}={text}" for key, text, _ in combination]
+        values = {**shared, **variants[variant]}
+        values |= {key: value for key, _, value in combination}
+        settings = _settings(values, presets)
+        cells.append(Cell(",".join(parts) or _WITHOUT_GRID, settings))
     return tuple(cells)
+
+
+def _settings(values: Mapping[str, Any], presets: Path) -> PretrainSettings:
+    """Returns the settings of a model's file with some of them replaced."""
+    if "epochs" in values:
+        # It comes before the other ways to end, which the model's file may have.
+        values = {"schedule_steps": None, "max_steps": None, **values}
+    model = values.get("model", PretrainSettings.model)
+    return read_settings([presets / f"{model}.yaml"], values)
 
 
 def _text(value: object) -> str:
@@ -227,7 +277,7 @@ def _probes(probes: Mapping[str, Any], folder: Path) -> dict[str, tuple[str, ...
     arguments = {}
     for name in probes:
         log = name.endswith(".log")
-        if not _PROBE_NAME.fullmatch(name) or name in _TAKEN_NAMES or log:
+        if not _NAME.fullmatch(name) or name in _TAKEN_NAMES or log:
             raise UsageError(
                 f"probes.{name}: the name is that of a folder. It must be of letters, "
                 f"digits, '_', '-' and '.', not end in .log, and not be one of "

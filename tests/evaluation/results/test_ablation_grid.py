@@ -89,6 +89,32 @@ def test_read_grid__without_a_grid_there_is_one_cell(read):
     assert [cell.name for cell in read(grid=None).cells] == ["pretrained"]
 
 
+def test_read_grid__variants_with_every_combination(read):
+    grid = read(
+        variants={
+            "plain": None,
+            "contrast": {"objectives": ["contrast=1"], "max_steps": 5},
+        },
+        grid={"mask_ratio": [0.5, 0.9]},
+    )
+    found = [
+        (c.name, c.settings.objectives, c.settings.max_steps, c.settings.mask_ratio)
+        for c in grid.cells
+    ]
+    assert found == [
+        ("variant=plain,mask_ratio=0.5", None, 3, 0.5),
+        ("variant=plain,mask_ratio=0.9", None, 3, 0.9),
+        ("variant=contrast,mask_ratio=0.5", "contrast=1", 5, 0.5),
+        ("variant=contrast,mask_ratio=0.9", "contrast=1", 5, 0.9),
+    ]
+
+
+def test_read_grid__variants_alone(read):
+    grid = read(variants={"low": {"mask_ratio": 0.5}}, grid=None)
+    assert [cell.name for cell in grid.cells] == ["variant=low"]
+    assert grid.cells[0].settings.mask_ratio == 0.5
+
+
 def test_read_grid__arguments_of_a_probe(read, place):
     options = {
         "store": "store",
@@ -120,7 +146,7 @@ def test_read_grid__paths_do_not_depend_on_the_working_folder(place, read, monke
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"grids": {}}, "the key grids is unknown. Supported are pretrain, grid"),
+        ({"grids": {}}, "the key grids is unknown. Supported are pretrain, variants, grid"),
         ({"pretrain": {"max_step": 3}}, "pretrain.max_step is unknown. Supported"),
         ({"pretrain": {"seed": 3}}, "pretrain.seed is set by the ablation, per cell"),
         ({"pretrain": {"max_steps": "x"}}, "pretrain.max_steps ('x') must be int or"),
@@ -132,6 +158,15 @@ def test_read_grid__paths_do_not_depend_on_the_working_folder(place, read, monke
         ({"grid": {"mask": ["tube", "tub"]}}, "grid.mask: Invalid mask (tub)."),
         ({"grid": {"mask": ["tube", "tube"]}}, "grid.mask has 'tube' twice"),
         ({"grid": {"mask_ratio": [0.9, "0.9"]}}, "grid.mask_ratio has '0.9' twice"),
+        (
+            {"variants": {"a": {"mask": "tube"}}},
+            "grid.mask is under variants.a as well. Drop one.",
+        ),
+        ({"variants": {"a/b": {}}}, "variants.a/b: the name is part of that of a"),
+        ({"variants": {"a": {"maks": 1}}}, "variants.a.maks is unknown"),
+        ({"variants": {"a": {"seed": 1}}}, "variants.a.seed is set by the ablation"),
+        ({"variants": {"a": 3}}, "a must map names to values, got 3"),
+        ({"variants": ["a"]}, "variants must map names to values"),
         ({"grid": {"max_steps": [3]}}, "grid.max_steps is under pretrain as well"),
         ({"seeds": None}, "seeds must be a list of at least one value, got None"),
         ({"seeds": [0, -1]}, "seeds has -1: must be an integer in [0, 2**32)"),
