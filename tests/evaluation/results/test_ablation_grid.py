@@ -146,7 +146,7 @@ def test_read_grid__paths_do_not_depend_on_the_working_folder(place, read, monke
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"grids": {}}, "the key grids is unknown. Supported are pretrain, variants, grid"),
+        ({"grids": {}}, "the key grids is unknown. Supported are pretrain, variants"),
         ({"pretrain": {"max_step": 3}}, "pretrain.max_step is unknown. Supported"),
         ({"pretrain": {"seed": 3}}, "pretrain.seed is set by the ablation, per cell"),
         ({"pretrain": {"max_steps": "x"}}, "pretrain.max_steps ('x') must be int or"),
