@@ -99,7 +99,7 @@ def mean_over_time(tokens: Tensor, tubelets: int) -> Tensor:
     out = torch.empty(rows, count // tubelets * width)
     # In float32 a part at a time: tokens are kept in half precision to fit.
     for part, chunk in zip(
-        out.split(_CHUNK_ROWS), tokens.split(_CHUNK_ROWS), strict=True
+        torch.split(out, _CHUNK_ROWS), torch.split(tokens, _CHUNK_ROWS), strict=True
     ):
         parts = chunk.float().unflatten(1, (tubelets, -1))
         part.copy_(parts.mean(dim=1).flatten(1))

@@ -242,8 +242,8 @@ def _cells(
         parts += [f"{key}={text}" for key, text, _ in combination]
         values = {**shared, **variants[variant]}
         values |= {key: value for key, _, value in combination}
-        settings = _settings(values, presets)
-        cells.append(Cell(",".join(parts) or _WITHOUT_GRID, settings))
+        name = ",".join(parts) or _WITHOUT_GRID
+        cells.append(Cell(name, _settings(values, presets)))
     return tuple(cells)
 
 
