@@ -101,8 +101,8 @@ def mean_over_time(tokens: Tensor, tubelets: int) -> Tensor:
     for part, chunk in zip(
         torch.split(out, _CHUNK_ROWS), torch.split(tokens, _CHUNK_ROWS), strict=True
     ):
-        parts = chunk.float().unflatten(1, (tubelets, -1))
-        part.copy_(parts.mean(dim=1).flatten(1))
+        frames = chunk.float().reshape(len(chunk), tubelets, -1)
+        part.copy_(frames.mean(dim=1))
     return out
 
 
