@@ -88,8 +88,8 @@ def demo(rest: list[str]) -> int:
     return call(
         "python",
         "recipes/pretrain_marlin.py",
-        "--model",
-        "marlin_vit_tiny",
+        "--config",
+        "recipes/configs/demo.yaml",
         "--resume",
         *out,
         *rest,

@@ -186,8 +186,8 @@ class DataSettings:
     held_out: float = setting(
         0.1, "Share of the videos to validate on.", _SHARE_BELOW_1
     )
-    demo_clips: int = setting(24, "Demo clips, without --store.", AT_LEAST_1)
-    demo_frames: int = setting(64, "Frames of a demo clip, 16 or more.", AT_LEAST_1)
+    demo_clips: int = setting(48, "Demo clips, without --store.", AT_LEAST_1)
+    demo_frames: int = setting(32, "Frames of a demo clip, 16 or more.", AT_LEAST_1)
 
 
 @dataclass(frozen=True)

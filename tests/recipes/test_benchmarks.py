@@ -68,9 +68,10 @@ def test_train_step__runs(tmp_path):
 @pytest.mark.slow
 def test_demo_training__runs(tmp_path):
     options = ("--demo-clips", 3, "--demo-frames", 24, "--batch-size", 2)
-    run("demo_training", "--results", tmp_path, "--max-steps", 2, *options)
+    run("demo_training", "--results", tmp_path, "--max-steps", 2, *options, "--seeds=2")
     result = read_result(tmp_path, "demo_training")
-    assert result["final"]["step"] == 2
+    assert [run["seed"] for run in result["runs"]] == [0, 1]
+    assert [run["final"]["step"] for run in result["runs"]] == [2, 2]
     assert (tmp_path / "demo.png").exists()
 
 
