@@ -5,18 +5,22 @@
 Runs `recipes/pretrain_marlin.py` with recipes/configs/demo.yaml on the built-in demo
 clips, once per seed: the seed chooses weights, masks and the held-out clips. Writes to
 results/: the losses and minutes of every run as demo_training-<machine>.json, and the
-README's picture, demo.png, that of the run whose ratio is the median. `--picture RUN`
-only redraws the picture, from an existing run such as that of `python3 run.py demo`.
+README's picture, demo.png, that of the last seed. `--seeds 1` repeats or adds one seed;
+the others of the same settings and machine are kept. `--picture RUN` only redraws the
+picture, from an existing run such as that of `python3 run.py demo`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import torch
+import yaml
 from environment import describe_machine, machine_name
 from running import run_recipe
 
@@ -69,23 +73,41 @@ def main() -> None:
     )
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--picture", type=Path, metavar="RUN")
-    parser.add_argument("--seeds", type=int, default=3, help="seeds from 0 on")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     arguments, options = parser.parse_known_args()
     arguments.results.mkdir(parents=True, exist_ok=True)
+    picture = arguments.results / "demo.png"
     if arguments.picture:
-        save_picture(RunFolder(arguments.picture), arguments.results / "demo.png")
+        save_picture(RunFolder(arguments.picture), picture)
         return
-    with tempfile.TemporaryDirectory() as work:
-        folders = [Path(work) / f"seed_{seed}" for seed in range(arguments.seeds)]
-        runs = [train(out, seed, options) for seed, out in enumerate(folders)]
-        ranked = sorted(runs, key=lambda run: run["final"]["ratio"])
-        middle = ranked[(len(ranked) - 1) // 2]
-        picture = arguments.results / "demo.png"
-        save_picture(RunFolder(folders[middle["seed"]]), picture)
     path = arguments.results / f"demo_training-{machine_name()}.json"
-    result = {"suite": "demo_training", "machine": describe_machine(), "runs": runs}
-    write_json(path, result)
+    for seed in arguments.seeds:
+        with tempfile.TemporaryDirectory() as work:
+            run = train(Path(work) / "run", seed, options)
+            save_picture(RunFolder(Path(work) / "run"), picture)
+        result = {
+            "suite": "demo_training",
+            "machine": describe_machine(),
+            "threads": torch.get_num_threads(),
+            "settings": yaml.safe_load(CONFIG.read_text()),
+            "options": options,
+        }
+        result["runs"] = sorted(
+            [*other_runs(path, result, seed), run], key=lambda run: run["seed"]
+        )
+        write_json(path, result)
     console.print(f"The result is in {path}", markup=False, soft_wrap=True)
+
+
+def other_runs(path: Path, result: dict[str, Any], seed: int) -> list[dict[str, Any]]:
+    """Returns the runs of other seeds that an earlier call left, made as this one."""
+    if not path.exists():
+        return []
+    earlier = json.loads(path.read_text())
+    same = ("threads", "settings", "options")
+    if any(earlier.get(name) != result[name] for name in same):
+        return []
+    return [run for run in earlier["runs"] if run["seed"] != seed]
 
 
 if __name__ == "__main__":

@@ -67,8 +67,9 @@ def test_train_step__runs(tmp_path):
 
 @pytest.mark.slow
 def test_demo_training__runs(tmp_path):
-    options = ("--demo-clips", 3, "--demo-frames", 24, "--batch-size", 2)
-    run("demo_training", "--results", tmp_path, "--max-steps", 2, *options, "--seeds=2")
+    options = ("--demo-clips", 3, "--demo-frames", 24, "--max-steps", 2)
+    for seed in (1, 0):
+        run("demo_training", "--results", tmp_path, *options, "--seeds", seed)
     result = read_result(tmp_path, "demo_training")
     assert [run["seed"] for run in result["runs"]] == [0, 1]
     assert [run["final"]["step"] for run in result["runs"]] == [2, 2]
