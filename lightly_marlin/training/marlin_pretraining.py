@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
@@ -49,8 +48,8 @@ from lightly_marlin.utils.errors import UsageError
 __all__ = ["MarlinPretraining", "augmentation_of", "masking_of"]
 
 
-# Added to the seed for the draws of second clips.
-_SECOND_CLIP = 2**31
+# Streams of the draws for second clips; 0 and 1 are those for the first.
+_MASKS_B, _AUGMENTATION_B = 2, 3
 
 
 class MarlinPretraining(pl.LightningModule):
@@ -113,10 +112,10 @@ class MarlinPretraining(pl.LightningModule):
             )
         self.augmentation = augmentation_of(settings)
         self.masking = masking_of(settings, config, settings.decode_ratio)
-        # A second clip has draws of its own.
-        other = replace(settings, seed=settings.seed + _SECOND_CLIP)
-        self.augmentation_b = augmentation_of(other)
-        self.masking_b = masking_of(other, config, settings.decode_ratio)
+        if "contrast" in self.objectives:
+            self.augmentation_b = augmentation_of(settings, _AUGMENTATION_B)
+            # Second clips are not decoded: all that is hidden of them is left out.
+            self.masking_b = masking_of(settings, config, stream=_MASKS_B)
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
         """Returns optimizers and schedulers of the model and of the discriminator."""
@@ -197,7 +196,7 @@ class MarlinPretraining(pl.LightningModule):
         if self.augmentation is not None:
             batch = self.augmentation(batch, step, rank)
         idx_keep, idx_mask = self.masking(batch["regions"], step, rank, batch["video"])
-        if "video_b" in batch:
+        if "contrast" in self.objectives and "video_b" in batch:
             second = {"video": batch["video_b"], "regions": batch["regions_b"]}
             if self.augmentation_b is not None:
                 second = self.augmentation_b(second, step, rank)
@@ -275,11 +274,14 @@ class _UncountedOptimizer:
         self.trainer.strategy.optimizer_step(self.optimizer, closure=lambda: None)
 
 
-def augmentation_of(settings: PretrainSettings) -> BatchAugmentation | None:
+def augmentation_of(
+    settings: PretrainSettings, stream: int = 1
+) -> BatchAugmentation | None:
     """Returns the augmentation of training batches; None if all of it is off.
 
     Args:
         settings: Settings of the run.
+        stream: Number of the use, see `BatchAugmentation`.
 
     Raises:
         MissingExtraError: If it is on and kornia is not installed.
@@ -291,11 +293,14 @@ def augmentation_of(settings: PretrainSettings) -> BatchAugmentation | None:
         crop_scale=(settings.crop_scale, 1.0),
         color=settings.color,
     )
-    return BatchAugmentation(augmentation, seed=settings.seed)
+    return BatchAugmentation(augmentation, seed=settings.seed, stream=stream)
 
 
 def masking_of(
-    settings: PretrainSettings, config: MarlinConfig, decode_ratio: float = 1.0
+    settings: PretrainSettings,
+    config: MarlinConfig,
+    decode_ratio: float = 1.0,
+    stream: int = 0,
 ) -> BatchMasking:
     """Returns the masking strategy for a model's token grid.
 
@@ -303,6 +308,7 @@ def masking_of(
         settings: Settings of the run.
         config: Sizes of the model.
         decode_ratio: Share of the masked tokens to decode; 1 for all, as in validation.
+        stream: Number of the use, see `BatchMasking`.
 
     Raises:
         UsageError: If the strategy and its ratios do not fit the model.
@@ -325,6 +331,7 @@ def masking_of(
             schedule=schedule,
             decode_ratio=decode_ratio,
             seed=settings.seed,
+            stream=stream,
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
