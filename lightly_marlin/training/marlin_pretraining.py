@@ -21,7 +21,6 @@ from lightly_marlin.data import (
     ResumableClipSampler,
 )
 from lightly_marlin.models import (
-    EmaTeacher,
     MarlinConfig,
     MarlinDiscriminator,
     accelerate_cpu,
@@ -29,10 +28,11 @@ from lightly_marlin.models import (
     linear_momentum,
 )
 from lightly_marlin.training.callbacks import GRADIENT
+from lightly_marlin.training.every_steps import is_due
 from lightly_marlin.training.gradient_norms import gradient_norms
 from lightly_marlin.training.objectives.building import build_objectives
 from lightly_marlin.training.objectives.critic import Critic
-from lightly_marlin.training.objectives.objective import needs_teacher
+from lightly_marlin.training.objectives.objective import teacher_for
 from lightly_marlin.training.objectives.objective_step import ObjectiveStep
 from lightly_marlin.training.objectives.reporting import logged_losses
 from lightly_marlin.training.schedule import WarmupCosine
@@ -84,6 +84,7 @@ class MarlinPretraining(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.settings = settings
+        self.objective_weights = settings.objective_weights
         self.clips = clips
         self.schedule = schedule
         self.model = create_marlin(
@@ -94,18 +95,14 @@ class MarlinPretraining(pl.LightningModule):
             accelerate_cpu(
                 MarlinDiscriminator(config.patch_dim, 4 * config.decoder_dim)
             )
-            if "adversarial" in settings.objective_weights
+            if "adversarial" in self.objective_weights
             else None
         )
         # After the networks, whose first weights then do not depend on them.
         self.objectives = build_objectives(
-            self.model, settings.objective_weights, num_processes=settings.devices
+            self.model, self.objective_weights, num_processes=settings.devices
         )
-        self.teacher = (
-            EmaTeacher(self.model.encoder, method="encode")
-            if needs_teacher(self.objectives.values())
-            else None
-        )
+        self.teacher = teacher_for(self.objectives.values(), self.model.encoder)
         if settings.export_teacher and self.teacher is None:
             raise UsageError(
                 "--export-teacher needs an objective with a teacher, such as latent=1."
@@ -142,9 +139,16 @@ class MarlinPretraining(pl.LightningModule):
         ]
 
     def on_train_start(self) -> None:
-        """Sets the learning rates of a resumed run."""
+        """Composes the objectives; sets the learning rates of a resumed run."""
+        # For each training, as a module may be given to another trainer. In a tuple,
+        # which keeps its modules out of this one's state dict.
+        self._step = self._objective_step()
         if self.trainer.global_step > 0:
             self._step_schedulers()
+
+    def on_train_end(self) -> None:
+        """Lets go of the trainer's optimizers."""
+        del self._step
 
     def train_dataloader(self) -> DataLoader[FaceClip]:
         """Returns the clips from the one on at which the training stands."""
@@ -176,7 +180,7 @@ class MarlinPretraining(pl.LightningModule):
         batch, idx_keep, idx_mask = self._masked(batch, step)
         seed = self.settings.seed + step * self.settings.devices + self.global_rank
         noise = torch.Generator(self.device).manual_seed(seed)
-        optimizer, objectives = self._objective_step()
+        optimizer, objectives = self._step
         losses = objectives(batch, idx_keep, idx_mask, noise)
         norms = self._gradient_norms(losses.weighted, step + 1)
         optimizer.zero_grad()
@@ -207,10 +211,7 @@ class MarlinPretraining(pl.LightningModule):
         return batch, idx_keep, idx_mask
 
     def _objective_step(self) -> tuple[Any, ObjectiveStep]:
-        """Returns the model's optimizer, and the objectives with those of the critic.
-
-        Made for every step, as a module may be given to another trainer.
-        """
+        """Returns the model's optimizer, and the objectives with that of the critic."""
         optimizers = self.optimizers()
         optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
         objectives: dict[str, Any] = dict(self.objectives)
@@ -221,20 +222,15 @@ class MarlinPretraining(pl.LightningModule):
                 gradient_penalty_weight=self.settings.gradient_penalty_weight,
                 backward=self.manual_backward,
             )
-        weights = self.settings.objective_weights
-        return optimizers[0], ObjectiveStep(
-            self.model,
-            {name: (objectives[name], weight) for name, weight in weights.items()},
-            self.teacher,
-        )
+        parts = {name: (objectives[name], w) for name, w in self.objective_weights.items()}
+        return optimizers[0], ObjectiveStep(self.model, parts, self.teacher)
 
     def _gradient_norms(
         self, weighted: dict[str, Tensor], steps_done: int
     ) -> dict[str, Tensor]:
         """Returns the norms of the objectives' gradients in the steps that ask."""
         every = self.settings.gradients_every
-        last = steps_done == self.trainer.max_steps
-        if every == 0 or (steps_done % every and not last):
+        if every == 0 or not is_due(self.trainer, every, steps_done):
             return {}
         norms = gradient_norms(weighted, self.model.encoder.parameters())
         return {f"{GRADIENT}{name}": norm for name, norm in norms.items()}

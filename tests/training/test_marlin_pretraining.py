@@ -1,5 +1,6 @@
 """Other people's callbacks run on the module, and a resumed run equals a whole one."""
 
+import copy
 import dataclasses
 import sys
 
@@ -220,6 +221,24 @@ def test_augmentation__resumed_equals_uninterrupted(precision, fit, tmp_path):
     assert whole["global_step"] == resumed["global_step"] == 4
     states = (whole["state_dict"], resumed["state_dict"])
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_objectives__are_composed_once_and_are_no_part_of_the_state(fit, monkeypatch):
+    made = []
+
+    class Counted(module.ObjectiveStep):
+        def __init__(self, *arguments):
+            made.append(self)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(module, "ObjectiveStep", Counted)
+    settings = with_settings(objectives="pixels=1 adversarial=0.01 latent=0.1")
+    trained, _ = fit(settings=settings)
+    assert len(made) == 1
+    parts = {name.partition(".")[0] for name in trained.state_dict()}
+    assert parts == {"model", "discriminator", "objectives", "teacher"}
+    # Nothing of the trainer is left in it.
+    assert equal_weights(copy.deepcopy(trained), trained)
 
 
 def test_second_clips__have_draws_of_their_own(fit, store):
