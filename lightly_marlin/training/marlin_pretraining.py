@@ -27,7 +27,6 @@ from lightly_marlin.models import (
     create_marlin,
     linear_momentum,
 )
-from lightly_marlin.training.callbacks import GRADIENT
 from lightly_marlin.training.every_steps import is_due
 from lightly_marlin.training.gradient_norms import gradient_norms
 from lightly_marlin.training.objectives.building import build_objectives
@@ -44,6 +43,7 @@ from lightly_marlin.transforms import (
     MixtureSchedule,
 )
 from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.metric_names import GRADIENT
 
 __all__ = ["MarlinPretraining", "augmentation_of", "masking_of"]
 
@@ -222,7 +222,9 @@ class MarlinPretraining(pl.LightningModule):
                 gradient_penalty_weight=self.settings.gradient_penalty_weight,
                 backward=self.manual_backward,
             )
-        parts = {name: (objectives[name], w) for name, w in self.objective_weights.items()}
+        parts = {
+            name: (objectives[name], w) for name, w in self.objective_weights.items()
+        }
         return optimizers[0], ObjectiveStep(self.model, parts, self.teacher)
 
     def _gradient_norms(
