@@ -213,12 +213,21 @@ def test_pretrain_marlin__without_discriminator(tiny_store, tmp_path, pretrain_m
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "objectives",
+    [
+        ("pixels=1", "adversarial=0.01"),
+        ("pixels=1", "latent=1"),
+        ("pixels=1", "adversarial=0.01", "instance=1"),
+    ],
+    ids=["marlin", "latent", "instance"],
+)
 def test_pretrain_marlin__two_processes_equal_one(
-    tiny_store, tmp_path, pretrain_marlin, monkeypatch
+    objectives, tiny_store, tmp_path, pretrain_marlin, monkeypatch
 ):
     """Two processes with a clip each average to one process with both clips."""
     options = ["--store", tiny_store, "--model", "marlin_vit_tiny", "--workers", 0]
-    options += ["--precision", 32, "--warmup-steps", 2]
+    options += ["--precision", 32, "--warmup-steps", 2, "--objectives", *objectives]
     two = ("--batch-size", 1, "--devices", 2, "--max-steps", 3)
     command = [sys.executable, RECIPES / "pretrain_marlin.py", *options, *two]
     command += ["--out", tmp_path / "two"]

@@ -40,7 +40,9 @@ class ObjectiveStep(nn.Module):
         optimizer.step()
         step.after_update(momentum)
 
-    All forward passes are in its own, so that `DistributedDataParallel` can wrap it.
+    All forward passes are in its own, so that `DistributedDataParallel` can wrap it, if
+    there is no `Critic`: its update runs a backward pass within, before the wrapper is
+    ready to average gradients. `MarlinPretraining` trains one in several processes.
 
     Attributes:
         model: The masked autoencoder.
