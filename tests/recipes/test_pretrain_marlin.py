@@ -227,7 +227,8 @@ def test_pretrain_marlin__two_processes_equal_one(
 ):
     """Two processes with a clip each average to one process with both clips."""
     options = ["--store", tiny_store, "--model", "marlin_vit_tiny", "--workers", 0]
-    options += ["--precision", 32, "--warmup-steps", 2, "--objectives", *objectives]
+    options += ["--precision", 32, "--warmup-steps", 2, "--image-size", 64]
+    options += ["--objectives", *objectives]
     two = ("--batch-size", 1, "--devices", 2, "--max-steps", 3)
     command = [sys.executable, RECIPES / "pretrain_marlin.py", *options, *two]
     command += ["--out", tmp_path / "two"]
