@@ -117,9 +117,23 @@ def collect_settings(options: dict[str, Any], resume: bool) -> PretrainSettings:
                 f"The run in {saved.parent} trains {before.model}, not {given.model}. "
                 "Resume without --model, or choose another --out."
             )
-        return read_settings([saved, *files], options)
+        merged = read_settings([saved, *files], options)
+        check_objectives(before, merged)
+        return merged
     base = CONFIGS / f"{given.model}.yaml"
     return read_settings([base, *files], {"model": given.model, **options})
+
+
+def check_objectives(before: PretrainSettings, now: PretrainSettings) -> None:
+    """Raises a UsageError if a resumed run would have other objectives."""
+    names, wanted = (
+        ", ".join(settings.objective_weights) for settings in (before, now)
+    )
+    if names != wanted:
+        raise UsageError(
+            f"The run in {now.out} has the objectives {names}, not {wanted}. Resume "
+            "with the same, whose weights may change, or choose another --out."
+        )
 
 
 def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
@@ -230,20 +244,23 @@ def make_callbacks(
         metrics_columns,
     )
     from lightly_marlin.training.checkpoint import LastCheckpoint
+    from lightly_marlin.training.objectives.reporting import loss_column
 
     clips_per_step = settings.batch_size * settings.devices
-    columns = metrics_columns(settings.objective_weights)
+    columns = metrics_columns(module.objective_weights)
     validation = make_validation(settings, folder, module, store, held_out or training)
-    # Without a reconstruction, the first loss of the others.
-    shown = columns[1] if validation else columns[4]
+    encoder: Any = module.model.encoder
+    if settings.export_teacher and module.teacher is not None:
+        # What is measured is what model/ has.
+        encoder = module.teacher.module
     return [
         WriteMetrics(folder, clips_per_step, settings.log_every, columns),
         *validation,
-        *make_probe(settings, folder, module.model.encoder),
-        *make_meters(settings, folder, module.model.encoder, store, training, held_out),
+        *make_probe(settings, folder, encoder),
+        *make_meters(settings, folder, encoder, store, training, held_out),
         *make_gradients(settings, folder),
         LastCheckpoint(folder, settings.save_every),
-        StepProgress(settings.log_every, shown),
+        StepProgress(settings.log_every, loss_column(next(iter(module.objectives)))),
     ]
 
 
@@ -269,8 +286,9 @@ def make_validation(
     from lightly_marlin.training.objectives.pixels import Pixels
     from lightly_marlin.training.validation import Validation
 
-    decoding = [part for part in module.objectives.values() if isinstance(part, Pixels)]
-    if not decoding:
+    decoding = (part for part in module.objectives.values() if isinstance(part, Pixels))
+    part = next(decoding, None)
+    if part is None:
         return []
     return [
         Validation(
@@ -280,7 +298,7 @@ def make_validation(
             masking_of(settings, module.model.config),
             batch_size=settings.batch_size,
             every=settings.validate_every,
-            to_pixels=decoding[0].to_pixels,
+            to_pixels=None if part.predicts_pixels else part.to_pixels,
         )
     ]
 

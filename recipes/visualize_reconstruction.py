@@ -9,10 +9,13 @@ with the model. It writes to the folder OUT:
   colours of its regions | reconstruction | error, moving and as a sheet of frames;
 - `masks.png`: the masks of all strategies on the same clip;
 - `reconstruction.json`: the mean squared error of the masked pixels, the baseline of
-  predicting every clip's mean colour, and the frames shown.
+  predicting the clip's mean colour, and the frames shown.
 
 --weights takes anything that holds a whole model: released `.full.pt` files, Lightning
 checkpoints, folders and repositories of the Hub, VideoMAE's pretraining, our own.
+Models that were trained on normalised pixels or motion do not predict pixels: the true
+mean and deviation of each token turn their predictions into some, and there is no
+baseline then. --objective says so, where the weights do not lie in the folder of a run.
 --start-seconds chooses the clip; the default is the middle of the face's appearance.
 --crops-like STORE uses the crop options of the store that the model was trained on.
 
@@ -37,12 +40,17 @@ from lightly_marlin.faces import (
     landmarks_to_crop,
     regions_from_landmarks,
 )
-from lightly_marlin.models import MarlinConfig, load_model
+from lightly_marlin.models import Marlin, MarlinConfig, load_model
 from lightly_marlin.preparation.crop_pass import crop_tracks
 from lightly_marlin.preparation.video_faces import find_video_faces
 from lightly_marlin.regions import RegionCells
 from lightly_marlin.store.crop_arguments import add_crop_arguments, crop_options
 from lightly_marlin.training import mean_color_loss
+from lightly_marlin.training.objectives.building import build_objectives
+from lightly_marlin.training.objectives.names import DECODING
+from lightly_marlin.training.objectives.pixels import Pixels
+from lightly_marlin.training.run_folder import RunFolder
+from lightly_marlin.training.settings import read_settings
 from lightly_marlin.training.validation import reconstruct_clips
 from lightly_marlin.transforms import BatchMasking, mask_choices
 from lightly_marlin.utils.arguments import RecipeParser
@@ -87,20 +95,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
     model = load_model(options.weights, options.model)
     masking = make_masking(model.config, options)
+    target = target_of(model, options)
     clip = read_clip(options.video, model.config, options)
     drawn = masking(clip.cells, 0, videos=clip.video)
-    idx_mask, pred, loss = reconstruct_clips(model, clip.video, *drawn)
+    idx_mask, pred, loss = reconstruct_clips(
+        model, clip.video, *drawn, to_pixels=target.to_pixels
+    )
     sizes = {
         "tubelet_size": model.config.tubelet_size,
         "patch_size": model.config.patch_size,
     }
     panels = reconstruction_panels(clip.video, idx_mask, pred, clip.cells, **sizes)
-    baseline = float(mean_color_loss(clip.video, idx_mask, **sizes))
+    losses = {"loss": float(loss)}
+    error = f"mean squared error {losses['loss']:.4f}"
+    if target.predicts_pixels:
+        baseline = float(mean_color_loss(clip.video, idx_mask, **sizes))
+        losses["mean_color_loss"] = baseline
+        error += f", of the mean colour {baseline:.4f}"
     share = f"{100 * options.mask_ratio:.3g} %"
-    title = (
-        f"{options.video.name} · {options.mask}, {share} masked · "
-        f"mean squared error {float(loss):.4f}, of the mean colour {baseline:.4f}"
-    )
+    title = f"{options.video.name} · {options.mask}, {share} masked · {error}"
     moments = moment_captions(clip.frames, clip.fps)
     text = PanelText(title, moments, reconstruction_footer)
     result = {
@@ -108,8 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "mask": options.mask,
         "mask_ratio": options.mask_ratio,
         "frames": clip.frames,
-        "loss": float(loss),
-        "mean_color_loss": baseline,
+        **losses,
     }
     try:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -119,15 +131,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_panels(options.out, name, panels, index.tolist(), seconds, text)
         save_masks(clip, options, **sizes)
         write_json(options.out / "reconstruction.json", result)
-    except OSError as error:
-        reason = error.strerror or error
-        raise UsageError(f"Cannot write to {options.out}: {reason}.") from error
-    console.print(
-        f"Mean squared error of the masked pixels {float(loss):.4f}, predicting the "
-        f"mean colour {baseline:.4f}. Pictures: {options.out}",
-        markup=False,
-        soft_wrap=True,
-    )
+    except OSError as failure:
+        reason = failure.strerror or failure
+        raise UsageError(f"Cannot write to {options.out}: {reason}.") from failure
+    done = f"Masked pixels: {error}. Pictures: {options.out}"
+    console.print(done, markup=False, soft_wrap=True)
     return 0
 
 
@@ -139,6 +147,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("out", metavar="OUT", type=Path, help="folder of the pictures")
     add("--weights", required=True, help="weights of a whole model, in any layout")
     add("--model", help="sizes of the model (default: inferred from the weights)")
+    add(
+        "--objective",
+        choices=DECODING,
+        help="what the decoder was trained on (default: that of the run that the "
+        "weights lie in, else pixels)",
+    )
     add("--mask", default="fasking", help=f"{mask_choices()} (default: fasking)")
     add("--mask-ratio", type=float, default=0.9, help="default: 0.9")
     add(
@@ -177,6 +191,32 @@ def make_masking(config: MarlinConfig, options: argparse.Namespace) -> BatchMask
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def target_of(model: Marlin, options: argparse.Namespace) -> Pixels:
+    """Returns the objective that the decoder was trained on, which reads its output."""
+    name = options.objective or objective_of_run(Path(options.weights)) or "pixels"
+    return build_objectives(model, {name: 1.0})[name]  # type: ignore[return-value]
+
+
+def objective_of_run(weights: Path) -> str | None:
+    """Returns the decoder's objective in the run of some weights, or None without one.
+
+    Raises:
+        UsageError: If the run trained no decoder of pixels.
+    """
+    places = {"model": weights.parent, "last.ckpt": weights.parent.parent}
+    config = RunFolder(places.get(weights.name, weights)).config
+    if weights.name not in places or not config.is_file():
+        return None
+    names = read_settings([config], {}).objective_weights
+    decoding = [name for name in DECODING if name in names]
+    if not decoding:
+        raise UsageError(
+            f"The run in {config.parent} trained no decoder of pixels, but "
+            f"{', '.join(names)}: there is no reconstruction to draw."
+        )
+    return decoding[0]
 
 
 def read_clip(

@@ -22,9 +22,9 @@ from lightly_marlin.training.objectives.reporting import loss_columns
 from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
 from lightly_marlin.utils.console import console
 from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.metric_names import GRADIENT, RECONSTRUCTION
 
 __all__ = [
-    "GRADIENT",
     "METRICS_COLUMNS",
     "StepProgress",
     "WriteGradients",
@@ -44,9 +44,6 @@ def metrics_columns(objectives: Iterable[str] = ()) -> tuple[str, ...]:
 
 
 METRICS_COLUMNS = metrics_columns()
-
-GRADIENT = "gradient_norm/"
-"""What the names of logged norms of gradients begin with."""
 
 _LOGGERS: dict[str, Callable[[Path], Logger]] = {
     "tensorboard": lambda out: TensorBoardLogger(out, name="", version="tensorboard"),
@@ -158,7 +155,7 @@ class StepProgress(RichProgressBar):
         loss: Name of the loss, as the module logs it.
     """
 
-    def __init__(self, every: int, loss: str = "loss/reconstruction") -> None:
+    def __init__(self, every: int, loss: str = RECONSTRUCTION) -> None:
         super().__init__(refresh_rate=4 if console.is_terminal else 0, leave=True)
         self.loss = loss
         self.every = every

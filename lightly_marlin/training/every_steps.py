@@ -50,13 +50,15 @@ class EverySteps(Callback):
             self.on_due(trainer, pl_module)
 
 
-def is_due(trainer: Trainer, every: int) -> bool:
-    """Returns whether the step that was just done is an n-th one or the last.
+def is_due(trainer: Trainer, every: int, step: int | None = None) -> bool:
+    """Returns whether a step is an n-th one or the last.
 
     Args:
         trainer: The trainer.
         every: The n.
+        step: Number of the step, from 1: within a step, that of the trainer's count
+            after it; None for the step that was just done.
     """
-    step = trainer.global_step
+    step = trainer.global_step if step is None else step
     ends = trainer.is_last_batch and trainer.current_epoch + 1 == trainer.max_epochs
     return step % every == 0 or step == trainer.max_steps or ends

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
@@ -22,18 +21,17 @@ from lightly_marlin.data import (
     ResumableClipSampler,
 )
 from lightly_marlin.models import (
-    EmaTeacher,
     MarlinConfig,
     MarlinDiscriminator,
     accelerate_cpu,
     create_marlin,
     linear_momentum,
 )
-from lightly_marlin.training.callbacks import GRADIENT
+from lightly_marlin.training.every_steps import is_due
 from lightly_marlin.training.gradient_norms import gradient_norms
 from lightly_marlin.training.objectives.building import build_objectives
 from lightly_marlin.training.objectives.critic import Critic
-from lightly_marlin.training.objectives.objective import needs_teacher
+from lightly_marlin.training.objectives.objective import teacher_for
 from lightly_marlin.training.objectives.objective_step import ObjectiveStep
 from lightly_marlin.training.objectives.reporting import logged_losses
 from lightly_marlin.training.schedule import WarmupCosine
@@ -45,12 +43,13 @@ from lightly_marlin.transforms import (
     MixtureSchedule,
 )
 from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.metric_names import GRADIENT
 
 __all__ = ["MarlinPretraining", "augmentation_of", "masking_of"]
 
 
-# Added to the seed for the draws of second clips.
-_SECOND_CLIP = 2**31
+# Streams of the draws for second clips; 0 and 1 are those for the first.
+_MASKS_B, _AUGMENTATION_B = 2, 3
 
 
 class MarlinPretraining(pl.LightningModule):
@@ -85,6 +84,7 @@ class MarlinPretraining(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.settings = settings
+        self.objective_weights = settings.objective_weights
         self.clips = clips
         self.schedule = schedule
         self.model = create_marlin(
@@ -95,28 +95,24 @@ class MarlinPretraining(pl.LightningModule):
             accelerate_cpu(
                 MarlinDiscriminator(config.patch_dim, 4 * config.decoder_dim)
             )
-            if "adversarial" in settings.objective_weights
+            if "adversarial" in self.objective_weights
             else None
         )
         # After the networks, whose first weights then do not depend on them.
         self.objectives = build_objectives(
-            self.model, settings.objective_weights, num_processes=settings.devices
+            self.model, self.objective_weights, num_processes=settings.devices
         )
-        self.teacher = (
-            EmaTeacher(self.model.encoder, method="encode")
-            if needs_teacher(self.objectives.values())
-            else None
-        )
+        self.teacher = teacher_for(self.objectives.values(), self.model.encoder)
         if settings.export_teacher and self.teacher is None:
             raise UsageError(
                 "--export-teacher needs an objective with a teacher, such as latent=1."
             )
         self.augmentation = augmentation_of(settings)
         self.masking = masking_of(settings, config, settings.decode_ratio)
-        # A second clip has draws of its own.
-        other = replace(settings, seed=settings.seed + _SECOND_CLIP)
-        self.augmentation_b = augmentation_of(other)
-        self.masking_b = masking_of(other, config, settings.decode_ratio)
+        if "contrast" in self.objectives:
+            self.augmentation_b = augmentation_of(settings, _AUGMENTATION_B)
+            # Second clips are not decoded: all that is hidden of them is left out.
+            self.masking_b = masking_of(settings, config, stream=_MASKS_B)
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
         """Returns optimizers and schedulers of the model and of the discriminator."""
@@ -143,9 +139,16 @@ class MarlinPretraining(pl.LightningModule):
         ]
 
     def on_train_start(self) -> None:
-        """Sets the learning rates of a resumed run."""
+        """Composes the objectives; sets the learning rates of a resumed run."""
+        # For each training, as a module may be given to another trainer. In a tuple,
+        # which keeps its modules out of this one's state dict.
+        self._step = self._objective_step()
         if self.trainer.global_step > 0:
             self._step_schedulers()
+
+    def on_train_end(self) -> None:
+        """Lets go of the trainer's optimizers."""
+        del self._step
 
     def train_dataloader(self) -> DataLoader[FaceClip]:
         """Returns the clips from the one on at which the training stands."""
@@ -177,7 +180,7 @@ class MarlinPretraining(pl.LightningModule):
         batch, idx_keep, idx_mask = self._masked(batch, step)
         seed = self.settings.seed + step * self.settings.devices + self.global_rank
         noise = torch.Generator(self.device).manual_seed(seed)
-        optimizer, objectives = self._objective_step()
+        optimizer, objectives = self._step
         losses = objectives(batch, idx_keep, idx_mask, noise)
         norms = self._gradient_norms(losses.weighted, step + 1)
         optimizer.zero_grad()
@@ -197,7 +200,7 @@ class MarlinPretraining(pl.LightningModule):
         if self.augmentation is not None:
             batch = self.augmentation(batch, step, rank)
         idx_keep, idx_mask = self.masking(batch["regions"], step, rank, batch["video"])
-        if "video_b" in batch:
+        if "contrast" in self.objectives and "video_b" in batch:
             second = {"video": batch["video_b"], "regions": batch["regions_b"]}
             if self.augmentation_b is not None:
                 second = self.augmentation_b(second, step, rank)
@@ -208,10 +211,7 @@ class MarlinPretraining(pl.LightningModule):
         return batch, idx_keep, idx_mask
 
     def _objective_step(self) -> tuple[Any, ObjectiveStep]:
-        """Returns the model's optimizer, and the objectives with those of the critic.
-
-        Made for every step, as a module may be given to another trainer.
-        """
+        """Returns the model's optimizer, and the objectives with that of the critic."""
         optimizers = self.optimizers()
         optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
         objectives: dict[str, Any] = dict(self.objectives)
@@ -222,20 +222,17 @@ class MarlinPretraining(pl.LightningModule):
                 gradient_penalty_weight=self.settings.gradient_penalty_weight,
                 backward=self.manual_backward,
             )
-        weights = self.settings.objective_weights
-        return optimizers[0], ObjectiveStep(
-            self.model,
-            {name: (objectives[name], weight) for name, weight in weights.items()},
-            self.teacher,
-        )
+        parts = {
+            name: (objectives[name], w) for name, w in self.objective_weights.items()
+        }
+        return optimizers[0], ObjectiveStep(self.model, parts, self.teacher)
 
     def _gradient_norms(
         self, weighted: dict[str, Tensor], steps_done: int
     ) -> dict[str, Tensor]:
         """Returns the norms of the objectives' gradients in the steps that ask."""
         every = self.settings.gradients_every
-        last = steps_done == self.trainer.max_steps
-        if every == 0 or (steps_done % every and not last):
+        if every == 0 or not is_due(self.trainer, every, steps_done):
             return {}
         norms = gradient_norms(weighted, self.model.encoder.parameters())
         return {f"{GRADIENT}{name}": norm for name, norm in norms.items()}
@@ -275,11 +272,14 @@ class _UncountedOptimizer:
         self.trainer.strategy.optimizer_step(self.optimizer, closure=lambda: None)
 
 
-def augmentation_of(settings: PretrainSettings) -> BatchAugmentation | None:
+def augmentation_of(
+    settings: PretrainSettings, stream: int = 1
+) -> BatchAugmentation | None:
     """Returns the augmentation of training batches; None if all of it is off.
 
     Args:
         settings: Settings of the run.
+        stream: Number of the use, see `BatchAugmentation`.
 
     Raises:
         MissingExtraError: If it is on and kornia is not installed.
@@ -291,11 +291,14 @@ def augmentation_of(settings: PretrainSettings) -> BatchAugmentation | None:
         crop_scale=(settings.crop_scale, 1.0),
         color=settings.color,
     )
-    return BatchAugmentation(augmentation, seed=settings.seed)
+    return BatchAugmentation(augmentation, seed=settings.seed, stream=stream)
 
 
 def masking_of(
-    settings: PretrainSettings, config: MarlinConfig, decode_ratio: float = 1.0
+    settings: PretrainSettings,
+    config: MarlinConfig,
+    decode_ratio: float = 1.0,
+    stream: int = 0,
 ) -> BatchMasking:
     """Returns the masking strategy for a model's token grid.
 
@@ -303,6 +306,7 @@ def masking_of(
         settings: Settings of the run.
         config: Sizes of the model.
         decode_ratio: Share of the masked tokens to decode; 1 for all, as in validation.
+        stream: Number of the use, see `BatchMasking`.
 
     Raises:
         UsageError: If the strategy and its ratios do not fit the model.
@@ -325,6 +329,7 @@ def masking_of(
             schedule=schedule,
             decode_ratio=decode_ratio,
             seed=settings.seed,
+            stream=stream,
         )
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -13,8 +13,16 @@ from lightly_marlin.training.settings import PretrainSettings, read_settings
 from lightly_marlin.training.validation import VALIDATION_COLUMNS
 from lightly_marlin.utils.console import console
 from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.metric_names import MEAN_COLOR, RECONSTRUCTION
 
 __all__ = ["card_of_run", "describe_run", "summarise_run"]
+
+
+_FIGURES = {
+    "step": "training steps",
+    RECONSTRUCTION: "reconstruction loss of held-out clips",
+    MEAN_COLOR: "the same, predicting a clip's mean colour",
+}
 
 
 def describe_run(
@@ -61,10 +69,9 @@ def summarise_run(folder: RunFolder, step: int) -> None:
         step: Steps trained.
     """
     table = Table(title=f"after {step} steps", show_header=False)
-    rows = MetricsCsv(folder.validation, VALIDATION_COLUMNS).rows()
-    if rows:
-        last = rows[-1]
-        for name in VALIDATION_COLUMNS[1:]:
+    last = _last_validation(folder)
+    for name in VALIDATION_COLUMNS[1:]:
+        if name in last:
             table.add_row(f"held-out {name}", f"{float(last[name]):.5f}")
     pictures = sorted(folder.pictures.glob("step_*.png"))
     table.add_row("picture", str(pictures[-1]) if pictures else "none")
@@ -103,21 +110,17 @@ def card_of_run(run: str | Path, *, data: str, license: str) -> ModelCard:
         f"by {settings.mask} at a ratio of {settings.mask_ratio}, with the objectives "
         f"{_objectives(settings)}."
     )
-    figures = {}
-    if folder.validation.is_file():
-        rows = MetricsCsv(folder.validation, VALIDATION_COLUMNS).rows()
-        if rows:
-            last = rows[-1]
-            figures = {
-                "training steps": float(last["step"]),
-                "reconstruction loss of held-out clips": float(
-                    last["loss/reconstruction"]
-                ),
-                "the same, predicting a clip's mean colour": float(
-                    last["loss/mean_color"]
-                ),
-            }
+    last = _last_validation(folder)
+    figures = {
+        text: float(last[name]) for name, text in _FIGURES.items() if name in last
+    }
     return ModelCard(data=data, license=license, training=training, figures=figures)
+
+
+def _last_validation(folder: RunFolder) -> dict[str, str]:
+    """Returns the last row of validation.csv, which may have no baseline; or none."""
+    rows = MetricsCsv(folder.validation, VALIDATION_COLUMNS[:2]).rows()
+    return rows[-1] if rows else {}
 
 
 def _objectives(settings: PretrainSettings) -> str:

@@ -134,7 +134,7 @@ class ObjectiveSettings:
         1.0, "Momentum of the teacher after 1.25 times the schedule.", _SHARE
     )
     export_teacher: bool = setting(
-        False, "Save the teacher's encoder in model/, not the trained one."
+        False, "Save, probe and measure the teacher's encoder, not the trained one."
     )
 
 

@@ -17,11 +17,12 @@ from lightly_marlin.training.objectives.step_context import ToPixels
 from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
 from lightly_marlin.transforms import BatchMasking
 from lightly_marlin.utils.files import atomic_write
+from lightly_marlin.utils.metric_names import MEAN_COLOR, RECONSTRUCTION
 from lightly_marlin.visualization import reconstruction_sheet
 
 __all__ = ["VALIDATION_COLUMNS", "Validation", "mean_color_loss", "reconstruct_clips"]
 
-VALIDATION_COLUMNS = ("step", "loss/reconstruction", "loss/mean_color", "ratio")
+VALIDATION_COLUMNS = ("step", RECONSTRUCTION, MEAN_COLOR, "ratio")
 
 _PICTURED_CLIPS = 2
 
@@ -30,7 +31,13 @@ class Validation(EverySteps):
     """Reconstructs the same held-out clips with the same masks every n steps.
 
     Writes a row of validation.csv (the loss, that of predicting each clip's mean
-    colour, and their ratio) and a picture reconstructions/step_*.png.
+    colour, and their ratio) and a picture reconstructions/step_*.png. The loss is the
+    mean squared error of the masked pixels.
+
+    Predictions of normalised pixels, of motion too, are scaled by the true mean and
+    deviation of each token first: much of the answer is given, so the loss is
+    comparable neither with the training loss, nor with the mean colour, nor with that
+    of models that predict pixels. The row has no baseline then.
 
     Args:
         folder: Folder of the run.
@@ -40,7 +47,7 @@ class Validation(EverySteps):
         batch_size: Clips of one forward.
         every: Steps between two validations; the last step is always validated.
         to_pixels: Turns predictions, clips and indices into pixels; None if the model
-            predicts pixels.
+            predicts pixels, which alone are compared with the mean colour.
     """
 
     def __init__(
@@ -60,7 +67,8 @@ class Validation(EverySteps):
         self.model = model
         self.loader = DataLoader(clips, batch_size=batch_size)
         self.masking = masking
-        self.csv = MetricsCsv(folder.validation, VALIDATION_COLUMNS)
+        columns = VALIDATION_COLUMNS if to_pixels is None else VALIDATION_COLUMNS[:2]
+        self.csv = MetricsCsv(folder.validation, columns)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Drops rows of a killed run that are going to be written again."""
@@ -104,11 +112,12 @@ class Validation(EverySteps):
         weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
         loss_mean = float(weights @ torch.tensor(losses, dtype=torch.float64))
         color_mean = float(weights @ torch.tensor(baselines, dtype=torch.float64))
-        return {
-            "loss/reconstruction": loss_mean,
-            "loss/mean_color": color_mean,
+        row = {
+            RECONSTRUCTION: loss_mean,
+            MEAN_COLOR: color_mean,
             "ratio": loss_mean / color_mean if color_mean > 0 else float("nan"),
         }
+        return {name: row[name] for name in self.csv.columns[1:]}
 
     def _sizes(self) -> dict[str, int]:
         config = self.model.config

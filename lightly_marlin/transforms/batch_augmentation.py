@@ -10,8 +10,6 @@ from lightly_marlin.transforms.step_generator import step_generator
 
 __all__ = ["BatchAugmentation"]
 
-_STREAM = 1
-
 
 class BatchAugmentation:
     """Augmentation of a batch; running the same step again gives the same clips.
@@ -27,11 +25,16 @@ class BatchAugmentation:
     Args:
         augmentation: Augmentation of clips.
         seed: Seed of all changes.
+        stream: Number of the use, see `step_generator`; changes of equal seeds and
+            different numbers are independent.
     """
 
-    def __init__(self, augmentation: ClipAugmentation, *, seed: int = 0) -> None:
+    def __init__(
+        self, augmentation: ClipAugmentation, *, seed: int = 0, stream: int = 1
+    ) -> None:
         self.augmentation = augmentation
         self.seed = seed
+        self.stream = stream
 
     def __call__(
         self, batch: Mapping[str, Any], step: int, rank: int = 0
@@ -53,7 +56,7 @@ class BatchAugmentation:
         Raises:
             ValueError: If a shape or dtype is not allowed.
         """
-        generator = step_generator(self.seed, step, rank, stream=_STREAM)
+        generator = step_generator(self.seed, step, rank, stream=self.stream)
         videos, cells = self.augmentation(
             batch["video"], batch.get("regions"), generator=generator
         )

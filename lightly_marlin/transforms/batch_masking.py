@@ -32,6 +32,8 @@ class BatchMasking:
         decode_ratio: Share of the masked tokens in idx_mask, in (0, 1], chosen by
             `running_cell_decoder_mask` when below 1.
         seed: Seed of all masks.
+        stream: Number of the use, see `step_generator`; masks of equal seeds and
+            different numbers are independent.
         **options: Options of the strategies, such as `mode` and `order` of Fasking;
             each strategy takes its own.
 
@@ -50,6 +52,7 @@ class BatchMasking:
         schedule: MixtureSchedule | None = None,
         decode_ratio: float = 1.0,
         seed: int = 0,
+        stream: int = 0,
         **options: Any,
     ) -> None:
         if not 0 < decode_ratio <= 1:
@@ -63,6 +66,7 @@ class BatchMasking:
         self.schedule = schedule or MixtureSchedule((0.5, 0.5))
         self.decode_ratio = decode_ratio
         self.seed = seed
+        self.stream = stream
         self.strategies: list[MaskStrategy] = []
         for strategy in map(get_mask, split_mask_name(name)):
             own = {key: options[key] for key in strategy.options() if key in options}
@@ -91,7 +95,7 @@ class BatchMasking:
         Raises:
             ValueError: If a mask that needs clips gets none.
         """
-        generator = step_generator(self.seed, step, rank)
+        generator = step_generator(self.seed, step, rank, stream=self.stream)
         given = self.inputs(cells, videos, generator)
         drawn = [strategy.draw(given) for strategy in self.strategies]
         idx_keep, idx_mask = drawn[0]

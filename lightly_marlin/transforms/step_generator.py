@@ -20,7 +20,8 @@ def step_generator(
         step: Number of the step, 0 or more.
         rank: Rank of the process in distributed training.
         stream: Number of the use, 0 or more: uses with different numbers draw
-            independently: 0 for masks, 1 for augmentation.
+            independently: 0 for masks, 1 for augmentation, 2 and 3 for those of a
+            track's second clip.
     """
     # Without a key for 0, masks stay those of earlier versions.
     use = (stream,) if stream else ()

@@ -54,12 +54,15 @@ class CurvePlot(NamedTuple):
         unit: Label of the vertical axis.
         curves: The curves; those without a number are left out.
         from_zero: Whether the vertical axis begins at 0 if no value is negative.
+        log: Whether it is logarithmic where the values are positive and span more than
+            a factor of ten.
     """
 
     title: str
     unit: str
     curves: tuple[Curve, ...]
     from_zero: bool = True
+    log: bool = False
 
 
 _Points = tuple[Curve, npt.NDArray[np.float64], npt.NDArray[np.float64]]
@@ -69,9 +72,6 @@ def curve_figure(
     plots: Sequence[CurvePlot], tables: Mapping[str, Sequence[Row]], title: str = ""
 ) -> Figure:
     """Makes a figure with an axes per plot that has a number to draw.
-
-    Losses are on a logarithmic axis when they span more than a factor of ten and none
-    is negative.
 
     Args:
         plots: The plots.
@@ -119,7 +119,7 @@ def _draw_plot(axes: Axes, plot: CurvePlot, curves: Sequence[_Points]) -> None:
     axes.locator_params(axis="x", integer=True)
     everything = np.concatenate([values for _, _, values in curves])
     low, high = float(everything.min()), float(everything.max())
-    if low > 0 and high / low > _LOG_FROM and "loss" in plot.curves[0].column:
+    if plot.log and low > 0 and high / low > _LOG_FROM:
         ticks = matplotlib_module("ticker")
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(ticks.LogLocator(subs=(1, 2, 5)))

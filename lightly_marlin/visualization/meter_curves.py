@@ -1,4 +1,4 @@
-"""Curves of what an encoder is worth while it trains: meters of features, and probe."""
+"""Meters and probe of an encoder as curves over the steps of its training."""
 
 from __future__ import annotations
 

@@ -8,6 +8,15 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from lightly_marlin.utils.metric_names import (
+    DISCRIMINATOR,
+    GENERATOR,
+    GRADIENT,
+    LOSS,
+    MARLIN_LOSSES,
+    MEAN_COLOR,
+    RECONSTRUCTION,
+)
 from lightly_marlin.visualization.curve_sheet import (
     Curve,
     CurvePlot,
@@ -23,13 +32,6 @@ __all__ = ["training_curves", "training_figure"]
 
 _BLUE, _ORANGE, _GREEN = QUALITATIVE[:3]
 
-_LOSS, _GRADIENT = "loss/", "gradient_norm/"
-_MARLINS = (
-    "loss/reconstruction",
-    "loss/generator_adversarial",
-    "loss/discriminator",
-)
-
 
 def _logged(column: str, label: str, color: str) -> Curve:
     return Curve("metrics", column, label, color, smooth=column != "lr")
@@ -40,25 +42,27 @@ _PLOTS = (
         "Reconstruction",
         "mean squared error of masked pixels",
         (
-            _logged("loss/reconstruction", "training", _BLUE),
-            Curve("validation", "loss/reconstruction", "held out", _ORANGE, "o-"),
+            _logged(RECONSTRUCTION, "training", _BLUE),
+            Curve("validation", RECONSTRUCTION, "held out", _ORANGE, "o-"),
             Curve(
                 "validation",
-                "loss/mean_color",
+                MEAN_COLOR,
                 "baseline: mean colour, held out",
                 BASELINE,
                 "--",
             ),
         ),
+        log=True,
     ),
-    CurvePlot("Loss", "loss", (_logged("loss", "training", _BLUE),)),
+    CurvePlot("Loss", "loss", (_logged("loss", "training", _BLUE),), log=True),
     CurvePlot(
         "Adversarial losses",
         "loss",
         (
-            _logged("loss/generator_adversarial", "generator", _BLUE),
-            _logged("loss/discriminator", "discriminator", _ORANGE),
+            _logged(GENERATOR, "generator", _BLUE),
+            _logged(DISCRIMINATOR, "discriminator", _ORANGE),
         ),
+        log=True,
     ),
     CurvePlot(
         "Learning rate", "learning rate", (_logged("lr", "learning rate", _GREEN),)
@@ -79,8 +83,8 @@ def training_curves(
 ) -> Image.Image:
     """Draws the metrics of a run over the step, one plot per subject.
 
-    A long curve is pale, with its moving average in front. Losses are on a logarithmic
-    axis when they span more than a factor of ten and none is negative.
+    A long curve is pale, with its moving average in front. Losses and gradients are on
+    a logarithmic axis when they span more than a factor of ten and all are positive.
 
     Args:
         metrics: Rows of metrics.csv: `step`, and any of `loss/reconstruction`,
@@ -114,16 +118,16 @@ def training_figure(
         "validation": validation,
         "gradients": gradients,
     }
-    others = [name for name in _columns(metrics, _LOSS) if name not in _MARLINS]
+    others = [name for name in _columns(metrics, LOSS) if name not in MARLIN_LOSSES]
     plots = (
         *_PLOTS[:3],
-        _one_curve_each("Loss of", "loss", "metrics", others, _LOSS),
+        _one_curve_each("Loss of", "loss", "metrics", others, LOSS),
         _one_curve_each(
             "Gradient of",
             "norm on the encoder",
             "gradients",
-            _columns(gradients, _GRADIENT),
-            _GRADIENT,
+            _columns(gradients, GRADIENT),
+            GRADIENT,
         ),
         *_PLOTS[3:],
     )
@@ -146,12 +150,16 @@ def _one_curve_each(
     )
     # A single curve has no legend.
     what = names[0] if len(names) == 1 else "the objectives"
-    return CurvePlot(f"{title} {what}", label, curves)
+    return CurvePlot(f"{title} {what}", label, curves, log=True)
 
 
 def _without_idle_losses(rows: Sequence[Row]) -> list[Row]:
     """Returns the rows without MARLIN's losses that are 0 in all of them."""
     idle = [
-        name for name in _MARLINS if all(row.get(name) in ("0", "0.0") for row in rows)
+        name for name in MARLIN_LOSSES if all(_is_zero(row.get(name)) for row in rows)
     ]
     return [{n: x for n, x in row.items() if n not in idle} for row in rows]
+
+
+def _is_zero(value: str | float | None) -> bool:
+    return value is not None and value != "" and float(value) == 0

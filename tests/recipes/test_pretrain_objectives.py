@@ -83,13 +83,46 @@ def test_pretrain_marlin__latent_alone(train, tmp_path, capsys):
         assert torch.equal(weight, state[f"teacher.module.{name}"])
 
 
+def test_pretrain_marlin__resume_with_other_objectives(train, tmp_path, capsys):
+    """Columns would be missing in the tables; weights may change."""
+    options = ("--objectives", "pixels=1", "latent=0.1", "--gradients-every", 1)
+    assert train(tmp_path, *options, "--max-steps", 1) == 0
+    more = ("--resume", "--max-steps", 2, "--objectives", "pixels=1", "latent=0.2")
+    assert train(tmp_path, *more, "instance=0.1") == 2
+    message = "has the objectives pixels, latent, not pixels, latent, instance"
+    assert message in capsys.readouterr().err
+    assert train(tmp_path, *more) == 0
+    assert [row["step"] for row in rows(tmp_path / "gradients.csv")] == ["1", "2"]
+
+
+def test_pretrain_marlin__meters_are_of_what_is_exported(train, tmp_path):
+    """A teacher that stands still has the same features at every step."""
+    still = ("--teacher-momentum", 1, "--base-learning-rate", 1, "--warmup-steps", 0)
+    options = (*still, "--objectives", "latent=1", "--meters-every", 1)
+    assert train(tmp_path / "a", *options, "--max-steps", 1) == 0
+    exported = ("--export-teacher", "--max-steps", 1)
+    assert train(tmp_path / "b", *options, *exported) == 0
+    student, teacher = (rows(tmp_path / name / "meters.csv") for name in "ab")
+    assert student[0]["feature_std"] != student[1]["feature_std"]
+    assert teacher[0]["feature_std"] == teacher[1]["feature_std"]
+
+
 @pytest.mark.parametrize("objective", ["norm_pixels", "motion"])
-def test_pretrain_marlin__other_targets_are_drawn_as_pixels(train, tmp_path, objective):
+def test_pretrain_marlin__other_targets_are_drawn_as_pixels(
+    train, tmp_path, objective, capsys
+):
     options = ("--objectives", f"{objective}=1", "adversarial=0.01")
     assert train(tmp_path, *options, "--max-steps", 2, "--validate-every", 2) == 0
     (row,) = rows(tmp_path / "validation.csv")
     # A prediction near 0 stands for the true mean of each token, or its first frame's.
-    assert 0 < float(row["ratio"]) < 1.5
+    assert float(row["loss/reconstruction"]) > 0
+    # So the mean colour of the clip is no baseline.
+    assert list(row) == ["step", "loss/reconstruction"]
+    trained = rows(tmp_path / "metrics.csv")[-1]
+    assert float(trained["loss/reconstruction"]) == 0
+    # Normalised pixels have a variance of 1.
+    assert float(trained[f"loss/{objective}"]) > 0.3
+    assert f"step 2/2, {objective} " in capsys.readouterr().out
     assert (tmp_path / "reconstructions" / "step_0000002.png").exists()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from lightly_marlin.preparation.crop_pass import crop_tracks
 from lightly_marlin.preparation.video_faces import find_video_faces
 from lightly_marlin.regions import RegionCells
 from lightly_marlin.store import CropOptions
+from lightly_marlin.training.settings import PretrainSettings, write_settings
 from lightly_marlin.utils.console import run_recipe
 from lightly_marlin.video import write_video
 
@@ -95,6 +97,41 @@ def test_pictures(visualize, weights, video, tmp_path):
     # In the middle of the face's 56 frames, of which 31 are spanned.
     assert result["frames"] == list(range(16, 48, 2))
     assert result["loss"] > result["mean_color_loss"] > 0
+
+
+@pytest.mark.parametrize("objective", ["norm_pixels", "motion"])
+def test_other_targets_are_shown_as_pixels(
+    objective, visualize, weights, video, tmp_path, capsys
+):
+    """As the run says in which the weights lie, or the command line."""
+    run = tmp_path / "run"
+    shutil.copytree(weights, run / "model")
+    settings = PretrainSettings(objectives=f"{objective}=1 latent=0.1")
+    write_settings(settings, run / "config.yaml")
+    results = []
+    places = (run / "model",), (weights, "--objective", objective), (weights,)
+    for options in places:
+        assert visualize(video, tmp_path / "out", "--weights", *options) == 0
+        text = (tmp_path / "out" / "reconstruction.json").read_text()
+        results.append((json.loads(text), capsys.readouterr().out))
+    (first, printed), (second, _), (pixels, beside) = results
+    assert first["loss"] == second["loss"] != pixels["loss"]
+    # Pixels alone are beside the mean colour.
+    assert "mean_color_loss" in pixels
+    assert "mean_color_loss" not in first
+    assert "of the mean colour" in beside
+    assert "mean colour" not in printed
+
+
+def test_model_without_a_decoder_of_pixels(visualize, weights, video, tmp_path, capsys):
+    shutil.copytree(weights, tmp_path / "run" / "model")
+    settings = PretrainSettings(objectives="latent=1")
+    write_settings(settings, tmp_path / "run" / "config.yaml")
+    model = tmp_path / "run" / "model"
+    assert visualize(video, tmp_path / "out", "--weights", model) == 2
+    error = capsys.readouterr().err
+    assert "trained no decoder of pixels, but latent: there is no" in error
+    assert error.count("\n") == 1
 
 
 def test_start_and_rate(visualize, weights, video, tmp_path):

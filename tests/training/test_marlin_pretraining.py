@@ -1,5 +1,6 @@
 """Other people's callbacks run on the module, and a resumed run equals a whole one."""
 
+import copy
 import dataclasses
 import sys
 
@@ -14,7 +15,7 @@ from pytorch_lightning.callbacks import (
 )
 from pytorch_lightning.loggers import CSVLogger
 
-from lightly_marlin.data import FaceClips
+from lightly_marlin.data import FaceClipPairs, FaceClips
 from lightly_marlin.demo import demo_store
 from lightly_marlin.models import Marlin, MarlinConfig
 from lightly_marlin.store import FaceStore
@@ -220,6 +221,40 @@ def test_augmentation__resumed_equals_uninterrupted(precision, fit, tmp_path):
     assert whole["global_step"] == resumed["global_step"] == 4
     states = (whole["state_dict"], resumed["state_dict"])
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_objectives__are_composed_once_and_are_no_part_of_the_state(fit, monkeypatch):
+    made = []
+
+    class Counted(module.ObjectiveStep):
+        def __init__(self, *arguments):
+            made.append(self)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(module, "ObjectiveStep", Counted)
+    settings = with_settings(objectives="pixels=1 adversarial=0.01 latent=0.1")
+    trained, _ = fit(settings=settings)
+    assert len(made) == 1
+    parts = {name.partition(".")[0] for name in trained.state_dict()}
+    assert parts == {"model", "discriminator", "objectives", "teacher"}
+    # Nothing of the trainer is left in it.
+    assert equal_weights(copy.deepcopy(trained), trained)
+
+
+def test_second_clips__have_draws_of_their_own(fit, store):
+    """With the largest seed as with any; nothing of a second clip is decoded."""
+    seed = 2**32 - 1
+    settings = with_settings(
+        objectives="pixels=1 contrast=0.1", seed=seed, flip=0.5, decode_ratio=0.5
+    )
+    trained, _ = fit(settings=settings, clips=FaceClipPairs(store, seed=seed), steps=2)
+    cells = torch.zeros(2, 16, 28, 28, dtype=torch.int32)
+    first, decoded = trained.masking(cells, 0)
+    second, hidden = trained.masking_b(cells, 0)
+    assert not torch.equal(first, second)
+    assert first.shape[1] + 2 * decoded.shape[1] == second.shape[1] + hidden.shape[1]
+    assert trained.augmentation_b.stream != trained.augmentation.stream
+    assert not hasattr(fit(steps=1)[0], "masking_b")
 
 
 def test_augmentation_of__off_by_default():

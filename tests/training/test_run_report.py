@@ -22,6 +22,20 @@ def test_card_of_run(tmp_path):
     assert "from the weights base.full.pt, whose licence binds" in card.training
 
 
+def test_card_of_run__without_a_baseline(tmp_path):
+    """Pixels made with the true mean of each token are no match for a mean colour."""
+    settings = PretrainSettings(objectives="norm_pixels=1")
+    write_settings(settings, tmp_path / "config.yaml")
+    csv = MetricsCsv(tmp_path / "validation.csv", VALIDATION_COLUMNS[:2])
+    csv.truncate(0)
+    csv.append({"step": 10, "loss/reconstruction": 0.5})
+    figures = card_of_run(tmp_path, **ABOUT).figures
+    assert figures == {
+        "training steps": 10,
+        "reconstruction loss of held-out clips": 0.5,
+    }
+
+
 def test_a_run_without_validation_has_no_figures(tmp_path):
     write_settings(PretrainSettings(), tmp_path / "config.yaml")
     card = card_of_run(tmp_path, **ABOUT)

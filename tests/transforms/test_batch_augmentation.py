@@ -77,6 +77,12 @@ def test_batch_augmentation__seed_step_and_rank_each_matter(seed, step, rank):
     assert not equal(first, BatchAugmentation(FULL, seed=seed)(batch, step, rank))
 
 
+def test_batch_augmentation__streams_are_independent():
+    first = BatchAugmentation(FULL)(make_batch(), 5)
+    assert equal(first, BatchAugmentation(FULL, stream=1)(make_batch(), 5))
+    assert not equal(first, BatchAugmentation(FULL, stream=3)(make_batch(), 5))
+
+
 def test_batch_augmentation__clips_differ_frames_do_not():
     video = make_batch(1)["video"][:, :, :1].expand(3, -1, 4, -1, -1)
     changed = BatchAugmentation(FULL)({"video": video}, 0)["video"]

@@ -44,6 +44,12 @@ def test_batch_masking__seed_step_and_rank_each_matter(name, seed, step, rank):
     assert not torch.equal(first, other)
 
 
+def test_batch_masking__streams_are_independent():
+    first, _ = masking()(cells(30), 5)
+    assert torch.equal(first, masking(stream=0)(cells(30), 5)[0])
+    assert not torch.equal(first, masking(stream=2)(cells(30), 5)[0])
+
+
 def test_batch_masking__names_are_the_strategies():
     """Told apart by what they keep: whole tubelets, tubes, or neither."""
     kept = {name: masking(name)(cells(20), 0, 0, clips(20))[0] for name in mask_names()}

@@ -33,6 +33,19 @@ def test_curve_figure__vertical_axis_from_zero():
     assert draw(curve, negative).get_ylim()[0] < -0.5
 
 
+def test_curve_figure__logarithmic_axis():
+    """Where it is asked for, and the values call for it."""
+    curve = Curve("t", "score", "score", "red")
+    wide, narrow, negative = (
+        [{"step": step, "score": value} for step, value in enumerate(values)]
+        for values in ((0.1, 2.0), (1.0, 2.0), (-0.1, 2.0))
+    )
+    assert draw(curve, wide, log=True).get_yscale() == "log"
+    assert draw(curve, wide).get_yscale() == "linear"
+    assert draw(curve, narrow, log=True).get_yscale() == "linear"
+    assert draw(curve, negative, log=True).get_yscale() == "linear"
+
+
 def test_curve_figure__plots_without_numbers_are_left_out():
     here, lost = Curve("t", "score", "s", "red"), Curve("t", "nowhere", "n", "red")
     plots = [CurvePlot("both", "u", (here, lost)), CurvePlot("none", "u", (lost,))]

@@ -49,6 +49,16 @@ def test_training_curves__a_plot_per_subject():
     assert found["Throughput"].get_ylabel() == "clips per second"
 
 
+@pytest.mark.parametrize("zero", ["0", "0.0", "0e0", "-0.0", 0, 0.0])
+def test_training_curves__what_is_0_throughout_has_no_plot(zero):
+    found = plots(metrics(**{"loss/discriminator": zero, "loss": "1.5"}))
+    # An entry of 0 is a number, and an idle loss however it is written.
+    assert list(found) == ["Loss"]
+    rows = metrics(**{"loss/discriminator": zero})
+    rows[-1]["loss/discriminator"] = "0.1"
+    assert list(plots(rows)) == ["Adversarial losses"]
+
+
 def test_training_curves__other_objectives_and_their_gradients():
     losses = {
         "loss/reconstruction": "0.0",
@@ -57,10 +67,14 @@ def test_training_curves__other_objectives_and_their_gradients():
         "loss/latent": "0.4",
         "loss/instance": "-0.2",
     }
-    gradients = [{"step": "2", "gradient_norm/latent": "0.3"}]
+    gradients = [
+        {"step": f"{step}", "gradient_norm/latent": norm}
+        for step, norm in ((2, "0.03"), (4, "0.9"))
+    ]
     found = plots(metrics(**losses), (), gradients=gradients)
     # What is 0 because nothing trains on it has no plot.
     assert list(found) == ["Loss of the objectives", "Gradient of latent"]
+    assert found["Gradient of latent"].get_yscale() == "log"
     legends = {
         name: [text.get_text() for text in axes.get_legend().get_texts()]
         for name, axes in found.items()

@@ -16,7 +16,7 @@ from lightly_marlin.evaluation.metrics.monitors import check_features
 
 __all__ = ["alignment", "uniformity"]
 
-_TEMPERATURE = 2.0
+_SCALE = 2.0
 
 
 def alignment(features: Tensor) -> float:
@@ -57,5 +57,5 @@ def uniformity(features: Tensor) -> float:
     """
     check_features(features, n=2)
     points = F.normalize(features.double(), dim=1)
-    exponents = -_TEMPERATURE * torch.pdist(points).square()
+    exponents = -_SCALE * torch.pdist(points).square()
     return float(exponents.logsumexp(dim=0) - math.log(len(exponents)))

@@ -42,6 +42,8 @@ class Critic(Objective):
         optimizer: Its optimizer.
         gradient_penalty_weight: Weight of its gradient penalty; 0 for none.
         backward: Called in place of `Tensor.backward`, for trainers that scale losses.
+            With several processes it has to average the gradients as well, as
+            Lightning's `manual_backward` does.
     """
 
     def __init__(

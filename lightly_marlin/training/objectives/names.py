@@ -1,7 +1,4 @@
-"""Names of the objectives, and how a set of them is written.
-
-pixels=1 adversarial=0.01 latent=0.1
-"""
+"""Names of the objectives, and reader of sets such as `pixels=1 latent=0.1`."""
 
 from __future__ import annotations
 
@@ -22,8 +19,8 @@ OBJECTIVES = {
     "instance": "agreement with the teacher's view of the clip, in FSFM's manner",
     "contrast": "contrast of two clips of each track, as in SimCLR",
 }
-"""What each objective compares with, by name; they are prepared and added in this
-order."""
+"""Target of each objective by name, in the order in which they are prepared and
+added."""
 
 DECODING = ("pixels", "norm_pixels", "motion")
 """Objectives that train the decoder to output pixels; one at a time."""

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from lightly_marlin.models import EmaTeacher
 from lightly_marlin.training.objectives.step_context import StepContext
 
-__all__ = ["Objective", "needs_teacher"]
+__all__ = ["Objective", "teacher_for"]
 
 
 class Objective(nn.Module):
@@ -56,10 +57,18 @@ class Objective(nn.Module):
         del momentum
 
 
-def needs_teacher(objectives: Iterable[nn.Module]) -> bool:
-    """Returns whether an objective takes the tokens of a teacher.
+def teacher_for(
+    objectives: Iterable[nn.Module],
+    encoder: nn.Module,
+    teacher: EmaTeacher | None = None,
+) -> EmaTeacher | None:
+    """Returns a teacher whose call returns tokens; None if no objective needs one.
 
     Args:
         objectives: The objectives of a step.
+        encoder: The student, whose `encode` returns tokens.
+        teacher: The teacher if there is one already; a new one is made without it.
     """
-    return any(isinstance(o, Objective) and o.needs_teacher for o in objectives)
+    if not any(isinstance(o, Objective) and o.needs_teacher for o in objectives):
+        return None
+    return EmaTeacher(encoder, method="encode") if teacher is None else teacher

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from torch import Generator, Tensor, nn
 
 from lightly_marlin.models import EmaTeacher, Marlin
-from lightly_marlin.training.objectives.objective import Objective, needs_teacher
+from lightly_marlin.training.objectives.objective import Objective, teacher_for
 from lightly_marlin.training.objectives.pixels import Pixels
 from lightly_marlin.training.objectives.step_context import StepContext, ToPixels
 
@@ -40,7 +40,9 @@ class ObjectiveStep(nn.Module):
         optimizer.step()
         step.after_update(momentum)
 
-    All forward passes are in its own, so that `DistributedDataParallel` can wrap it.
+    All forward passes are in its own, so that `DistributedDataParallel` can wrap it, if
+    there is no `Critic`: its update runs a backward pass within, before the wrapper is
+    ready to average gradients. `MarlinPretraining` trains one in several processes.
 
     Attributes:
         model: The masked autoencoder.
@@ -84,11 +86,7 @@ class ObjectiveStep(nn.Module):
         self.model = model
         self.objectives = nn.ModuleDict({name: pair[0] for name, pair in used.items()})
         self.weights = {name: pair[1] for name, pair in used.items()}
-        if not needs_teacher(self.objectives.values()):
-            teacher = None
-        elif teacher is None:
-            teacher = EmaTeacher(model.encoder, method="encode")
-        self.teacher = teacher
+        self.teacher = teacher_for(self.objectives.values(), model.encoder, teacher)
 
     def forward(
         self,

@@ -41,6 +41,11 @@ class Pixels(Objective):
         )
         return cls(loss)
 
+    @property
+    def predicts_pixels(self) -> bool:
+        """Whether the prediction is pixels, of which the clip gives away nothing."""
+        return self.loss.target == "pixels" and not self.loss.norm_pix
+
     def forward(self, context: StepContext) -> Tensor:
         """Returns the reconstruction loss.
 

@@ -7,16 +7,31 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-from lightly_marlin.training.objectives.names import DECODING
+from lightly_marlin.utils.metric_names import (
+    DISCRIMINATOR,
+    GENERATOR,
+    LOSS,
+    MARLIN_LOSSES,
+    RECONSTRUCTION,
+)
 
-__all__ = ["logged_losses", "loss_columns"]
+__all__ = ["logged_losses", "loss_column", "loss_columns"]
 
+# Losses of other targets than pixels are no errors of pixels: they have their own.
 _COLUMNS = {
-    **dict.fromkeys(DECODING, "loss/reconstruction"),
-    "adversarial": "loss/generator_adversarial",
-    "discriminator": "loss/discriminator",
+    "pixels": RECONSTRUCTION,
+    "adversarial": GENERATOR,
+    "discriminator": DISCRIMINATOR,
 }
-_ALWAYS = tuple(dict.fromkeys(_COLUMNS.values()))
+
+
+def loss_column(name: str) -> str:
+    """Returns the column of a loss.
+
+    Args:
+        name: Name of the objective, or of what it reports.
+    """
+    return _COLUMNS.get(name, f"{LOSS}{name}")
 
 
 def loss_columns(objectives: Iterable[str]) -> tuple[str, ...]:
@@ -25,7 +40,8 @@ def loss_columns(objectives: Iterable[str]) -> tuple[str, ...]:
     Args:
         objectives: Names of the objectives.
     """
-    return (*_ALWAYS, *(f"loss/{name}" for name in objectives if name not in _COLUMNS))
+    columns = (*MARLIN_LOSSES, *map(loss_column, objectives))
+    return tuple(dict.fromkeys(columns))
 
 
 def logged_losses(reported: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -35,7 +51,5 @@ def logged_losses(reported: Mapping[str, Tensor]) -> dict[str, Tensor]:
         reported: Detached scalars by name, see `ObjectiveLosses`.
     """
     zero = torch.zeros_like(next(iter(reported.values())))
-    losses = dict.fromkeys(_ALWAYS, zero)
-    for name, loss in reported.items():
-        losses[_COLUMNS.get(name, f"loss/{name}")] = loss
-    return losses
+    losses = {loss_column(name): loss for name, loss in reported.items()}
+    return {**dict.fromkeys(MARLIN_LOSSES, zero), **losses}
