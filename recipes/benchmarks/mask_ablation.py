@@ -139,6 +139,7 @@ def main() -> None:
         "suite": "mask_ablation",
         "machine": describe_machine(),
         "steps": options.steps,
+        "demo_clips": DEMO_CLIPS,
         "minutes_of_last_run": (time.monotonic() - started) / 60,
         "ablation": without_paths(ablation, options.work, options.data),
     }
