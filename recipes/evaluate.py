@@ -158,7 +158,8 @@ def build_encoder(options: argparse.Namespace) -> MarlinEncoder | PixelFeatures:
     from lightly_marlin.utils.device import choose_device
 
     device = choose_device(options.device)
-    if options.image_size and (options.weights or options.model == PIXELS):
+    without_size = options.weights is not None or options.model == PIXELS
+    if options.image_size is not None and without_size:
         raise UsageError(
             "--image-size is for random weights: drop it, or --weights and --model "
             f"{PIXELS}."
@@ -251,7 +252,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add(
         "--image-size",
-        type=int,
+        type=positive_integer,
         metavar="N",
         help="height and width of the clips for random weights, to compare with "
         "weights of that size (default: 224)",

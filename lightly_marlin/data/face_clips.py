@@ -99,12 +99,7 @@ class FaceClips(Dataset[FaceClip]):
         self._seed = seed
         names = self.store.column("track_id")
         lengths = self.store.column("num_frames")
-        wanted = set(names if tracks is None else tracks)
-        if unknown := sorted(wanted.difference(names)):
-            raise ValueError(
-                f"Invalid tracks: {', '.join(unknown[:3])} not in {self.store.path}."
-            )
-        chosen = [index for index, name in enumerate(names) if name in wanted]
+        chosen = self.store.indices_of(tracks)
         fitting = [index for index in chosen if lengths[index] >= num_frames]
         self.num_left_out = len(chosen) - len(fitting)
         if not fitting:

@@ -69,21 +69,13 @@ class TrackClips(Dataset[Tensor]):
         self._stride = stride
         names = self.store.column("track_id")
         lengths = self.store.column("num_frames")
-        wanted = set(names if tracks is None else tracks)
-        if unknown := sorted(wanted.difference(names)):
-            raise ValueError(
-                f"Invalid tracks: {', '.join(unknown[:3])} not in {self.store.path}."
-            )
+        chosen = self.store.indices_of(tracks)
         shortest = num_frames + num_clips - 1
-        fitting = [
-            index
-            for index, name in enumerate(names)
-            if name in wanted and lengths[index] >= shortest
-        ]
+        fitting = [index for index in chosen if lengths[index] >= shortest]
         if len(fitting) < 2:
             raise UsageError(
                 f"The store {self.store.path} has {len(fitting)} tracks of at least "
-                f"{shortest} frames among {len(wanted)}, but 2 are needed to compare "
+                f"{shortest} frames among {len(chosen)}, but 2 are needed to compare "
                 "them. Prepare more or longer videos."
             )
         count = min(len(fitting), max_tracks or len(fitting))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -294,6 +294,23 @@ class FaceStore:
         """
         values: list[Any] = self._table.column(name).to_pylist()
         return values
+
+    def indices_of(self, tracks: Collection[str] | None) -> list[int]:
+        """Returns the indices of some tracks, in the order of the store.
+
+        Args:
+            tracks: Names of the tracks; None for all.
+
+        Raises:
+            ValueError: If the store has no track of a name.
+        """
+        names = self.column("track_id")
+        wanted = set(names if tracks is None else tracks)
+        if unknown := sorted(wanted.difference(names)):
+            raise ValueError(
+                f"Invalid tracks: {', '.join(unknown[:3])} not in {self.path}."
+            )
+        return [index for index, name in enumerate(names) if name in wanted]
 
 
 def _read_index(path: Path) -> Any:

@@ -40,6 +40,10 @@ _Array = npt.NDArray[np.float64]
 _SIDE = 4.6  # Inches.
 _BLUE, _ORANGE = QUALITATIVE[:2]
 _MAX_CELL_TEXT = 12
+# The names of more would cover the curves.
+_MOST_CURVES_UNDER_LEGEND = 2
+_LEGEND_MARGIN = 0.9  # Inches.
+_LETTER_WIDTH = 0.075  # Inches, on average, at 8 points.
 _RELIABILITY_BINS = 10
 # An error of values may be a hundredth: bars need an axis of their own then.
 _LEAST_FILLED = 0.25
@@ -180,7 +184,10 @@ def roc_plot(
         raise ValueError("Invalid scores: no truth has both values.")
 
     def make() -> Figure:
-        figure = new_figure(_SIDE, _SIDE, layout="constrained")
+        beside = len(curves) > _MOST_CURVES_UNDER_LEGEND
+        longest = max(map(len, curves)) + len(": AUC 0.000, EER 0.000")
+        room = _LEGEND_MARGIN + _LETTER_WIDTH * longest if beside else 0
+        figure = new_figure(_SIDE + room, _SIDE, layout="constrained")
         axes = figure.add_subplot()
         axes.plot([0, 1], [0, 1], color=BASELINE, linestyle="--", label="chance")
         axes.plot([0, 1], [1, 0], color=BASELINE, linestyle=":", linewidth=0.9)
@@ -195,7 +202,16 @@ def roc_plot(
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         axes.set_aspect("equal")
         axes.set_title(title, loc="left")
-        for text in axes.legend(loc="lower right", fontsize=8).get_texts():
+        if beside:
+            legend = axes.legend(
+                loc="upper left",
+                bbox_to_anchor=(1.02, 1.0),
+                borderaxespad=0,
+                fontsize=8,
+            )
+        else:
+            legend = axes.legend(loc="lower right", fontsize=8)
+        for text in legend.get_texts():
             text.set_parse_math(False)
         return figure
 

@@ -7,10 +7,12 @@ Makes a tree of self-blended fakes by `synthetic_fakes.py`, of the built-in demo
 or of VIDEOS, and stores of its faces at JPEG qualities 65, 80 and 95. On each, the
 exact probe reads the frozen features of the weights, of random initialisation and of
 pixels; on the store of the highest quality, the weights are fine-tuned. Numbers are
-those of the test videos (mean over windows), with intervals over pairs of videos.
+those of the test videos (mean over windows). Intervals are over pairs of test videos
+and need five of them, thus about 60 clips; with fewer they are null.
 
 The demo clips all show one portrait, so its fakes are told apart without a new face in
-the test. `--work` keeps everything; the same command goes on where it was killed.
+the test. `--work` keeps everything; the same command goes on where it was killed. Other
+videos, another number of clips, other weights or another image size need another one.
 
 Writes results/fake_detection-<machine>.json.
 """
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,10 @@ from rich.table import Table
 from running import run_recipe
 from synthetic_fakes import demo_fakes, make_fakes
 
+from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
+from lightly_marlin.training.settings import read_settings
+from lightly_marlin.training.validation import VALIDATION_COLUMNS
+from lightly_marlin.utils.arguments import positive_integer
 from lightly_marlin.utils.console import console
 from lightly_marlin.utils.files import write_json
 
@@ -42,6 +49,45 @@ def task(tree: Path, store: Path) -> list[str]:
         *("--task", "faceforensics", "--root", str(tree), "--store", str(store)),
         *("--task-option", f"compression={COMPRESSION}"),
     ]
+
+
+def check_work(options: argparse.Namespace) -> None:
+    """Keeps what the fakes are made of.
+
+    Raises:
+        SystemExit: If the folder to work in has fakes of something else.
+    """
+    made_of = (
+        f"{options.clips} demo clips"
+        if options.videos is None
+        else str(options.videos.resolve())
+    )
+    record = options.work / "fakes.json"
+    if not record.exists():
+        write_json(record, {"made_of": made_of})
+    earlier = json.loads(record.read_text())["made_of"]
+    if earlier != made_of:
+        sys.exit(
+            f"{options.work} has fakes of {earlier}, not of {made_of}. Choose another "
+            "--work."
+        )
+
+
+def about_weights(path: str, facts: dict[str, Any]) -> dict[str, Any]:
+    """Returns model, size of its clips, and mask and steps of its pretraining.
+
+    Args:
+        path: The weights. Mask and steps are known if a pretraining run left them.
+        facts: What a result says of the encoder.
+    """
+    run = RunFolder(Path(path).parent)
+    about = {"model": facts["name"], "image_size": facts["img_size"]}
+    if Path(path).name != run.model.name or not run.config.exists():
+        return {**about, "mask": None, "steps": None}
+    settings = read_settings([run.config], {})
+    rows = MetricsCsv(run.validation, VALIDATION_COLUMNS).rows()
+    steps = int(rows[-1]["step"]) if rows else None
+    return {**about, "model": settings.model, "mask": settings.mask, "steps": steps}
 
 
 def prepare(tree: Path, options: argparse.Namespace) -> dict[int, Path]:
@@ -97,7 +143,12 @@ def main() -> None:
     add("--work", type=Path, required=True, help="folder to work in")
     add("--weights", required=True, help="weights to probe and to fine-tune")
     add("--videos", type=Path, help="face videos (default: the demo clips)")
-    add("--clips", type=int, default=40, help="demo clips, without --videos")
+    add(
+        "--clips",
+        type=positive_integer,
+        default=40,
+        help="demo clips, without --videos",
+    )
     add("--epochs", type=int, default=60)
     add("--learning-rate", default="0.03", help="for 256 clips a step")
     add("--image-size", default="112", help="size of the clips of the weights")
@@ -107,6 +158,7 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     options.results.mkdir(parents=True, exist_ok=True)
 
+    check_work(options)
     tree = options.work / "tree"
     stores = prepare(tree, options)
     models = {
@@ -120,16 +172,22 @@ def main() -> None:
             out = options.work / f"probe_{name}_{quality}"
             run_recipe("evaluate.py", *task(tree, store), *model, "--out", out)
             probes.setdefault(name, {})[str(quality)] = read_numbers(out)
+    probed = options.work / f"probe_pretrained_{QUALITIES[0]}" / "results.json"
+    facts = json.loads(probed.read_text())["model"]
+    settings: dict[str, Any] = {}
     fine_tuned = {}
     if not options.probe_only:
+        settings["epochs"] = options.epochs
+        settings["learning_rate"] = float(options.learning_rate)
         fine_tuned[str(QUALITIES[0])] = fine_tune(tree, stores[QUALITIES[0]], options)
     result = {
         "suite": "fake_detection",
         "machine": describe_machine(),
         "clips": options.clips if options.videos is None else None,
         "compression": COMPRESSION,
-        "epochs": None if options.probe_only else options.epochs,
-        "learning_rate": options.learning_rate,
+        "weights": about_weights(options.weights, facts),
+        "image_size": int(options.image_size),
+        **settings,
         "probe": probes,
         "fine-tuned": fine_tuned,
     }

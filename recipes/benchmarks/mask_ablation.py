@@ -14,7 +14,8 @@ at 112 pixels and without a critic, through `recipes/ablate.py`, and probed on
 - GRID's commands (bin, lay, place, set), with nine sentences in grouped folds.
 
 Random initialisation, pixels and the constant predictor are rows of the table. `--work`
-keeps stores, labels and cells; the same command goes on where it was killed.
+keeps stores, labels, and the cells of each number of steps; the same command goes on
+where it was killed.
 
 Writes results/mask_ablation-<machine>.json and a picture for each probe.
 """
@@ -34,8 +35,9 @@ import yaml
 from environment import describe_machine, machine_name
 from running import run_recipe
 
+from lightly_marlin.evaluation.results.table_files import write_csv
 from lightly_marlin.utils.console import console
-from lightly_marlin.utils.files import atomic_write, write_json
+from lightly_marlin.utils.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
 GRID_CORPUS = "labelled/grid_sentences"
@@ -56,11 +58,11 @@ def write_labels(data: Path, work: Path) -> tuple[Path, Path]:
     with (data / GRID_CORPUS / "labels.csv").open(newline="") as file:
         clips = list(csv.DictReader(file))
     speakers = work / "speakers.csv"
-    _write_rows(speakers, speaker_rows(clips))
+    write_csv(speakers, list(speaker_rows(clips)))
     commands = work / "commands.csv"
-    _write_rows(
+    write_csv(
         commands,
-        ({"video": clip["video"], "command": clip["command"]} for clip in clips),
+        [{"video": clip["video"], "command": clip["command"]} for clip in clips],
     )
     return speakers, commands
 
@@ -76,14 +78,6 @@ def speaker_rows(clips: Sequence[Mapping[str, str]]) -> Iterator[dict[str, objec
                 "split": split,
                 "speaker": clip["speaker_by_eye"],
             }
-
-
-def _write_rows(path: Path, rows: Iterator[dict[str, object]]) -> None:
-    rows_list = list(rows)
-    with atomic_write(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows_list[0]))
-        writer.writeheader()
-        writer.writerows(rows_list)
 
 
 def grid_of(
@@ -130,10 +124,11 @@ def main() -> None:
 
     stores = prepare_stores(options.data, options.work)
     labels = write_labels(options.data, options.work)
-    grid = options.work / "grid.yaml"
+    # An ablation refuses other settings in its folder.
+    out = options.work / f"ablation_{options.steps}"
+    grid = out.with_suffix(".yaml")
     content = grid_of(stores, labels, options.steps, options.seeds)
     grid.write_text(yaml.safe_dump(content, sort_keys=False))
-    out = options.work / "ablation"
     resume = ["--resume"] if out.exists() else []
     started = time.monotonic()
     run_recipe("ablate.py", grid, "--out", out, *resume)
@@ -144,6 +139,7 @@ def main() -> None:
         "suite": "mask_ablation",
         "machine": describe_machine(),
         "steps": options.steps,
+        "demo_clips": DEMO_CLIPS,
         "minutes_of_last_run": (time.monotonic() - started) / 60,
         "ablation": without_paths(ablation, options.work, options.data),
     }

@@ -204,10 +204,13 @@ def mask_rows(masks: dict[str, Any]) -> Rows:
 
     random, pixels = (text(probe["rows"][n]["metrics"]) for n in ("random", "pixels"))
     constant = text(probe["constant predictor"])
+    cells = masks["ablation"]["rows"]
     return {
-        f"pretraining {name}": f"| labels of {probe['items'] // 2} demo clips, "
-        f"frozen tiny model after {masks['steps']} steps at 112 pixels on real clips, "
-        f"{name.replace('mask=', 'mask ')}: mean AUC ± deviation over {seeds} seeds | "
+        f"pretraining {name}": f"| labels of {masks['demo_clips']} demo clips, "
+        f"frozen {cells[name]['model']} after {masks['steps']} steps at "
+        f"{cells[name]['settings']['image_size']} pixels on real clips, "
+        f"mask {cells[name]['settings']['mask']}: mean AUC ± deviation over {seeds} "
+        "seeds | "
         f"{text(row['metrics'])} | {random} random initialisation, {pixels} pixels, "
         f"{constant} constant predictor | |\n"
         for name, row in probe["rows"].items()
@@ -215,29 +218,38 @@ def mask_rows(masks: dict[str, Any]) -> Rows:
     }
 
 
-_FEATURES = {
-    "pretrained": "features after 200 steps of Fasking",
-    "random": "features of random initialisation",
-    "pixels": "pixels",
-}
-
-
 def fake_rows(fakes: dict[str, Any]) -> Rows:
     """Returns the rows on synthetic fakes by the JPEG quality of the store."""
+    weights = fakes["weights"]
+    sources = {
+        "pretrained": f"features of {weights['model']} after {weights['steps']} steps "
+        f"at {weights['image_size']} pixels, mask {weights['mask']}",
+        "random": f"features of random initialisation at {fakes['image_size']} pixels",
+        "pixels": "pixels",
+    }
     lines = {}
     for name, row in fakes["probe"].items():
         values = ", ".join(
-            f"{numbers['auc/flat']['value']:.2f} at {quality}"
+            f"{score_text(numbers['auc/flat'])} at {quality}"
             for quality, numbers in row.items()
         )
         counts = next(iter(row.values()))
+        score = counts["auc/flat"]
+        few = ", too few for an interval" if None in score["interval"] else ""
         lines[f"fakes {name}"] = (
-            f"| synthetic fakes, exact probe on {_FEATURES[name]}, "
-            f"AUC of {counts['videos']} test videos ({counts['pairs']} pairs, too few "
-            f"for an interval) by JPEG quality of the store | {values} | 0.50 constant "
-            "predictor | |\n"
+            f"| synthetic fakes of {fakes['clips']} demo clips, exact probe on "
+            f"{sources[name]}, AUC of {counts['videos']} test videos "
+            f"({counts['pairs']} pairs{few}) by JPEG quality of the store | {values} | "
+            f"{score['constant']:.2f} constant predictor | |\n"
         )
     return lines
+
+
+def score_text(score: dict[str, Any]) -> str:
+    """Returns a number with its interval, if it has one."""
+    low, high = score["interval"]
+    interval = "" if low is None else f" ({low:.2f} to {high:.2f})"
+    return f"{score['value']:.2f}{interval}"
 
 
 def make_caption(machine: dict[str, Any], dates: list[str]) -> str:

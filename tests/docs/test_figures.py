@@ -36,6 +36,47 @@ def test_figures__readme_has_five_rows_of_the_page(readme_table):
     assert set(rows) <= set(full.splitlines())
 
 
+def test_fake_rows__say_what_the_result_says(readme_table):
+    def row(interval):
+        score = {"value": 0.75, "interval": interval, "constant": 0.4}
+        return {"80": {"videos": 50, "pairs": 5, "auc/flat": score}}
+
+    result = {
+        "clips": 70,
+        "image_size": 64,
+        "weights": {"model": "m", "image_size": 96, "mask": "tube", "steps": 7},
+        "probe": {"pretrained": row([0.6, 0.9]), "random": row([None, None])},
+    }
+    rows = readme_table.fake_rows(result)
+    pretrained, random = rows["fakes pretrained"], rows["fakes random"]
+    assert "70 demo clips, exact probe on features of m after 7 steps" in pretrained
+    assert "at 96 pixels, mask tube" in pretrained
+    assert "(5 pairs) by" in pretrained
+    assert "0.75 (0.60 to 0.90) at 80 | 0.40 constant" in pretrained
+    assert "random initialisation at 64 pixels" in random
+    assert "(5 pairs, too few for an interval)" in random
+    assert "0.75 at 80" in random
+
+
+def test_mask_rows__say_what_the_result_says(readme_table):
+    def metrics(mean):
+        return {"metrics": {"auc": {"mean": mean, "sd": 0.01}}}
+
+    probed = {"mask=a": metrics(0.6), "random": metrics(0.5), "pixels": metrics(0.7)}
+    probe = {"primary": "auc", "rows": probed}
+    constant = {"auc": {"mean": 0.4, "sd": 0.0}}
+    settings = {"image_size": 64, "mask": "a"}
+    ablation = {
+        "seeds": [1, 2],
+        "rows": {"mask=a": {"model": "m", "settings": settings}},
+        "probes": {"demo": {**probe, "constant predictor": constant}},
+    }
+    result = {"steps": 7, "demo_clips": 12, "ablation": ablation}
+    (row,) = readme_table.mask_rows(result).values()
+    assert "labels of 12 demo clips, frozen m after 7 steps at 64 pixels" in row
+    assert "mask a: mean AUC ± deviation over 2 seeds | 0.600 ± 0.010 |" in row
+
+
 def test_replace_table__between_the_marks_only(readme_table):
     text = "a\n<!-- figures -->\nold\n<!-- end of figures -->\nb"
     want = "a\n<!-- figures -->\n\\1 new\n<!-- end of figures -->\nb"

@@ -357,6 +357,34 @@ def test_mask_ablation__grid_is_one_that_ablate_takes(
     assert grid.seeds == (0, 1, 2)
 
 
+def test_mask_ablation__every_number_of_steps_has_its_folder(monkeypatch, tmp_path):
+    module = load("mask_ablation", monkeypatch)
+    grids = {}
+
+    def ablate(name, grid, option, out, *resume):
+        assert (name, option) == ("ablate.py", "--out")
+        content = yaml.safe_load(grid.read_text())
+        # As ablate.py does: nothing but the same grid goes on in a folder.
+        assert bool(resume) == (out in grids)
+        assert grids.setdefault(out, content) == content
+        out.mkdir(exist_ok=True)
+        (out / "ablation.json").write_text("{}")
+        for probe in content["probes"]:
+            (out / f"{probe}.png").touch()
+
+    places = (tmp_path / "store",) * 2
+    monkeypatch.setattr(module, "prepare_stores", lambda data, work: places)
+    monkeypatch.setattr(module, "write_labels", lambda data, work: places)
+    monkeypatch.setattr(module, "run_recipe", ablate)
+    for steps in ("20", "30", "20"):
+        command = ["x", "data", "--work", tmp_path / "work", "--steps", steps]
+        command += ["--results", tmp_path / "results"]
+        monkeypatch.setattr(sys, "argv", list(map(str, command)))
+        module.main()
+        assert read_result(tmp_path / "results", "mask_ablation")["steps"] == int(steps)
+    assert [grid["pretrain"]["schedule_steps"] for grid in grids.values()] == [20, 30]
+
+
 def test_mask_ablation__result_names_no_folder_of_the_machine(monkeypatch, tmp_path):
     module = load("mask_ablation", monkeypatch)
     value = {"a": [f"{tmp_path}/store", 1], "b": {"c": f"x {tmp_path}"}}

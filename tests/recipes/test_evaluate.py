@@ -176,6 +176,10 @@ def test_compare_results__no_result(compare, tmp_path, capsys):
             "--image-size is for random weights",
         ),
         (["LABELS", "--store", "STORE", "--image-size", "100"], "img_size (100)"),
+        (
+            ["LABELS", "--store", "STORE", "--image-size", "0"],
+            "must be a positive integer, got 0",
+        ),
     ],
 )
 def test_evaluate__mistakes_are_one_line(

@@ -1,15 +1,19 @@
-"""Synthetic fakes: pasted faces, and a tree that the task of FaceForensics++ reads."""
+"""Synthetic fakes: faces pasted, in the tree of FaceForensics++, and detected."""
 
+import functools
 import importlib.util
 import json
+import shutil
 import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from lightly_marlin.evaluation.tasks import load_task
+from lightly_marlin.models import MarlinConfig, MarlinEncoder
 from lightly_marlin.utils.console import run_recipe
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.video import iter_frames, write_video
@@ -172,3 +176,100 @@ def test_make_fakes__refuses(fakes, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="holds something already"):
         fakes.make_fakes(tmp_path, tmp_path)
+
+
+@pytest.fixture
+def detection(fakes, monkeypatch):
+    """The benchmark, with fakes that are quickly made, and its main function."""
+    monkeypatch.delitem(sys.modules, "fake_detection", raising=False)
+    import fake_detection
+
+    quick = functools.partial(fakes.demo_fakes, num_frames=16)
+    monkeypatch.setattr(fake_detection, "demo_fakes", quick)
+    monkeypatch.setattr(fake_detection, "QUALITIES", (95,))
+
+    def run(*options):
+        command = ["fake_detection.py", *map(str, options)]
+        monkeypatch.setattr(sys, "argv", command)
+        fake_detection.main()
+
+    fake_detection.run = run
+    return fake_detection
+
+
+def read_only_result(folder):
+    (path,) = folder.glob("fake_detection-*.json")
+    return json.loads(path.read_text())
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """What a pretraining of 20 steps leaves of an encoder that is small."""
+    torch.manual_seed(0)
+    config = MarlinConfig(
+        img_size=32, encoder_dim=24, encoder_depth=2, encoder_num_heads=2
+    )
+    folder = tmp_path / "run"
+    MarlinEncoder(config).save_pretrained(folder / "model")
+    (folder / "config.yaml").write_text(
+        "model: marlin_vit_tiny\nmask: tube\nimage_size: 32\n"
+    )
+    columns = "step,loss/reconstruction,loss/mean_color,ratio"
+    (folder / "validation.csv").write_text(f"{columns}\n0,1,1,1\n20,1,1,1\n")
+    return folder
+
+
+@pytest.mark.slow
+def test_fake_detection__probes_and_fine_tunes(detection, run_folder, tmp_path):
+    places = ("--work", tmp_path / "work", "--results", tmp_path / "results")
+    model = ("--weights", run_folder / "model", "--image-size", 32)
+    detection.run(*places, *model, "--clips", 6, "--epochs", 1)
+    result = read_only_result(tmp_path / "results")
+    about = {"image_size": 32, "mask": "tube", "steps": 20}
+    assert result["weights"] == {"model": "marlin_vit_tiny", **about}
+    assert (result["clips"], result["epochs"], result["learning_rate"]) == (6, 1, 0.03)
+    assert set(result["probe"]) == {"pretrained", "random", "pixels"}
+    for numbers in (*result["probe"].values(), result["fine-tuned"]):
+        row = numbers["95"]
+        # A pair has 2 reals and 8 fakes.
+        assert (row["videos"], row["pairs"]) == (10, 1)
+        assert 0 <= row["auc/flat"]["value"] <= 1
+        assert row["auc/flat"]["interval"] == [None, None]
+        assert row["auc/flat"]["constant"] == 0.5
+    assert detection.make_table(result).row_count == 4
+
+    # Without fine-tuning, its settings are none of the result's. What is there is kept.
+    shutil.rmtree(tmp_path / "results")
+    detection.run(*places, *model, "--clips", 6, "--probe-only")
+    again = read_only_result(tmp_path / "results")
+    assert again["probe"] == result["probe"]
+    assert again["fine-tuned"] == {}
+    assert not {"epochs", "learning_rate"} & set(again)
+
+
+def test_fake_detection__other_fakes_need_another_folder(
+    detection, tmp_path, monkeypatch
+):
+    made = []
+    monkeypatch.setattr(detection, "prepare", lambda *options: made.append(0) or {})
+    options = ("--work", tmp_path, "--weights", "none", "--probe-only")
+    with pytest.raises(FileNotFoundError):
+        detection.run(*options, "--clips", 8)
+    assert made == [0]
+    with pytest.raises(SystemExit, match="fakes of 8 demo clips, not of 9 demo clips"):
+        detection.run(*options, "--clips", 9)
+    with pytest.raises(SystemExit, match=r"not of .*videos\. Choose another --work"):
+        detection.run(*options, "--videos", tmp_path / "videos")
+    assert made == [0]
+
+
+def test_fake_detection__weights_without_a_run(detection, run_folder):
+    facts = {"name": "marlin_vit_tiny", "img_size": 112}
+    other = run_folder / "weights.pt"
+    for path in (other, "owner/name"):
+        assert detection.about_weights(str(path), facts) == {
+            "model": "marlin_vit_tiny",
+            "image_size": 112,
+            "mask": None,
+            "steps": None,
+        }

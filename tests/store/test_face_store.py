@@ -35,6 +35,16 @@ def test_face_store_index(store):
     assert (row.width, row.height, row.fps, row.coverage) == (128, 96, 25.0, 0.25)
 
 
+def test_face_store_indices_of_tracks(store):
+    first, second = store.column("track_id")
+    assert store.indices_of(None) == [0, 1]
+    assert store.indices_of([second, first]) == [0, 1]
+    assert store.indices_of({second}) == [1]
+    assert store.indices_of([]) == []
+    with pytest.raises(ValueError, match="Invalid tracks: nobody not in"):
+        store.indices_of([second, "nobody"])
+
+
 def test_face_store_index_says_how_good_a_track_is(store, videos):
     row = store[0].row
     assert row.person_id == f"{video_id('a.mp4')}_p00"

@@ -20,7 +20,6 @@ from urllib.parse import quote
 
 from lightly_marlin.evaluation.results.ablation_grid import Grid
 from lightly_marlin.evaluation.results.result import RESULTS_NAME
-from lightly_marlin.models import MarlinConfig
 from lightly_marlin.training.settings import PretrainSettings, write_settings
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import write_json
@@ -39,7 +38,7 @@ SCHEMA = 1
 RECORD_NAME = "grid.json"
 
 _PIXELS = "pixels"
-_USUAL_SIZE = MarlinConfig().img_size
+_USUAL_SIZE = PretrainSettings.image_size
 _DONE_NAME = "pretrained.json"
 # Of a run, not of a cell.
 _PER_SEED = ("seed", "out")

@@ -28,7 +28,7 @@ def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
     )
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Writes rows as CSV, atomically.
 
     Args:
