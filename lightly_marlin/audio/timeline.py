@@ -45,6 +45,7 @@ class Timeline:
         self._layout = layout
         self._pieces: list[tuple[float, list[npt.NDArray[np.float32]]]] = []
         self._resampler: Any = None
+        self._averages = False
         self._form: tuple[str, str, int] | None = None
         self._end = math.nan  # Seconds at which the sound so far ends.
         self._shift = 0.0  # Seconds to add to stamps whose clock began anew.
@@ -63,14 +64,12 @@ class Timeline:
             self._flush()
             begin = self._end + late if self._pieces else late
             self._pieces.append((begin, []))
-            self._resampler = self._av.AudioResampler(
-                format=_FORMAT, layout=self._layout, rate=self._rate
-            )
-            self._form, self._end = form, begin
+            self._resampler = self._new_resampler()
+            self._form, self._end, self._averages = form, begin, False
         self._end += frame.samples / frame.sample_rate
         # Places come from here alone; the resampler would stumble over odd stamps.
         frame.pts = None
-        self._keep(self._resampler.resample(frame))
+        self._keep(self._resample(frame))
 
     def finish(self) -> tuple[npt.NDArray[np.float32], float]:
         """Joins the pieces.
@@ -111,6 +110,23 @@ class Timeline:
             self._silence += late
         return late
 
+    def _new_resampler(self) -> Any:
+        return self._av.AudioResampler(
+            format=_FORMAT, layout=self._layout, rate=self._rate
+        )
+
+    def _resample(self, frame: Any) -> list[Any]:
+        """Returns what the resampler gives for a frame.
+
+        FFmpeg cannot mix channels whose places it does not know; they are averaged.
+        """
+        if not self._averages:
+            try:
+                return list(self._resampler.resample(frame))
+            except self._av.FFmpegError:
+                self._resampler, self._averages = self._new_resampler(), True
+        return list(self._resampler.resample(_average(self._av, frame)))
+
     def _flush(self) -> None:
         if self._resampler is not None:
             self._keep(self._resampler.resample(None))
@@ -124,3 +140,20 @@ class Timeline:
 
     def _quiet(self, length: int) -> npt.NDArray[np.float32]:
         return np.zeros((1 if self._layout == "mono" else 2, length), np.float32)
+
+
+def _average(av: Any, frame: Any) -> Any:
+    """Returns a frame of one channel, the mean of all."""
+    values = frame.to_ndarray()
+    if not frame.format.is_planar:
+        values = values.reshape(-1, frame.layout.nb_channels).T
+    mean = values.mean(axis=0, keepdims=True, dtype=np.float64)
+    if values.dtype == np.uint8:
+        mean = (mean - 128) / 128
+    elif np.issubdtype(values.dtype, np.integer):
+        mean = mean / -float(np.iinfo(values.dtype).min)
+    result = av.AudioFrame.from_ndarray(
+        mean.astype(np.float32), format="fltp", layout="mono"
+    )
+    result.sample_rate = frame.sample_rate
+    return result
