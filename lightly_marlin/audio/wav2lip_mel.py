@@ -92,10 +92,12 @@ def _filters() -> npt.NDArray[np.float64]:
 
 def _hz_to_mel(hz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     above = np.log(np.maximum(hz, _KNEE_HZ) / _KNEE_HZ) / _LOG_STEP
-    return np.minimum(hz, _KNEE_HZ) / _LINEAR_HZ + above
+    mel: npt.NDArray[np.float64] = np.minimum(hz, _KNEE_HZ) / _LINEAR_HZ + above
+    return mel
 
 
 def _mel_to_hz(mel: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     knee = _KNEE_HZ / _LINEAR_HZ
     above = np.exp(_LOG_STEP * np.maximum(mel - knee, 0))
-    return np.minimum(mel, knee) * _LINEAR_HZ * above
+    hz: npt.NDArray[np.float64] = np.minimum(mel, knee) * _LINEAR_HZ * above
+    return hz

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from lightly_marlin.video.sound_track import SoundTrack
 __all__ = ["mux_audio"]
 
 _RATE = 48000
+_DEFAULT_FPS = 25
 
 
 def mux_audio(video: Path | str, audio: Path | str, out: Path | str) -> None:
@@ -36,9 +38,9 @@ def mux_audio(video: Path | str, audio: Path | str, out: Path | str) -> None:
             codec of the pictures and AAC: .mp4, .mov or .mkv.
 
     Raises:
-        VideoError: If the video cannot be read, or not be written to such a container.
+        VideoError: If the video cannot be read, or not be written to such a container,
+            or the whole sound is earlier than the first picture.
         AudioError: If the sound cannot be read.
-        ValueError: If the whole sound is earlier than the first picture.
         MissingExtraError: If PyAV is not installed.
     """
     av = require("av", "Writing videos")
@@ -56,7 +58,7 @@ def mux_audio(video: Path | str, audio: Path | str, out: Path | str) -> None:
                 sound = SoundTrack(target, samples, _RATE, start, first)
                 _copy_packets(av, source, pictures, target, copy, sound, first)
                 sound.finish()
-        except av.FFmpegError as error:
+        except (av.FFmpegError, ValueError) as error:
             raise VideoError(out, f"cannot be written: {first_line(error)}") from error
 
 
@@ -70,18 +72,46 @@ def _copy_packets(
     first: float,
 ) -> None:
     """Copies the packets of a stream, each followed by the sound until then."""
-    packets = iter(source.demux(pictures))
-    while True:
-        try:
-            packet = next(packets, None)
-        except (av.FFmpegError, OSError, ValueError):
-            # The rest of a damaged file cannot be read.
-            return
-        if packet is None:
-            return
-        if packet.size == 0 or packet.dts is None:
-            continue
+    for packet in _with_decoding_times(_packets(av, source, pictures), pictures):
         seconds = float(packet.dts * packet.time_base)
         packet.stream = copy
         target.mux(packet)
         sound.write_until(seconds - first)
+
+
+def _packets(av: Any, source: Any, pictures: Any) -> Iterator[Any]:
+    """Yields the packets of a stream that have data, until the file is damaged."""
+    with contextlib.suppress(av.FFmpegError, OSError, ValueError):
+        yield from (packet for packet in source.demux(pictures) if packet.size)
+
+
+def _with_decoding_times(packets: Iterator[Any], pictures: Any) -> Iterator[Any]:
+    """Yields packets that all have decoding times.
+
+    Matroska has none: FFmpeg derives them from a few packets, and leaves out the first.
+    """
+    early: list[Any] = []
+    last: int | None = None
+    for packet in packets:
+        if packet.dts is None:
+            if last is None:
+                early.append(packet)
+                continue
+            packet.dts = last + 1
+        yield from _count_back(early, packet.dts, pictures)
+        early, last = [], packet.dts
+        yield packet
+    # Packets whose decoding times stay unknown are in the order of presentation.
+    for packet in early:
+        if packet.pts is not None:
+            packet.dts = packet.pts
+            yield packet
+
+
+def _count_back(packets: Sequence[Any], end: int, pictures: Any) -> Iterator[Any]:
+    """Gives packets the decoding times before that of the next one."""
+    rate = pictures.average_rate or _DEFAULT_FPS
+    for index, packet in enumerate(packets):
+        step = packet.duration or max(1, round(1 / (rate * packet.time_base)))
+        packet.dts = end - (len(packets) - index) * step
+        yield packet

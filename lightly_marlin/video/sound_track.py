@@ -60,8 +60,8 @@ class SoundTrack:
         self._samples = _from_first_picture(samples, round(start * rate))
         if self._samples.shape[1] == 0:
             raise ValueError(
-                f"audio of {samples.shape[1] / rate:g} s from {start:g} s on has nothing "
-                "to hear after the first picture; pass None for no sound"
+                f"audio of {samples.shape[1]} samples from {start:g} s on leaves "
+                "nothing to hear after the first picture"
             )
         self._av = require("av", "Writing videos")
         self._container = container
