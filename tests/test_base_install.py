@@ -41,6 +41,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 # Whose modules may need which extra, beside the base.
 ROOM_EXTRAS = {
     "analysis": ["plots"],
+    "audio": ["video"],
     "data": ["train"],
     "demo": ["demo"],
     "faces": ["faces"],
@@ -65,6 +66,7 @@ USES = {
     "faces.DlibDetector()": "faces",
     "faces.DlibLandmarks()": "faces",
     "faces.find_faces(frames)": "faces",
+    "audio.read_audio('x.mp4')": "video",
     "video.VideoReader('x.mp4').__enter__()": "video",
     "video.write_video('y.mp4', frames)": "video",
     "store.FaceStore('store')": "faces",

@@ -13,9 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import io
-import os
-import stat
 from array import array
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -27,7 +24,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lightly_marlin.utils.dependency import require
-from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.media import (
+    MAX_PIXELS,
+    MediaError,
+    find_stream,
+    open_media,
+)
 from lightly_marlin.video.display import Orientation, display_size, orientation_of
 from lightly_marlin.video.frame_times import (
     MAX_FPS,
@@ -41,32 +43,14 @@ from lightly_marlin.video.planes import first_plane, has_luma
 __all__ = ["VideoError", "VideoReader", "iter_frames"]
 
 _DEFAULT_FPS = 25.0
-_MAX_PIXELS = 2**26
-"""Pixels of a frame: twice 8K. A few kilobytes can decode to 16000x16000 pixels."""
+_MAX_PIXELS = MAX_PIXELS
 
 _MAX_DELAY = 64
 """Packets that a decoder may hold before it gives the frame of the first, at most."""
 
-_PLAYLISTS = frozenset({"concat", "dash", "hls", "imf"})
-"""Demuxers of files that refer to other files, which are separate videos or none at
-all."""
 
-
-class VideoError(UsageError):
-    """Error for a video that cannot be used.
-
-    Attributes:
-        path: The video file.
-        reason: Why it cannot be used, without the path.
-    """
-
-    def __init__(self, path: Path | str, reason: str) -> None:
-        super().__init__(str(path), reason)
-        self.path = str(path)
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+class VideoError(MediaError):
+    """Error for a video that cannot be used; names it and the reason."""
 
 
 class VideoReader:
@@ -110,10 +94,10 @@ class VideoReader:
         self._orientation = Orientation()
         self._ratios: dict[int | None, Fraction | None] = {}  # By time stamp.
         self._resources = contextlib.ExitStack()
-        self._container = self._open()
+        self._container = open_media(
+            self.path, self._resources, "video", VideoError, _MAX_PIXELS
+        )
         try:
-            if self._container.format.name in _PLAYLISTS:
-                raise VideoError(self.path, "is a list of videos, not a video")
             self._stream = self._find_stream()
         except VideoError:
             self.close()
@@ -236,52 +220,9 @@ class VideoReader:
         shown = self._size[::-1] if self._orientation.transposed else self._size
         self._oddities.look_at(shown, int(frame.color_trc))
 
-    def _open(self) -> Any:
-        """Opens the container; makes FFmpeg's errors readable."""
-        try:
-            status = self.path.stat()
-            if not stat.S_ISREG(status.st_mode):
-                # Opening a pipe or a device could block forever.
-                raise VideoError(self.path, "is no regular file")
-            if status.st_size == 0:
-                raise VideoError(self.path, "the file is empty")
-            source: Any = os.path.abspath(self.path)
-            if not _is_utf8(source):
-                # FFmpeg accepts no other names; an open file needs none.
-                handle = os.open(source, os.O_RDONLY)
-                source = self._resources.enter_context(io.FileIO(handle))
-            limit = {"max_pixels": str(_MAX_PIXELS)}
-            # PyAV 19 takes metadata that are no text by itself.
-            earlier = int(self._av.__version__.partition(".")[0]) < 19
-            lenient = {"metadata_errors": "replace"} if earlier else {}
-            container = self._av.open(source, options=limit, **lenient)
-        except VideoError:
-            raise
-        except (self._av.FFmpegError, OSError, ValueError) as error:
-            self.close()
-            reason = getattr(error, "strerror", None) or str(error)
-            if isinstance(error, EOFError):
-                reason = "it ends before its first frame"
-            elif isinstance(error, self._av.error.InvalidDataError):
-                reason = "not a video, or cut off before its index"
-            raise VideoError(self.path, f"cannot be opened: {reason}") from error
-        self._resources.callback(container.close)
-        return container
-
     def _find_stream(self) -> Any:
         """Returns the video stream to show, ready to decode."""
-        streams = [
-            stream
-            for stream in self._container.streams.video
-            if not stream.disposition & self._av.stream.Disposition.attached_pic
-        ]
-        if not streams:
-            raise VideoError(self.path, "has no video stream")
-        streams = [stream for stream in streams if stream.codec_context is not None]
-        if not streams:
-            raise VideoError(self.path, "its video codec cannot be decoded")
-        best = self._container.streams.best("video")
-        stream = best if best in streams else streams[0]
+        stream = find_stream(self._container, "video", self.path, VideoError)
         width, height = stream.codec_context.width, stream.codec_context.height
         if width * height > _MAX_PIXELS:
             raise VideoError(
@@ -347,14 +288,6 @@ class VideoReader:
             frame, width=width, height=height, format="gray", threads=1
         )
         return self._orientation.apply(first_plane(grey, 1))
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _header_rate(stream: Any) -> float:
