@@ -80,17 +80,17 @@ def make_tables(machine: str) -> dict[Path, str]:
 def demo_rows(demo: dict[str, Any]) -> Rows:
     """Returns the row on training on the demo clips, over seeds."""
     runs = sorted(demo["runs"], key=lambda run: run["final"]["ratio"])
-    middle, ratios = (
-        runs[(len(runs) - 1) // 2]["final"],
-        [100 * run["final"]["ratio"] for run in runs],
-    )
+    middle = runs[(len(runs) - 1) // 2]["final"]
+    lowest, *_, highest = [100 * run["final"]["ratio"] for run in [*runs, runs[-1]]]
     minutes = max(run["minutes"] for run in runs)
+    seeds = f"median of {len(runs)} seeds" if len(runs) > 1 else "one seed"
+    spread = f" ({lowest:.0f} to {highest:.0f} %)" if len(runs) > 1 else ""
+    threads = f"{demo['threads']} thread{'s' if demo['threads'] > 1 else ''}"
     return {
-        "demo": f"| tiny model on the demo clips, at most {minutes:.1f} minutes from "
-        f"scratch, median of {len(runs)} seeds: reconstruction loss of held-out clips "
+        "demo": f"| tiny model on the demo clips, {minutes:.0f} minutes of {threads} "
+        f"from scratch, {seeds}: reconstruction loss of held-out clips "
         f"| {middle['loss/reconstruction']:.4f} | {middle['loss/mean_color']:.4f} "
-        f"predicting the mean colour | **{100 * middle['ratio']:.0f} %** "
-        f"({ratios[0]:.0f} to {ratios[-1]:.0f} %) |\n"
+        f"predicting the mean colour | **{100 * middle['ratio']:.0f} %**{spread} |\n"
     }
 
 
