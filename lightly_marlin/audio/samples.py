@@ -56,6 +56,6 @@ def pre_emphasize(samples: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     Returns:
         float64 array with shape (n,).
     """
-    result = samples.copy()
+    result: npt.NDArray[np.float64] = samples.copy()
     result[1:] -= _PRE_EMPHASIS * samples[:-1]
     return result
