@@ -16,6 +16,7 @@ _SUBPACKAGES = (
     "audio",
     "data",
     "demo",
+    "evaluation",
     "faces",
     "features",
     "jobs",

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +43,9 @@ def test_subpackages__resolve():
     assert "transforms" in dir(lightly_marlin)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = lightly_marlin.nothing
+
+
+def test_subpackages__are_all_there():
+    folder = Path(lightly_marlin.__file__).parent
+    rooms = {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert rooms | {"kernels", "regions"} == set(lightly_marlin.__all__)
