@@ -24,20 +24,14 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
-import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-from environment import describe_machine, machine_name
+from ablation_run import run_ablation
 from running import run_recipe
 
 from lightly_marlin.evaluation.results.table_files import write_csv
-from lightly_marlin.utils.console import console
-from lightly_marlin.utils.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
 GRID_CORPUS = "labelled/grid_sentences"
@@ -120,46 +114,20 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    options.results.mkdir(parents=True, exist_ok=True)
 
     stores = prepare_stores(options.data, options.work)
     labels = write_labels(options.data, options.work)
-    # An ablation refuses other settings in its folder.
-    out = options.work / f"ablation_{options.steps}"
-    grid = out.with_suffix(".yaml")
     content = grid_of(stores, labels, options.steps, options.seeds)
-    grid.write_text(yaml.safe_dump(content, sort_keys=False))
-    resume = ["--resume"] if out.exists() else []
-    started = time.monotonic()
-    run_recipe("ablate.py", grid, "--out", out, *resume)
-
-    ablation = json.loads((out / "ablation.json").read_text())
-    path = options.results / f"mask_ablation-{machine_name()}.json"
-    result = {
-        "suite": "mask_ablation",
-        "machine": describe_machine(),
-        "steps": options.steps,
-        "demo_clips": DEMO_CLIPS,
-        "minutes_of_last_run": (time.monotonic() - started) / 60,
-        "ablation": without_paths(ablation, options.work, options.data),
-    }
-    write_json(path, result)
-    for probe in content["probes"]:
-        picture = options.results / f"mask_ablation-{probe}.png"
-        shutil.copyfile(out / f"{probe}.png", picture)
-    console.print(f"The result is in {path}", markup=False, soft_wrap=True)
-
-
-def without_paths(value: Any, *folders: Path) -> Any:
-    """Returns a JSON value in which folders of this machine are named by `...`."""
-    if isinstance(value, dict):
-        return {name: without_paths(part, *folders) for name, part in value.items()}
-    if isinstance(value, list):
-        return [without_paths(part, *folders) for part in value]
-    if isinstance(value, str):
-        for folder in folders:
-            value = value.replace(str(folder.resolve()), "...")
-    return value
+    facts = {"steps": options.steps, "demo_clips": DEMO_CLIPS}
+    run_ablation(
+        "mask_ablation",
+        content,
+        # An ablation refuses other settings in its folder.
+        options.work / f"ablation_{options.steps}",
+        options.results,
+        facts,
+        hidden=(options.work, options.data),
+    )
 
 
 if __name__ == "__main__":

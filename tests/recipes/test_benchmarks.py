@@ -18,7 +18,7 @@ from PIL import Image
 from lightly_marlin.evaluation.results.ablation_grid import read_grid
 from lightly_marlin.models import MarlinConfig, create_marlin_encoder
 from lightly_marlin.utils.errors import UsageError
-from lightly_marlin.video import write_video
+from lightly_marlin.video import VideoReader, write_video
 
 BENCHMARKS = Path(__file__).parents[2] / "recipes" / "benchmarks"
 
@@ -375,7 +375,7 @@ def test_mask_ablation__every_number_of_steps_has_its_folder(monkeypatch, tmp_pa
     places = (tmp_path / "store",) * 2
     monkeypatch.setattr(module, "prepare_stores", lambda data, work: places)
     monkeypatch.setattr(module, "write_labels", lambda data, work: places)
-    monkeypatch.setattr(module, "run_recipe", ablate)
+    monkeypatch.setattr("ablation_run.run_recipe", ablate)
     for steps in ("20", "30", "20"):
         command = ["x", "data", "--work", tmp_path / "work", "--steps", steps]
         command += ["--results", tmp_path / "results"]
@@ -385,10 +385,59 @@ def test_mask_ablation__every_number_of_steps_has_its_folder(monkeypatch, tmp_pa
     assert [grid["pretrain"]["schedule_steps"] for grid in grids.values()] == [20, 30]
 
 
-def test_mask_ablation__result_names_no_folder_of_the_machine(monkeypatch, tmp_path):
-    module = load("mask_ablation", monkeypatch)
+def test_ablation_run__result_names_no_folder_of_the_machine(monkeypatch, tmp_path):
+    module = load("ablation_run", monkeypatch)
     value = {"a": [f"{tmp_path}/store", 1], "b": {"c": f"x {tmp_path}"}}
     assert module.without_paths(value, tmp_path) == {
         "a": [".../store", 1],
         "b": {"c": "x ..."},
     }
+
+
+def test_objective_study__grid_is_one_that_ablate_takes(
+    monkeypatch, tmp_path, tiny_store
+):
+    module = load("objective_study", monkeypatch)
+    labels = tmp_path / "labels.csv"
+    labels.write_text("video,label\na.mpg,x\nb.mpg,y\nc.mpg,x\nd.mpg,y\n")
+    content = module.grid_of(
+        tiny_store, list(module.VARIANTS), 200, 2, (tiny_store, labels)
+    )
+    path = tmp_path / "grid.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    grid = read_grid(path, BENCHMARKS.parent / "configs")
+    assert [cell.name for cell in grid.cells] == [
+        f"variant={name}" for name in module.VARIANTS
+    ]
+    assert {cell.settings.base_learning_rate for cell in grid.cells} == {2e-4}
+    assert list(grid.probes) == [
+        "demo",
+        "demo_grid",
+        "pictures_exact",
+        "pictures_grid",
+        "pictures_knn",
+    ]
+    alone = module.grid_of(tiny_store, ["latent"], 200, 2)
+    assert list(alone["probes"]) == ["demo", "demo_grid"]
+
+
+def test_objective_study__pictures_become_videos(monkeypatch, tmp_path):
+    module = load("objective_study", monkeypatch)
+    Image.new("L", (71, 64), 200).save(tmp_path / "grey face.png")
+    table = tmp_path / "pictures.csv"
+    table.write_text("picture,label\ngrey face.png,happy\n")
+    calls = []
+    monkeypatch.setattr(module, "run_recipe", lambda *call: calls.append(call))
+    work = tmp_path / "work"
+    work.mkdir()
+    store, labels = module.prepare_pictures(table, work)
+    assert labels.read_text().split() == ["video,label", "picture_000000.mp4,happy"]
+    assert calls == [("preprocess_faces.py", work / "pictures", store)]
+    with VideoReader(work / "pictures" / "picture_000000.mp4") as video:
+        frames = list(video)
+    assert len(frames) == 16
+    assert frames[0].shape == (64, 70, 3)
+    assert abs(int(frames[-1].mean()) - 200) < 5
+    table.write_text("picture,mood\ngrey face.png,happy\n")
+    with pytest.raises(UsageError, match="must have rows with columns picture and"):
+        module.prepare_pictures(table, work)
