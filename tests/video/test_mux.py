@@ -58,8 +58,10 @@ def test_mux_audio__pictures_stay_and_sound_is_in_place(
     np.testing.assert_array_equal(after, before)
     with VideoReader(out) as reader:
         list(reader)
-        # Matroska rounds to milliseconds.
-        np.testing.assert_allclose(reader.seconds, np.arange(30) / 30, atol=1e-3)
+        # Matroska rounds to milliseconds; with PyAV 17, that of every frame adds up.
+        drifts = container == "mkv" and int(av.__version__.split(".")[0]) < 18
+        tolerance = 1e-2 if drifts else 1e-3
+        np.testing.assert_allclose(reader.seconds, np.arange(30) / 30, atol=tolerance)
 
 
 def test_mux_audio__keeps_the_delay_of_a_videos_own_sound(
