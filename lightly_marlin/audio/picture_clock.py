@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
 
-from lightly_marlin.utils.dependency import require
-from lightly_marlin.utils.media import MAX_PIXELS, MediaError, find_stream, open_media
+from lightly_marlin.utils.media import (
+    MAX_PIXELS,
+    MediaError,
+    decode_frames,
+    find_stream,
+    open_media,
+)
 
 __all__ = ["first_picture_seconds"]
 
@@ -37,27 +41,8 @@ def first_picture_seconds(path: Path | str) -> float | None:
             return None
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         stream.thread_type, stream.thread_count = "NONE", 1
-        frame = _first_frame(container, stream)
+        frame = next(decode_frames(container, stream), None)
         unit = None if frame is None else frame.time_base or stream.time_base
         if frame is None or frame.pts is None or unit is None:
             return None
         return float(frame.pts * unit)
-
-
-def _first_frame(container: Any, stream: Any) -> Any:
-    """Returns the first frame that a stream gives; damaged packets are skipped."""
-    av = require("av", "Reading videos")
-    errors = (av.FFmpegError, OSError, ValueError)
-    packets = iter(container.demux(stream))
-    while True:
-        try:
-            packet = next(packets, None)
-        except errors:
-            packet = None
-        if packet is not None and packet.size == 0:
-            continue
-        with contextlib.suppress(*errors):
-            for frame in stream.decode(packet):
-                return frame
-        if packet is None:
-            return None

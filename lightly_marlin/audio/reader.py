@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,12 @@ import numpy.typing as npt
 from lightly_marlin.audio.picture_clock import first_picture_seconds
 from lightly_marlin.audio.samples import RATE
 from lightly_marlin.audio.timeline import MAX_GAP, Timeline
-from lightly_marlin.utils.dependency import require
-from lightly_marlin.utils.media import MediaError, find_stream, open_media
+from lightly_marlin.utils.media import (
+    MediaError,
+    decode_frames,
+    find_stream,
+    open_media,
+)
 
 __all__ = ["AudioError", "read_audio", "read_channels"]
 
@@ -86,7 +89,7 @@ def read_channels(
     with contextlib.ExitStack() as resources:
         container = open_media(path, resources, "recording", AudioError)
         stream = find_stream(container, "audio", path, AudioError)
-        for frame in _decode(container, stream):
+        for frame in filter(_is_sound, decode_frames(container, stream)):
             if timeline is None:
                 mono = max_channels == 1 or frame.layout.nb_channels == 1
                 timeline = Timeline(rate, "mono" if mono else "stereo")
@@ -103,28 +106,6 @@ def _start(begin: float, picture: float | None) -> float:
     """Returns the seconds from the first picture to the first sample, 0 if unknown."""
     start = math.nan if picture is None else begin - picture
     return start if abs(start) <= MAX_GAP else 0.0
-
-
-def _decode(container: Any, stream: Any) -> Iterator[Any]:
-    """Yields decoded frames, skipping damaged ones."""
-    av = require("av", "Reading sound")
-    errors = (av.FFmpegError, OSError, ValueError)
-    packets = iter(container.demux(stream))
-    while True:
-        try:
-            packet = next(packets, None)
-        except errors:
-            # The container cannot be read further; the decoder may still hold frames.
-            packet = None
-        if packet is not None and packet.size == 0:
-            # In the middle of a file, it would end the stream for the decoder.
-            continue
-        frames: list[Any] = []
-        with contextlib.suppress(*errors):
-            frames = stream.decode(packet)
-        yield from (frame for frame in frames if _is_sound(frame))
-        if packet is None:
-            return
 
 
 def _is_sound(frame: Any) -> bool:

@@ -9,13 +9,14 @@ import contextlib
 import io
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["MAX_PIXELS", "MediaError", "find_stream", "open_media"]
+__all__ = ["MAX_PIXELS", "MediaError", "decode_frames", "find_stream", "open_media"]
 
 MAX_PIXELS = 2**26
 """Pixels of a frame: twice 8K. A few kilobytes can decode to 16000x16000 pixels."""
@@ -124,6 +125,33 @@ def find_stream(container: Any, kind: str, path: Path, error: type[MediaError]) 
         raise error(path, f"its {kind} codec cannot be decoded")
     best = container.streams.best(kind)
     return best if best in streams else streams[0]
+
+
+def decode_frames(container: Any, stream: Any) -> Iterator[Any]:
+    """Yields the decoded frames of a stream; damaged packets are skipped.
+
+    Args:
+        container: PyAV's input container.
+        stream: One of its streams.
+    """
+    av = require("av", "Reading media files")
+    errors = (av.FFmpegError, OSError, ValueError)
+    packets = iter(container.demux(stream))
+    while True:
+        try:
+            packet = next(packets, None)
+        except errors:
+            # The container cannot be read further; the decoder may still hold frames.
+            packet = None
+        if packet is not None and packet.size == 0:
+            # In the middle of a file, it would end the stream for the decoder.
+            continue
+        frames: list[Any] = []
+        with contextlib.suppress(*errors):
+            frames = stream.decode(packet)
+        yield from frames
+        if packet is None:
+            return
 
 
 def _is_utf8(text: str) -> bool:
