@@ -44,6 +44,7 @@ ROOM_EXTRAS = {
     "audio": ["video"],
     "data": ["train"],
     "demo": ["demo"],
+    "evaluation": ["evaluation", "mosei"],
     "faces": ["faces"],
     "features": ["faces"],
     "jobs": ["faces"],
