@@ -128,6 +128,7 @@ class MarlinPretraining(pl.LightningModule):
                 lr=factor,
                 betas=(self.settings.beta1, self.settings.beta2),
                 weight_decay=self.settings.weight_decay,
+                fused=True,
             )
             for parameters, factor in parts
         ]
