@@ -191,6 +191,16 @@ def named_config(name: str, **overrides: Any) -> MarlinConfig:
     return MarlinConfig.from_dict({**_CONFIGS[name].to_dict(), **overrides})
 
 
-def name_of_config(config: MarlinConfig) -> str:
-    """Returns the name of the model of these sizes; None if none has them."""
-    return next((name for name, sizes in _CONFIGS.items() if sizes == config), "")
+def name_of_config(config: MarlinConfig, *, any_clips: bool = False) -> str:
+    """Returns the name of the model of these sizes; an empty text if none has them.
+
+    Args:
+        config: The sizes.
+        any_clips: Whether clips may have another size and length than the model's.
+    """
+    wanted = config.to_dict()
+    clips = {name: wanted[name] for name in ("img_size", "num_frames")}
+    changes = clips if any_clips else {}
+    return next(
+        (n for n, c in _CONFIGS.items() if {**c.to_dict(), **changes} == wanted), ""
+    )

@@ -6,9 +6,10 @@
 Makes a tree of self-blended fakes by `synthetic_fakes.py`, of the built-in demo clips
 or of VIDEOS, and stores of its faces at JPEG qualities 65, 80 and 95. On each, the
 exact probe reads the frozen features of the weights, of random initialisation and of
-pixels; on the store of the highest quality, the weights are fine-tuned. Numbers are
-those of the test videos (mean over windows). Intervals are over pairs of test videos
-and need five of them, thus about 60 clips; with fewer they are null.
+pixels, and the grid probe those of both models; on the store of the highest quality,
+the weights are fine-tuned. Numbers are those of the test videos (mean over windows).
+Intervals are over pairs of test videos and need five of them, thus about 66 clips; with
+fewer they are null.
 
 The demo clips all show one portrait, so its fakes are told apart without a new face in
 the test. `--work` keeps everything; the same command goes on where it was killed. Other
@@ -161,15 +162,19 @@ def main() -> None:
     check_work(options)
     tree = options.work / "tree"
     stores = prepare(tree, options)
+    pretrained = ["--weights", options.weights]
+    random = ["--model", "marlin_vit_tiny", "--image-size", options.image_size]
     models = {
-        "pretrained": ["--weights", options.weights],
-        "random": ["--model", "marlin_vit_tiny", "--image-size", options.image_size],
+        "pretrained": pretrained,
+        "random": random,
         "pixels": ["--model", "pixels"],
+        "pretrained, grid": [*pretrained, "--protocol", "grid"],
+        "random, grid": [*random, "--protocol", "grid"],
     }
     probes: dict[str, dict[str, Any]] = {}
     for quality, store in stores.items():
         for name, model in models.items():
-            out = options.work / f"probe_{name}_{quality}"
+            out = options.work / f"probe_{name.replace(', ', '_')}_{quality}"
             run_recipe("evaluate.py", *task(tree, store), *model, "--out", out)
             probes.setdefault(name, {})[str(quality)] = read_numbers(out)
     probed = options.work / f"probe_pretrained_{QUALITIES[0]}" / "results.json"

@@ -30,7 +30,7 @@ from lightly_marlin.utils.console import console
 from lightly_marlin.utils.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
-MODELS = ("marlin_vit_tiny", "marlin_vit_small")
+MODELS = ("marlin_vit_tiny", "marlin_vit_small", "marlin_vit_base")
 RELEASED = "pixels=1 adversarial=0.01"
 SETS = (
     RELEASED,

@@ -227,20 +227,28 @@ def fake_rows(fakes: dict[str, Any]) -> Rows:
         "random": f"features of random initialisation at {fakes['image_size']} pixels",
         "pixels": "pixels",
     }
+    heads = {name: f"exact probe on {source}" for name, source in sources.items()}
+    for name in ("pretrained", "random"):
+        heads[f"{name}, grid"] = f"grid probe on {sources[name]}"
+    heads["fine-tuned"] = (
+        f"fine-tuned from the {sources['pretrained']}, {fakes.get('epochs')} epochs"
+    )
     lines = {}
-    for name, row in fakes["probe"].items():
+    for name, row in {**fakes["probe"], "fine-tuned": fakes["fine-tuned"]}.items():
         values = ", ".join(
             f"{score_text(numbers['auc/flat'])} at {quality}"
             for quality, numbers in row.items()
         )
-        counts = next(iter(row.values()))
+        counts = next(iter(row.values()), None)
+        if counts is None:
+            continue
         score = counts["auc/flat"]
         few = ", too few for an interval" if None in score["interval"] else ""
         lines[f"fakes {name}"] = (
-            f"| synthetic fakes of {fakes['clips']} demo clips, exact probe on "
-            f"{sources[name]}, AUC of {counts['videos']} test videos "
-            f"({counts['pairs']} pairs{few}) by JPEG quality of the store | {values} | "
-            f"{score['constant']:.2f} constant predictor | |\n"
+            f"| synthetic fakes of {fakes['clips']} demo clips, {heads[name]}, AUC of "
+            f"{counts['videos']} test videos ({counts['pairs']} pairs{few}) by JPEG "
+            f"quality of the store | {values} | {score['constant']:.2f} constant "
+            "predictor | |\n"
         )
     return lines
 

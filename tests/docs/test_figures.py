@@ -45,9 +45,16 @@ def test_fake_rows__say_what_the_result_says(readme_table):
         "clips": 70,
         "image_size": 64,
         "weights": {"model": "m", "image_size": 96, "mask": "tube", "steps": 7},
-        "probe": {"pretrained": row([0.6, 0.9]), "random": row([None, None])},
+        "probe": {
+            "pretrained": row([0.6, 0.9]),
+            "random": row([None, None]),
+            "pretrained, grid": row([0.6, 0.9]),
+        },
+        "fine-tuned": {},
     }
     rows = readme_table.fake_rows(result)
+    assert len(rows) == 3
+    assert "grid probe on features of m after" in rows["fakes pretrained, grid"]
     pretrained, random = rows["fakes pretrained"], rows["fakes random"]
     assert "70 demo clips, exact probe on features of m after 7 steps" in pretrained
     assert "at 96 pixels, mask tube" in pretrained
@@ -56,6 +63,10 @@ def test_fake_rows__say_what_the_result_says(readme_table):
     assert "random initialisation at 64 pixels" in random
     assert "(5 pairs, too few for an interval)" in random
     assert "0.75 at 80" in random
+    tuned = {"epochs": 60, "fine-tuned": row([0.6, 0.9])}
+    (*_, last) = readme_table.fake_rows({**result, **tuned}).values()
+    assert "clips, fine-tuned from the features of m after 7 steps" in last
+    assert "mask tube, 60 epochs, AUC of 50" in last
 
 
 def test_mask_rows__say_what_the_result_says(readme_table):

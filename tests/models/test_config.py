@@ -1,7 +1,7 @@
 import pytest
 
 from lightly_marlin.models import MarlinConfig, list_models
-from lightly_marlin.models.config import named_config
+from lightly_marlin.models.config import name_of_config, named_config
 
 
 def test_models_are_listed_smallest_first():
@@ -79,3 +79,14 @@ def test_unknown_names_are_refused():
         named_config("marlin_vit_huge")
     with pytest.raises(ValueError, match=r"'drop_rate'.*Available settings.*mlp_ratio"):
         named_config("marlin_vit_base", drop_rate=0.1)
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_name_of_config__is_exact_unless_clips_may_differ(name):
+    clips = {"img_size": 96, "num_frames": 8}
+    config, other = named_config(name), named_config(name, **clips)
+    assert name_of_config(config) == name_of_config(config, any_clips=True) == name
+    assert (name_of_config(other), name_of_config(other, any_clips=True)) == ("", name)
+    # An odd number of frames, which no named model can have.
+    frames = MarlinConfig(num_frames=5, tubelet_size=1)
+    assert name_of_config(frames, any_clips=True) == ""

@@ -16,7 +16,7 @@ import yaml
 from PIL import Image
 
 from lightly_marlin.evaluation.results.ablation_grid import read_grid
-from lightly_marlin.models import MarlinConfig, create_marlin_encoder
+from lightly_marlin.models import MarlinConfig, create_marlin, create_marlin_encoder
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.video import VideoReader, write_video
 
@@ -327,6 +327,37 @@ GRID_CLIPS = [
     {"video": "a.mpg", "speaker_by_eye": "p1", "command": "bin"},
     {"video": "b.mpg", "speaker_by_eye": "p2", "command": "lay"},
 ]
+
+
+def test_demo_probe__accuracies_by_hand(monkeypatch):
+    module = load("demo_probe", monkeypatch)
+    scores = torch.tensor([[0.9, 0.1], [0.5, 0.2], [0.4, 0.9], [0.6, 0.3]])
+    truth = torch.tensor([[1.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    found = module.accuracies(("smile", "nod"), scores, truth)
+    assert found == {"smile": 0.5, "nod": 0.75}
+    assert module.finite((0.5, float("nan"))) == [0.5, None]
+
+
+@pytest.mark.slow
+def test_demo_probe__runs(tmp_path):
+    model = create_marlin("marlin_vit_tiny", img_size=32)
+    model.save_pretrained(tmp_path / "model")
+    places = ("--work", tmp_path / "work", "--results", tmp_path)
+    run("demo_probe", tmp_path / "model", *places, "--clips", 6)
+    result = read_result(tmp_path, "demo_probe")
+    assert result["model"] == {"name": "marlin_vit_tiny", "img_size": 32}
+    assert set(result["rows"]) == {"weights 0", "random", "pixels"}
+    assert set(result["rows"]["pixels"]) == {"exact"}
+    for probe in ("exact", "grid"):
+        numbers = result["rows"]["weights 0"][probe]
+        assert len(numbers["over random"]["interval"]) == 2
+        labels = [numbers[name] for name in ("talking", "smile", "brow", "nod")]
+        mean = sum(label["value"] for label in labels) / 4
+        assert numbers["accuracy/mean"]["value"] == pytest.approx(mean)
+        for label in labels:
+            low, high = label["interval"]
+            assert 0 <= low <= label["value"] <= high <= 1
+            assert label["constant"] < 0.8
 
 
 def test_mask_ablation__speakers_are_told_apart_in_other_seconds(monkeypatch):

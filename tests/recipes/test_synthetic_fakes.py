@@ -228,7 +228,8 @@ def test_fake_detection__probes_and_fine_tunes(detection, run_folder, tmp_path):
     about = {"image_size": 32, "mask": "tube", "steps": 20}
     assert result["weights"] == {"model": "marlin_vit_tiny", **about}
     assert (result["clips"], result["epochs"], result["learning_rate"]) == (6, 1, 0.03)
-    assert set(result["probe"]) == {"pretrained", "random", "pixels"}
+    heads = {"pretrained", "random", "pixels", "pretrained, grid", "random, grid"}
+    assert set(result["probe"]) == heads
     for numbers in (*result["probe"].values(), result["fine-tuned"]):
         row = numbers["95"]
         # A pair has 2 reals and 8 fakes.
@@ -236,7 +237,7 @@ def test_fake_detection__probes_and_fine_tunes(detection, run_folder, tmp_path):
         assert 0 <= row["auc/flat"]["value"] <= 1
         assert row["auc/flat"]["interval"] == [None, None]
         assert row["auc/flat"]["constant"] == 0.5
-    assert detection.make_table(result).row_count == 4
+    assert detection.make_table(result).row_count == 6
 
     # Without fine-tuning, its settings are none of the result's. What is there is kept.
     shutil.rmtree(tmp_path / "results")

@@ -45,7 +45,7 @@ def tuned_card(
     Returns:
         Markdown with the Hub's metadata in front.
     """
-    name = name_of_config(config) or "MARLIN encoder"
+    name = name_of_config(config, any_clips=True) or "MARLIN encoder"
     target = result.target
     use = _USE.strip().format(
         source=source,

@@ -125,6 +125,7 @@ class ObjectiveStep(nn.Module):
             loss = objective(context)
             reported[name] = loss.detach()
             weighted[name] = self.weights[name] * loss
+        reported |= context.parts
         total, *others = weighted.values()
         for term in others:
             total = total + term

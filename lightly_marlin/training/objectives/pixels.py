@@ -47,12 +47,18 @@ class Pixels(Objective):
         return self.loss.target == "pixels" and not self.loss.norm_pix
 
     def forward(self, context: StepContext) -> Tensor:
-        """Returns the reconstruction loss.
+        """Returns the reconstruction loss; of a motion target, its parts are logged.
 
         Args:
             context: The batch.
         """
-        loss: Tensor = self.loss(context.pred, context.videos, context.idx_mask)
+        inputs = context.pred, context.videos, context.idx_mask
+        if self.loss.target == "motion":
+            parts = self.loss.parts(*inputs)
+            context.parts["first_frame"] = parts.first_frame.detach()
+            context.parts["difference"] = parts.motion.detach()
+            return self.loss.total(parts)
+        loss: Tensor = self.loss(*inputs)
         return loss
 
     def to_pixels(self, pred: Tensor, videos: Tensor, idx_mask: Tensor) -> Tensor:

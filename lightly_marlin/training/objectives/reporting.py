@@ -24,6 +24,9 @@ _COLUMNS = {
     "discriminator": DISCRIMINATOR,
 }
 
+# What an objective reports beside its loss.
+_PARTS = {"motion": ("first_frame", "difference")}
+
 
 def loss_column(name: str) -> str:
     """Returns the column of a loss.
@@ -35,12 +38,13 @@ def loss_column(name: str) -> str:
 
 
 def loss_columns(objectives: Iterable[str]) -> tuple[str, ...]:
-    """Returns the columns of the losses: MARLIN's three, and one per other objective.
+    """Returns the columns of the losses: MARLIN's three, those of other objectives.
 
     Args:
         objectives: Names of the objectives.
     """
-    columns = (*MARLIN_LOSSES, *map(loss_column, objectives))
+    names = [part for name in objectives for part in (name, *_PARTS.get(name, ()))]
+    columns = (*MARLIN_LOSSES, *map(loss_column, names))
     return tuple(dict.fromkeys(columns))
 
 

@@ -26,6 +26,7 @@ class StepContext:
         idx_keep: int64 indices of the visible tokens, (B, n_keep).
         idx_mask: int64 indices of the masked tokens, (B, n_mask).
         generator: Source of randomness for objectives that draw.
+        parts: Parts of losses to log, detached scalars by name.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class StepContext:
         self.idx_keep = idx_keep
         self.idx_mask = idx_mask
         self.generator = generator
+        self.parts: dict[str, Tensor] = {}
         self._teacher = teacher
         self._to_pixels = to_pixels
 

@@ -25,3 +25,12 @@ def test_model_facts__of_other_models(encoder):
     assert (pixels["name"], pixels["num_tokens"]) == ("PixelFeatures", 1)
     whole = create_marlin("marlin_vit_tiny")
     assert model_facts(whole) == model_facts(whole.encoder)
+
+
+def test_model_facts__name_models_of_other_clips():
+    sizes = {"img_size": 32, "num_frames": 4}
+    facts = model_facts(create_marlin_encoder("marlin_vit_tiny", **sizes))
+    assert facts["name"] == "marlin_vit_tiny"
+    assert {size: facts[size] for size in sizes} == sizes
+    deeper = create_marlin_encoder("marlin_vit_tiny", **sizes, encoder_depth=1)
+    assert model_facts(deeper)["name"] == "MarlinEncoder"

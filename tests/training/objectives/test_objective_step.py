@@ -61,6 +61,23 @@ def test_objective_step__each_forward_runs_once(model, batch, mask, monkeypatch)
     assert all(not loss.requires_grad for loss in losses.reported.values())
 
 
+def test_objective_step__parts_of_motion_are_reported(model, batch, mask):
+    step = make_step(model, {"motion": 1.0, "latent": 0.1})
+    losses = step(batch, *mask)
+    reported = losses.reported
+    assert reported.keys() == {"motion", "first_frame", "difference", "latent"}
+    assert all(not loss.requires_grad for loss in reported.values())
+    loss = step.objectives["motion"].loss
+    weight = loss.motion_weight
+    mean = (1 - weight) * reported["first_frame"] + weight * reported["difference"]
+    torch.testing.assert_close(reported["motion"], mean)
+    # Logging parts does not change what is trained.
+    pred = model(batch["video"], *mask)
+    torch.testing.assert_close(
+        losses.weighted["motion"], loss(pred, batch["video"], mask[1])
+    )
+
+
 def test_objective_step__latent_alone_decodes_no_pixels(
     model, batch, mask, monkeypatch
 ):

@@ -11,7 +11,7 @@ MARLIN = ("loss/reconstruction", "loss/generator_adversarial", "loss/discriminat
 
 def test_loss_columns__marlins_own_then_the_others():
     assert loss_columns(["pixels", "adversarial"]) == MARLIN
-    others = ("loss/motion", "loss/latent")
+    others = ("loss/motion", "loss/first_frame", "loss/difference", "loss/latent")
     assert loss_columns(["motion", "latent"]) == (*MARLIN, *others)
     assert loss_columns(["contrast"]) == (*MARLIN, "loss/contrast")
 
