@@ -62,7 +62,8 @@ def sync_curve(
         expert: The expert, used in evaluation mode; its mode is restored.
         frames: Face crops (3, T, H, W), uint8 in [0, 255] or floating point in [0, 1];
             T at least the expert's `num_frames` + `max_shift`.
-        mel: Floating-point mel spectrogram (80, S), 80 steps per second.
+        mel: Floating-point mel spectrogram (80, S), 80 steps per second. Silence stands
+            in for what is missing of it, which lowers the confidence.
         fps: Frames per second.
         max_shift: Largest shift in frames, in both directions.
         sound_start: Seconds from the first frame to the first sample of the sound.

@@ -111,10 +111,10 @@ def test_every_parameter_learns(model):
 def test_overfits_one_clip(model):
     masked, reference, mel = draw()
     target = torch.full_like(masked, 0.2)
-    target[:, :, ::2, 16:] = 0.8
+    target[..., 16:, :] = 0.8
     criterion, losses = LipSyncL1Loss(), []
-    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
-    for _ in range(25):
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(8):
         loss = criterion(model(masked, reference, mel), target)
         optimizer.zero_grad()
         loss.backward()
@@ -136,6 +136,14 @@ def test_uint8_is_scaled(model):
     small = [(255 * tensor).to(torch.uint8) for tensor in (masked, reference)]
     expected = model(small[0] / 255, small[1] / 255, mel)
     torch.testing.assert_close(model(*small, mel), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_autocast_gives_float32(model):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        generated = model(*draw())
+    assert generated.dtype == torch.float32
+    torch.testing.assert_close(generated, model(*draw()), rtol=0, atol=0.1)
+    generated.mean().backward()
 
 
 def test_no_clips(model):

@@ -1,5 +1,4 @@
 import doctest
-import math
 
 import pytest
 import torch
@@ -117,44 +116,43 @@ def test_every_parameter_learns():
     assert idle == []
 
 
-def talking(num_frames=40):
-    """A mouth as bright as the sound is loud, below a forehead of noise."""
-    generator = Generator().manual_seed(2)
-    loud = torch.rand(num_frames, generator=generator)
-    frames = torch.rand(3, num_frames, 16, 16, generator=generator)
-    frames[:, :, 8:] = loud[None, :, None, None]
-    steps = range(math.ceil(3.2 * num_frames) + 16)
-    mel = [8 * loud[min(num_frames - 1, math.floor(s / 3.2))] - 4 for s in steps]
-    return frames, torch.stack(mel).expand(80, -1)
+def talking(num_frames=16):
+    """Each moment has a place of its own in the mouth and in the spectrum."""
+    order = torch.randperm(num_frames, generator=Generator().manual_seed(0)).tolist()
+    frames = torch.zeros(3, num_frames, 96, 96)
+    mel = torch.full((80, 16 * num_frames // 5), -4.0)
+    for t, place in enumerate(order):
+        frames[:, t, 48:, 6 * place : 6 * place + 6] = 1
+        mel[5 * place : 5 * place + 5, 16 * t // 5 : 16 * (t + 1) // 5] = 4
+    return frames, mel
 
 
 def batch_of(clip, pairs):
-    inputs = [pair_inputs(*clip, pair, 5, 25) for pair in pairs]
+    inputs = [pair_inputs(*clip, pair, 2, 25) for pair in pairs]
     frames, mel = (torch.stack(part) for part in zip(*inputs, strict=True))
     return frames, mel, torch.tensor([pair.in_sync for pair in pairs])
 
 
 def test_overfits_one_clip():
     torch.manual_seed(0)
-    expert, clip = SyncExpert(width=2), talking()
-    held = batch_of(clip, fixed_pairs(40, 5, 25, num_pairs=64, seed=0))
-    before = score_pairs(expert, [held])
-    assert before.accuracy < 0.7
+    expert, clip = SyncExpert(num_frames=2, width=2), talking()
+    fixed = batch_of(clip, fixed_pairs(16, 2, 25, num_pairs=64, seed=0))
+    assert score_pairs(expert, [fixed]).accuracy < 0.6
     generator = Generator().manual_seed(0)
     optimizer = torch.optim.Adam(expert.parameters(), 3e-3)
-    for _ in range(80):
+    for _ in range(50):
         pairs = [
-            draw_pair(40, 5, 25, in_sync=i % 2 == 0, generator=generator)
-            for i in range(32)
+            draw_pair(16, 2, 25, in_sync=i % 2 == 0, generator=generator)
+            for i in range(16)
         ]
         frames, mel, in_sync = batch_of(clip, pairs)
         loss = cosine_bce(expert.similarity(*expert(frames, mel)), in_sync)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    after = score_pairs(expert, [held])
-    assert after.accuracy > 0.9
-    assert after.loss < 0.4
+    scores = score_pairs(expert, [fixed])
+    assert scores.accuracy > 0.85
+    assert scores.loss < 0.4
 
 
 def test_errors(expert):
