@@ -1,0 +1,40 @@
+"""Lip synchronisation: expert, generators, losses, pairs for training, offset."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "LipSyncGenerator": "generator",
+    "LipSyncL1Loss": "l1_loss",
+    "PairScores": "pair_scores",
+    "SyncCurve": "offset_curve",
+    "SyncExpert": "sync_expert",
+    "SyncLoss": "sync_loss",
+    "SyncPair": "sync_pairs",
+    "SyncWeight": "sync_weight",
+    "Wav2LipGenerator": "wav2lip_generator",
+    "cosine_bce": "sync_loss",
+    "draw_pair": "sync_pairs",
+    "fixed_pairs": "sync_pairs",
+    "mask_lower_half": "lower_half",
+    "mel_windows": "sound_windows",
+    "pair_inputs": "sync_pairs",
+    "score_pairs": "pair_scores",
+    "sync_curve": "offset_curve",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name on first use: measures need no generator, and vice versa.
+
+    Raises:
+        AttributeError: If there is no such name.
+    """
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+    return getattr(module, name)
