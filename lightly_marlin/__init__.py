@@ -21,6 +21,7 @@ _SUBPACKAGES = (
     "features",
     "jobs",
     "kernels",
+    "lip_sync",
     "loss",
     "models",
     "preparation",

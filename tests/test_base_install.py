@@ -48,6 +48,7 @@ ROOM_EXTRAS = {
     "faces": ["faces"],
     "features": ["faces"],
     "jobs": ["faces"],
+    "lip_sync": ["evaluation"],
     "models": ["executorch"],
     "store": ["faces"],
     "training": ["train"],

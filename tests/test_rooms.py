@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "training": "kernels regions models loss transforms store data visualization",
     "evaluation": "regions features models transforms store preparation data training "
     "visualization",
+    "lip_sync": "models audio",
 }
 
 # Re-exports of names that moved: loaded on first use, no arrow of the design.
