@@ -48,23 +48,23 @@ def _average(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
 
-def _with_pool(block: nn.Module, outputs: Tensor, pooled: Tensor) -> Tensor:
+def _with_pool(outputs: Tensor, branch: nn.Module, pooled: Tensor) -> Tensor:
     """Returns outputs (B, C, H, W) of a block with other pooling in its last branch.
 
     The 1×1 convolution of that branch is computed twice: 5 % of the network's work.
     """
-    last = block.branch_pool(pooled)
+    last = branch(pooled)
     return torch.cat([outputs[:, : -last.shape[1]], last], dim=1)
 
 
 class _BlockA(torchvision_inception.InceptionA):  # type: ignore[misc]
     def forward(self, x: Tensor) -> Tensor:
-        return _with_pool(self, super().forward(x), _average(x))
+        return _with_pool(super().forward(x), self.branch_pool, _average(x))
 
 
 class _BlockC(torchvision_inception.InceptionC):  # type: ignore[misc]
     def forward(self, x: Tensor) -> Tensor:
-        return _with_pool(self, super().forward(x), _average(x))
+        return _with_pool(super().forward(x), self.branch_pool, _average(x))
 
 
 class _BlockE(torchvision_inception.InceptionE):  # type: ignore[misc]
@@ -76,7 +76,7 @@ class _BlockE(torchvision_inception.InceptionE):  # type: ignore[misc]
         pooled = (
             F.max_pool2d(x, 3, stride=1, padding=1) if self.is_last else _average(x)
         )
-        return _with_pool(self, super().forward(x), pooled)
+        return _with_pool(super().forward(x), self.branch_pool, pooled)
 
 
 class FidInception(torchvision_inception.Inception3):  # type: ignore[misc]

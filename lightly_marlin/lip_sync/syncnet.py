@@ -156,9 +156,11 @@ class SyncNet(nn.Module):
         columns = torch.from_numpy(mfcc(samples))
         if columns.shape[1] < _STEPS:
             return self._joined(iter(()))
-        windows = columns.unfold(1, _STEPS, _STEPS_PER_FRAME).transpose(0, 1)
-        batches = windows[:, None].split(batch_size)
-        return self._joined(self._embed_coefficients(self._like(b)) for b in batches)
+        windows = columns.unfold(1, _STEPS, _STEPS_PER_FRAME).transpose(0, 1)[:, None]
+        return self._joined(
+            self._embed_coefficients(self._like(windows[start : start + batch_size]))
+            for start in range(0, len(windows), batch_size)
+        )
 
     def _clip(self, frames: Tensor) -> Tensor:
         """Returns frames as a clip (1, 3, T, 224, 224) for the network."""
@@ -180,10 +182,10 @@ class SyncNet(nn.Module):
 
     def _like(self, values: Tensor) -> Tensor:
         """Returns values with the device and dtype of the weights."""
-        return values.to(self.netfclip[0].weight)
+        return values.to(next(self.parameters()))
 
     def _joined(self, parts: Iterator[Tensor]) -> Tensor:
-        nothing = self.netfclip[0].weight.new_empty(0, _WIDTH)
+        nothing = next(self.parameters()).new_empty(0, _WIDTH)
         return torch.cat([nothing, *parts])
 
 
@@ -222,8 +224,12 @@ def _block(
     """Returns a convolution with normalisation and ReLU, and the pooling if any."""
     is_video = isinstance(convolution, nn.Conv3d)
     norm = nn.BatchNorm3d if is_video else nn.BatchNorm2d
-    layers = [convolution, norm(convolution.out_channels), nn.ReLU(inplace=True)]
-    return layers if pool is None else [*layers, pool]
+    return [
+        convolution,
+        norm(convolution.out_channels),
+        nn.ReLU(inplace=True),
+        *([] if pool is None else [pool]),
+    ]
 
 
 def _pool(padding: int = 0) -> nn.Module:

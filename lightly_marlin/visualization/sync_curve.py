@@ -9,12 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lightly_marlin.visualization.plots import (
-    BASELINE,
-    QUALITATIVE,
-    draw_plot,
-    new_figure,
-)
+from lightly_marlin.visualization.plots import QUALITATIVE, draw_plot, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,9 +26,9 @@ def sync_curve(
 ) -> Image.Image:
     """Draws mean distances of picture and sound over their offset.
 
-    A dot is at the least distance, which is LSE-D, and at the offset of the video; the
-    dotted line from there to the median of the curve is as long as the confidence,
-    LSE-C. A flat curve is one of a video whose speech was not found.
+    A dot is at the least distance, and at the offset of the video; the dotted line from
+    there to the median of the curve is as long as the confidence. By SyncNet, these are
+    LSE-D and LSE-C. A flat curve is one of a video whose speech was not found.
 
     Args:
         curves: Distances by name, such as "real", "generated" and "shifted": float
@@ -66,7 +61,6 @@ def sync_figure(
     height = _HEIGHT + _LEGEND_ROW * len(curves)
     figure = new_figure(_WIDTH, height, layout="constrained")
     axes = figure.add_subplot()
-    axes.axvline(0, color=BASELINE, linewidth=0.8)
     for number, (name, distances) in enumerate(curves.items()):
         _draw(axes, name, np.asarray(distances), QUALITATIVE[number % len(QUALITATIVE)])
     axes.set_xlabel("offset in frames (positive: the sound comes before its picture)")
@@ -89,7 +83,9 @@ def _draw(
     least, median = float(distances[index]), float(np.median(distances))
     offset = int(offsets[index])
     shown = f"{offset:+d}" if offset else "0"
-    label = f"{name}: offset {shown}, LSE-D {least:.3f}, LSE-C {median - least:.3f}"
-    axes.plot(offsets, distances, color=color, label=label)
+    scores = f"distance {least:.3f}, confidence {median - least:.3f}"
+    axes.plot(
+        offsets, distances, color=color, label=f"{name}: offset {shown}, {scores}"
+    )
     axes.plot([offset, offset], [least, median], ":", color=color, linewidth=1.2)
     axes.plot([offset], [least], "o", color=color, markersize=5)

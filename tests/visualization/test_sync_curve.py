@@ -22,7 +22,7 @@ def lines(figure):
 
 def test_sync_curve__least_distance_is_at_the_offset():
     """Sound that has to move 3 frames on is 3 late: offset -3."""
-    (_, points), (_, confidence), (_, least) = lines(sync_figure({"a": curve(3)}))[1:]
+    (_, points), (_, confidence), (_, least) = lines(sync_figure({"a": curve(3)}))
     assert [-3, 7] in points
     assert [points[0][0], points[-1][0]] == [15, -15]
     assert confidence == [[-3, 7], [-3, 12]]
@@ -33,8 +33,8 @@ def test_sync_curve__legend_tells_the_scores():
     curves = {"real": curve(0, 6.5), "shifted $x": curve(-4)}
     (legend,) = sync_figure(curves).legends
     assert [text.get_text() for text in legend.get_texts()] == [
-        "real: offset 0, LSE-D 6.500, LSE-C 5.500",
-        "shifted $x: offset +4, LSE-D 7.000, LSE-C 5.000",
+        "real: offset 0, distance 6.500, confidence 5.500",
+        "shifted $x: offset +4, distance 7.000, confidence 5.000",
     ]
     assert not any(text.get_parse_math() for text in legend.get_texts())
 
