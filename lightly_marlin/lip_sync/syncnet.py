@@ -35,8 +35,8 @@ class SyncNet(nn.Module):
     to 255, and cepstral coefficients of 16-bit samples, neither of them normalised. It
     is a measure: it stays in evaluation mode, and its weights have no gradient.
 
-    The published weights, `syncnet_v2.model`, are not part of this package; their
-    authors offer them [1], for research.
+    The published weights, `syncnet_v2.model`, are not part of this package:
+    `download_model.sh` of [1] says where their authors keep them.
 
     Example:
         >>> syncnet = SyncNet.from_file("syncnet_v2.model")
@@ -127,9 +127,10 @@ class SyncNet(nn.Module):
             Tensor (max(0, T - 4), 1024) on the device of the weights.
 
         Raises:
-            ValueError: If frames have another shape or type.
+            ValueError: If frames have another shape or type, or batch_size is below 1.
         """
         frames = check_frames(frames)
+        _check_batch_size(batch_size)
         windows = len(frames) - FRAMES + 1
         clips = (
             self._clip(frames[start : min(start + batch_size, windows) + FRAMES - 1])
@@ -151,9 +152,11 @@ class SyncNet(nn.Module):
             for exactly L frames has L - 5 windows, for want of half a column.
 
         Raises:
-            ValueError: If samples have another shape or type, or are not finite.
+            ValueError: If samples have another shape or type, or are not finite, or
+                batch_size is below 1.
         """
         columns = torch.from_numpy(mfcc(samples))
+        _check_batch_size(batch_size)
         if columns.shape[1] < _STEPS:
             return self._joined(iter(()))
         windows = columns.unfold(1, _STEPS, _STEPS_PER_FRAME).transpose(0, 1)[:, None]
@@ -216,6 +219,11 @@ def check_frames(frames: npt.NDArray[np.uint8] | Tensor) -> Tensor:
             "from 0 to 255."
         )
     return pixels
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ValueError(f"Invalid batch_size ({batch_size}). It must be at least 1.")
 
 
 def _block(

@@ -191,6 +191,15 @@ def test_frames__odd_ones_are_named(frames, message):
         check_frames(frames)
 
 
+@pytest.mark.parametrize("size", [0, -3])
+def test_batch_size__has_to_be_positive(syncnet, size):
+    message = rf"Invalid batch_size \({size}\)"
+    with pytest.raises(ValueError, match=message):
+        syncnet.embed_video(frames_of(5, 32, 32), batch_size=size)
+    with pytest.raises(ValueError, match=message):
+        syncnet.embed_audio(speech(6 * 640), batch_size=size)
+
+
 def test_from_file__another_network(tmp_path):
     torch.save({"encoder.weight": torch.ones(3)}, tmp_path / "other.pt")
     with pytest.raises(UsageError, match=r"as SyncNet: .*published syncnet_v2\.model"):
