@@ -1,4 +1,4 @@
-"""Lip synchronisation: expert, generators, losses, pairs for training, offset."""
+"""Lip synchronisation: expert, generators, losses, pairs, and measures."""
 
 from __future__ import annotations
 
@@ -6,23 +6,32 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "FidInception": "inception",
+    "FrameFid": "frechet_distance",
+    "LipSyncError": "lip_sync_error",
     "LipSyncGenerator": "generator",
     "LipSyncL1Loss": "l1_loss",
     "PairScores": "pair_scores",
     "SyncCurve": "offset_curve",
     "SyncExpert": "sync_expert",
     "SyncLoss": "sync_loss",
+    "SyncNet": "syncnet",
     "SyncPair": "sync_pairs",
+    "SyncScore": "sync_scores",
     "SyncWeight": "sync_weight",
     "Wav2LipGenerator": "wav2lip_generator",
     "cosine_bce": "sync_loss",
     "draw_pair": "sync_pairs",
     "fixed_pairs": "sync_pairs",
+    "frame_fid": "frechet_distance",
     "mask_lower_half": "lower_half",
     "mel_windows": "sound_windows",
     "pair_inputs": "sync_pairs",
     "score_pairs": "pair_scores",
     "sync_curve": "offset_curve",
+    "sync_distances": "sync_scores",
+    "sync_score": "sync_scores",
+    "video_sync_distances": "video_sync",
 }
 
 __all__ = list(_HOMES)

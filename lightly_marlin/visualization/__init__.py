@@ -44,6 +44,7 @@ from lightly_marlin.visualization.reconstruction import (
     reconstruction_sheet,
 )
 from lightly_marlin.visualization.region_colors import paint_cells, paint_labels
+from lightly_marlin.visualization.sync_curve import sync_curve
 from lightly_marlin.visualization.training_curves import training_curves
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "reconstruction_footer",
     "reconstruction_panels",
     "reconstruction_sheet",
+    "sync_curve",
     "training_curves",
     "write_gif",
     "write_panels",
