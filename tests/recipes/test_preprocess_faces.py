@@ -45,6 +45,7 @@ def test_help_names_every_option(capsys):
         for option in (
             *("VIDEOS", "STORE", "--workers", "--all-faces", "--min-face"),
             *("--detector", "--align-eyes", "--commercial", "--jpeg-quality"),
+            "--audio",
         )
     )
 
@@ -109,3 +110,20 @@ def test_real_clips(real_videos, tmp_path):
     assert clip["video"].float().std() > 20
     nose = clip["regions"] >> 6 & 1
     assert nose[:, 8:24, 8:20].sum() > 0.9 * nose.sum()
+
+
+def test_audio_names_the_videos_without_sound(
+    tmp_path, make_frames, fake_faces, capsys
+):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, 16000)
+    write_video(folder / "loud.mp4", make_frames(20, 64, 64), audio=sound)
+    write_video(folder / "silent.mp4", make_frames(20, 64, 64))
+    assert run_here(folder, tmp_path / "store", "--audio") == 0
+    text = capsys.readouterr().out
+    assert "silent.mp4: without sound: has no audio stream" in text
+    assert "loud.mp4:" not in text
+    (row,) = [line for line in text.splitlines() if "videos without sound" in line]
+    assert row.split("│")[2].strip() == "1"
+    assert len(FaceStore(tmp_path / "store").tracks_with_audio()) == 1
