@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def read_audio(
 
 def iter_audio(
     path: Path | str, rate: int = RATE
-) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+) -> Generator[tuple[int, npt.NDArray[np.float32]], None, None]:
     """Reads the sound of a recording like `read_audio`, block by block.
 
     Args:

@@ -59,13 +59,15 @@ def to_int16(samples: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int16]:
     Returns:
         int16 array of that shape; `from_int16` and back changes nothing.
     """
-    scaled = np.rint(samples * _FULL_SCALE)
-    return np.clip(scaled, _INT16.min, _INT16.max).astype(np.int16)
+    scaled = np.clip(np.rint(samples * _FULL_SCALE), _INT16.min, _INT16.max)
+    rounded: npt.NDArray[np.int16] = scaled.astype(np.int16)
+    return rounded
 
 
 def from_int16(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
     """Returns samples of 16 bits as floats in [-1, 1)."""
-    return samples / np.float32(_FULL_SCALE)
+    floats: npt.NDArray[np.float32] = samples / np.float32(_FULL_SCALE)
+    return floats
 
 
 def pre_emphasize(samples: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -180,27 +180,18 @@ class FaceClips(Dataset[FaceClip]):
         Raises:
             UsageError: If a track has no sound.
         """
-        silent = [
-            track_id
-            for track_id, samples in zip(
-                self.track_ids, self.column("num_samples"), strict=True
-            )
-            if not samples
-        ]
+        loud = set(self.store.tracks_with_audio())
+        silent = [name for name in self.track_ids if name not in loud]
         if silent:
             raise UsageError(
-                f"{no_audio(silent[0], self.store.path)} {len(silent)} of "
+                f"{no_audio(silent[0], self.store.path)}. {len(silent)} of "
                 f"{len(self)} tracks are without; tracks=store.tracks_with_audio() "
                 "leaves them out."
             )
         rates, lengths = self.column("fps"), self.column("num_frames")
-        return max(
-            round(self.num_frames * stride / fps * RATE)
-            for fps, stride in {
-                (fps, fit_stride(length, self.num_frames, self.stride))
-                for fps, length in zip(rates, lengths, strict=True)
-            }
-        )
+        strides = [fit_stride(n, self.num_frames, self.stride) for n in lengths]
+        seconds = self.num_frames * np.array(strides) / np.array(rates, np.float64)
+        return round(float(seconds.max()) * RATE)
 
     def _read(self, track: Track, frames: range) -> FaceClip:
         clip = FaceClip(

@@ -233,7 +233,11 @@ class Track:
 
     def _rows(self, name: str, frames: Sequence[int]) -> npt.NDArray[Any]:
         """Reads some entries of one of the track's arrays."""
-        return self._array(name, lambda *array: read_rows(*array, frames))
+
+        def read(path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> _Array:
+            return read_rows(path, dtype, shape, frames)
+
+        return self._array(name, read)
 
     def _array(
         self, name: str, read: Callable[[Path, npt.DTypeLike, tuple[int, ...]], _Array]

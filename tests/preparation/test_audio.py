@@ -162,7 +162,7 @@ def test_a_video_without_sound(talk, tmp_path):
     for read in (lambda: silent.audio, lambda: silent.read_audio(0, 9)):
         with pytest.raises(UsageError, match=message):
             read()
-    with pytest.raises(UsageError, match=rf"{message} 1 of 2 tracks"):
+    with pytest.raises(UsageError, match=rf"{message}\. 1 of 2 tracks"):
         FaceClips(store, audio=True)
     assert len(FaceClips(store, tracks=store.tracks_with_audio(), audio=True)) == 1
     assert summary.num_finished_before == 0

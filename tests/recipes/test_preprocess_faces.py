@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lightly_marlin.data import FaceClips
+from lightly_marlin.demo import write_demo_videos
 from lightly_marlin.store import FaceStore
 from lightly_marlin.utils.console import run_recipe
 from lightly_marlin.video import write_video
@@ -112,18 +113,15 @@ def test_real_clips(real_videos, tmp_path):
     assert nose[:, 8:24, 8:20].sum() > 0.9 * nose.sum()
 
 
-def test_audio_names_the_videos_without_sound(
-    tmp_path, make_frames, fake_faces, capsys
-):
+def test_audio_names_the_videos_without_sound(tmp_path, capsys):
     folder = tmp_path / "videos"
-    folder.mkdir()
-    sound = np.random.default_rng(0).uniform(-0.5, 0.5, 16000)
-    write_video(folder / "loud.mp4", make_frames(20, 64, 64), audio=sound)
-    write_video(folder / "silent.mp4", make_frames(20, 64, 64))
-    assert run_here(folder, tmp_path / "store", "--audio") == 0
+    for talking in (True, False):
+        write_demo_videos(folder, num_clips=1, num_frames=17, talking=talking)
+    assert run_here(folder, tmp_path / "store", "--audio", "--workers", "1") == 0
     text = capsys.readouterr().out
-    assert "silent.mp4: without sound: has no audio stream" in text
-    assert "loud.mp4:" not in text
+    assert "demo_00.mp4: without sound: has no audio stream" in text
+    assert "talking_00.mp4:" not in text
     (row,) = [line for line in text.splitlines() if "videos without sound" in line]
     assert row.split("│")[2].strip() == "1"
-    assert len(FaceStore(tmp_path / "store").tracks_with_audio()) == 1
+    store = FaceStore(tmp_path / "store")
+    assert store.column("num_samples") == [0, 17 * 640]
