@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightly_marlin.audio import AudioError
+from lightly_marlin.audio import AudioError, read_audio
 from lightly_marlin.audio.samples import to_int16
 from lightly_marlin.preparation import track_sound
 from lightly_marlin.preparation.track_sound import TrackSound, write_sounds
@@ -97,3 +97,17 @@ def test_track_sound__lasts_as_long_as_its_frames_are_shown(tmp_path):
     frames = np.arange(30) / 25
     sound = TrackSound(tmp_path / "a.mov", frames[12:], 25)
     assert (sound.begin, sound.num_samples) == (12 * 640, 18 * 640)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ["lipsync_audio_01.mpg", "lipsync_audio_03.mp4"])
+def test_write_sounds__real_speech(real_videos, tmp_path, name):
+    """A track from the middle has what `read_audio` hears at that time."""
+    samples, start = read_audio(real_videos / name)
+    seconds = 0.4 + np.arange(20) / 25
+    sound = TrackSound(tmp_path / "a.mov", seconds, 25)
+    write_sounds(real_videos / name, [sound])
+    written = np.load(tmp_path / "a.audio.npy")
+    first = sound.begin - round(start * RATE)
+    assert np.array_equal(written, to_int16(samples[first : first + len(written)]))
+    assert written.std() > 100
