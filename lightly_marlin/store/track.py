@@ -22,6 +22,9 @@ __all__ = ["Track"]
 
 _Array = npt.NDArray[Any]
 
+_MAX_SECONDS = 1e9
+"""Times beyond are damage."""
+
 
 @dataclass(frozen=True)
 class Track:
@@ -226,7 +229,8 @@ class Track:
         if not self.num_samples:
             return np.asarray(frames, np.float64) / self.fps
         seconds = self._rows("seconds", frames)
-        if not np.isfinite(seconds).all():
+        # False for NaN too.
+        if not ((seconds >= 0) & (seconds < _MAX_SECONDS)).all():
             path = self.store / self.row.array_path("seconds")
             raise damaged_file("file", path, "holds what is no time")
         return seconds
