@@ -4,7 +4,7 @@
     python recipes/inspect_store.py STORE --min-face 64 --max-yaw 45 --plots plots
 
 Features:
-- Counts: tracks, people, videos, frames, hours.
+- Counts: tracks, people, videos, frames, hours, tracks with sound.
 - The minimum, median and maximum of every quality column of the index.
 - Number of tracks that each limit keeps, and that all limits keep together: the same
   options select the tracks of `pretrain_marlin.py`.
@@ -160,9 +160,10 @@ def show_totals(store: FaceStore, track_filter: TrackFilter, kept: _Mask) -> Non
 
 
 def count(store: FaceStore, kept: _Mask) -> dict[str, str]:
-    """Returns the numbers of tracks, people, videos, frames and hours as text."""
+    """Returns the numbers of tracks, people, videos, frames and so on as text."""
     frames = np.array(store.column("num_frames"), dtype=float)
     seconds = frames / np.array(store.column("fps"), dtype=float)
+    samples = np.array(store.column("num_samples"))
     people = np.array(store.column("person_id"), dtype=object)
     sources = np.array(store.column("source"), dtype=object)
     return {
@@ -171,6 +172,7 @@ def count(store: FaceStore, kept: _Mask) -> dict[str, str]:
         "videos with a track": f"{len(set(sources[kept]))}",
         "frames": f"{int(frames[kept].sum())}",
         "hours": f"{seconds[kept].sum() / 3600:.3g}",
+        "tracks with sound": f"{np.count_nonzero(samples[kept])}",
     }
 
 

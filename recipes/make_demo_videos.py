@@ -2,12 +2,17 @@
 
     python recipes/make_demo_videos.py demo_videos
     python recipes/make_demo_videos.py demo_videos --labels demo_labels.csv
+    python recipes/make_demo_videos.py talking_videos --talking
 
 A public-domain portrait talks, turns and blinks, with a different light and background
 in every clip: 320x320 pixels, 25 frames per second, H.264. The videos are generated
 offline; the same arguments give the same videos. --labels writes what is true of every
 1.28 seconds, for evaluate.py: talking, smile, brow, nod (0 or 1) and the opening of the
 mouth, taken from the curves that move the face.
+
+--talking writes other clips, with sound: the mouth speaks irregular syllables, and a
+voice is as loud as it is open. They are for lip synchronisation; no labels describe
+them.
 
 Exit status: 0 done; 2 bad arguments, or a folder that cannot be written.
 """
@@ -47,7 +52,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--labels", metavar="CSV", type=Path, help="file for the labels of the clips"
     )
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--talking", action="store_true", help="write clips that talk, with their sound"
+    )
+    options = parser.parse_args(arguments)
+    if options.talking and options.labels is not None:
+        parser.error("--labels describes the clips without sound: drop --talking")
+    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     place = f"folder {options.out}"
     try:
-        paths = write_demo_videos(options.out, **clips)
+        paths = write_demo_videos(options.out, **clips, talking=options.talking)
         if options.labels is not None:
             place = f"file {options.labels}"
             write_demo_labels(options.labels, **clips)

@@ -20,6 +20,9 @@ Features:
   licences of all weights; --commercial rejects those that exclude commercial use.
 - --jpeg-quality of the crops is 65 by default; deepfake detection looks at detail that
   only 95 keeps. The store records it.
+- --audio keeps the sound of every track, mono at 16 kHz and aligned with its first
+  frame, for lip synchronisation (`FaceClips(store, audio=True)`). Videos without sound
+  are prepared without it, and listed.
 - The index has the quality of each track; `inspect_store.py` shows it, and
   `visualize_faces.py` draws the faces.
 
@@ -35,6 +38,7 @@ import sys
 from collections.abc import Sequence
 
 from lightly_marlin.preparation import PreparationSummary, prepare_videos
+from lightly_marlin.store import VideoRecord
 from lightly_marlin.store.crop_arguments import add_crop_arguments, crop_options
 from lightly_marlin.store.crop_video import JPEG_QUALITY
 from lightly_marlin.utils.arguments import RecipeParser, positive_integer
@@ -62,10 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         all_faces=options.all_faces,
         commercial=options.commercial,
         jpeg_quality=options.jpeg_quality,
+        audio=options.audio,
         **vars(crop_options(options)),
     )
-    show_failures(summary)
-    show_totals(summary)
+    show_failures(summary, options.audio)
+    show_totals(summary, options.audio)
     if summary.num_tracks == 0:
         raise UsageError(
             f"None of the {len(summary.records)} videos gave a face track. The reasons "
@@ -111,18 +116,29 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="quality of the stored crops, from 1 to 100; 95 for tasks that need fine "
         f"detail, such as deepfakes (default: {JPEG_QUALITY})",
     )
+    parser.add_argument(
+        "--audio",
+        action="store_true",
+        help="keep the sound of the tracks, mono at 16 kHz",
+    )
     add_crop_arguments(parser)
     return parser.parse_args(arguments)
 
 
-def show_failures(summary: PreparationSummary) -> None:
-    """Lists the videos without a track and those that failed, with the reason."""
+def show_failures(summary: PreparationSummary, audio: bool) -> None:
+    """Lists the videos without a track or sound and those that failed, with reasons."""
     bad = summary.with_status("failed") + summary.with_status("no_face")
-    bad += [record for record in summary.with_status("ok") if record.retry]
+    good = summary.with_status("ok")
+    bad += [r for r in good if r.retry or (audio and not has_sound(r))]
     summary.show_reasons(bad, "report.json")
 
 
-def show_totals(summary: PreparationSummary) -> None:
+def has_sound(record: VideoRecord) -> bool:
+    """Returns whether the tracks of a video have sound."""
+    return all(row.num_samples for row in record.rows)
+
+
+def show_totals(summary: PreparationSummary, audio: bool) -> None:
     """Prints the closing table."""
     rate = summary.num_frames / summary.seconds
     more = [
@@ -130,6 +146,9 @@ def show_totals(summary: PreparationSummary) -> None:
         ("frames read", f"{summary.num_frames}"),
         ("frames/s", f"{rate:.1f}"),
     ]
+    if audio:
+        silent = [r for r in summary.with_status("ok") if not has_sound(r)]
+        more.insert(1, ("videos without sound", f"{len(silent)}"))
     console.print(summary.table("Face preparation", more))
 
 

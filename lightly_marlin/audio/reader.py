@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from lightly_marlin.utils.media import (
     open_media,
 )
 
-__all__ = ["AudioError", "read_audio", "read_channels"]
+__all__ = ["AudioError", "iter_audio", "read_audio", "read_channels"]
 
 
 class AudioError(MediaError):
@@ -47,7 +48,8 @@ def read_audio(
     between time stamps are silence, and where stamps overlap, the earlier sound stays.
     Frequencies near half the rate and above are lost.
 
-    Memory grows with the length: 230 MB per hour at 16 kHz.
+    Memory grows with the length: 230 MB per hour at 16 kHz; that of `iter_audio` does
+    not.
 
     Args:
         path: A media file.
@@ -68,6 +70,34 @@ def read_audio(
     return channels[0], start
 
 
+def iter_audio(
+    path: Path | str, rate: int = RATE
+) -> Generator[tuple[int, npt.NDArray[np.float32]], None, None]:
+    """Reads the sound of a recording like `read_audio`, block by block.
+
+    Args:
+        path: A media file.
+        rate: Samples per second of the result.
+
+    Yields:
+        - Index of the block's first sample: sample i sounds i / rate seconds after the
+          first picture, so those before it have negative indices.
+        - float32 array with shape (n,), n > 0, in [-1, 1]. Each block begins where the
+          one before ends.
+
+    Raises:
+        AudioError: If the file cannot be opened, or not a single sample can be decoded.
+        ValueError: If `rate` is no positive integer.
+        MissingExtraError: If PyAV is not installed.
+    """
+    index: int | None = None
+    for begin, block in _blocks(Path(path), rate, 1):
+        if index is None:
+            index = round(_start(begin, first_picture_seconds(path)) * rate)
+        yield index, block[0]
+        index += block.shape[1]
+
+
 def read_channels(
     path: Path | str, rate: int, max_channels: int
 ) -> tuple[npt.NDArray[np.float32], float]:
@@ -82,9 +112,43 @@ def read_channels(
         - float32 array with shape (channels, n), in [-1, 1].
         - Seconds from the first picture to the first sample.
     """
+    path = Path(path)
+    blocks = list(_blocks(path, rate, max_channels))
+    begin = blocks[0][0]
+    channels = np.concatenate([block for _, block in blocks], axis=1)
+    return channels, _start(begin, first_picture_seconds(path))
+
+
+def _blocks(
+    path: Path, rate: int, max_channels: int
+) -> Iterator[tuple[float, npt.NDArray[np.float32]]]:
+    """Yields the sound of a recording, in blocks that follow each other.
+
+    Args:
+        path: A media file.
+        rate: Samples per second of the result.
+        max_channels: See `read_channels`.
+
+    Yields:
+        - Time of the recording's first sample, not the block's, in seconds on the
+          container's clock.
+        - float32 array with shape (channels, n), n > 0, in [-1, 1].
+    """
     if not isinstance(rate, int) or rate < 1:
         raise ValueError(f"rate must be a positive integer, got {rate!r}")
-    path = Path(path)
+    is_empty = True
+    for begin, block in _resampled(path, rate, max_channels):
+        if block.shape[1] > 0:
+            is_empty = False
+            yield begin, block
+    if is_empty:
+        raise AudioError(path, f"its sound is too short for {rate} samples per second")
+
+
+def _resampled(
+    path: Path, rate: int, max_channels: int
+) -> Iterator[tuple[float, npt.NDArray[np.float32]]]:
+    """Yields like `_blocks`, but also blocks without samples, or no block."""
     timeline = None
     with contextlib.ExitStack() as resources:
         container = open_media(path, resources, "recording", AudioError)
@@ -93,13 +157,12 @@ def read_channels(
             if timeline is None:
                 mono = max_channels == 1 or frame.layout.nb_channels == 1
                 timeline = Timeline(rate, "mono" if mono else "stereo")
-            timeline.add(frame, stream.time_base)
+            for block in timeline.add(frame, stream.time_base):
+                yield timeline.begin, block
     if timeline is None:
         raise AudioError(path, "no sample of its sound can be decoded")
-    channels, begin = timeline.finish()
-    if channels.shape[1] == 0:
-        raise AudioError(path, f"its sound is too short for {rate} samples per second")
-    return channels, _start(begin, first_picture_seconds(path))
+    for block in timeline.finish():
+        yield timeline.begin, block
 
 
 def _start(begin: float, picture: float | None) -> float:

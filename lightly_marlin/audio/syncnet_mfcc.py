@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lightly_marlin.audio.samples import RATE, check_samples, pre_emphasize
+from lightly_marlin.audio.samples import RATE, check_samples, pre_emphasize, to_int16
 
 __all__ = ["mfcc"]
 
@@ -29,7 +29,6 @@ _NUM_BANDS = 26
 _NUM_COEFFICIENTS = 13
 _LIFTER = 22
 
-_INT16 = np.iinfo(np.int16)
 _EPSILON = np.finfo(np.float64).eps
 
 _BLOCK = 4096
@@ -53,8 +52,7 @@ def mfcc(samples: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     Raises:
         ValueError: If samples have another shape or type, or are not finite.
     """
-    scaled = np.rint(check_samples(samples) * -float(_INT16.min))
-    sound = pre_emphasize(np.clip(scaled, _INT16.min, _INT16.max))
+    sound = pre_emphasize(to_int16(check_samples(samples)).astype(np.float64))
     if len(sound) == 0:
         return np.empty((_NUM_COEFFICIENTS, 0), np.float32)
     steps = 1 + max(0, math.ceil((len(sound) - _WINDOW) / _HOP))

@@ -1,4 +1,8 @@
-"""Timeline of decoded sound: one rate and layout, without gaps and overlaps."""
+"""Timeline of decoded sound: one rate and layout, without gaps and overlaps.
+
+Samples leave it as soon as their place is certain, so a long recording need not be in
+memory.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +32,13 @@ _FORMAT, _RANGE = "s32", 2.0**31
 
 
 class Timeline:
-    """Collects frames and places them by their time stamps.
+    """Places frames by their time stamps.
 
     Frames that follow each other form a piece, which is resampled as a whole.
+
+    Attributes:
+        begin: Time of the first sample in seconds, on the container's clock; NaN before
+            the first frame.
     """
 
     def __init__(self, rate: int, layout: str) -> None:
@@ -43,7 +51,9 @@ class Timeline:
         self._av = require("av", "Reading sound")
         self._rate = rate
         self._layout = layout
-        self._pieces: list[tuple[float, list[npt.NDArray[np.float32]]]] = []
+        self.begin = math.nan
+        self._filled = 0  # Samples that have left.
+        self._overlap = 0  # Samples of the piece that are still to be dropped.
         self._resampler: Any = None
         self._averages = False
         self._form: tuple[str, str, int] | None = None
@@ -51,45 +61,49 @@ class Timeline:
         self._shift = 0.0  # Seconds to add to stamps whose clock began anew.
         self._silence = 0.0
 
-    def add(self, frame: Any, time_base: Any) -> None:
+    def add(self, frame: Any, time_base: Any) -> list[npt.NDArray[np.float32]]:
         """Takes the next frame.
 
         Args:
             frame: PyAV's audio frame.
             time_base: Unit of its time stamp, unless it has its own.
+
+        Returns:
+            The samples that follow those returned so far: float32 arrays with shape
+            (channels, n), in [-1, 1].
         """
+        blocks = []
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
         late = self._lateness(frame, time_base)
         if form != self._form or abs(late) > _TOLERANCE:
-            self._flush()
-            begin = self._end + late if self._pieces else late
-            self._pieces.append((begin, []))
-            self._resampler = self._new_resampler()
-            self._form, self._end, self._averages = form, begin, False
+            blocks += self.finish()
+            blocks += self._begin_piece(
+                late if self._form is None else self._end + late
+            )
+            self._form = form
         self._end += frame.samples / frame.sample_rate
         # Places come from here alone; the resampler would stumble over odd stamps.
         frame.pts = None
-        self._keep(self._resample(frame))
+        return blocks + self._place(self._resample(frame))
 
-    def finish(self) -> tuple[npt.NDArray[np.float32], float]:
-        """Joins the pieces.
+    def finish(self) -> list[npt.NDArray[np.float32]]:
+        """Returns the samples that the resampler still holds, as `add` does."""
+        if self._resampler is None:
+            return []
+        return self._place(self._resampler.resample(None))
 
-        Returns:
-            - float32 array with shape (channels, n), in [-1, 1].
-            - Time of the first sample in seconds, on the container's clock.
-        """
-        self._flush()
-        begin = self._pieces[0][0]
-        placed, filled = [], 0
-        for seconds, arrays in self._pieces:
-            piece = np.concatenate(arrays, axis=1) if arrays else self._quiet(0)
-            position = round((seconds - begin) * self._rate)
-            if position > filled:
-                placed.append(self._quiet(position - filled))
-            piece = piece[:, max(0, filled - position) :]
-            placed.append(piece)
-            filled = max(filled, position) + piece.shape[1]
-        return np.concatenate(placed, axis=1), begin
+    def _begin_piece(self, seconds: float) -> list[npt.NDArray[np.float32]]:
+        """Starts a piece at a time; returns the silence before it."""
+        if self._form is None:
+            self.begin = seconds
+        self._end = seconds
+        self._resampler, self._averages = self._new_resampler(), False
+        gap = round((seconds - self.begin) * self._rate) - self._filled
+        self._overlap = max(0, -gap)
+        if gap <= 0:
+            return []
+        self._filled += gap
+        return [np.zeros((self._channels, gap), np.float32)]
 
     def _lateness(self, frame: Any, time_base: Any) -> float:
         """Returns the seconds from the end of the sound so far to a frame.
@@ -98,7 +112,7 @@ class Timeline:
         """
         unit = frame.time_base or time_base
         known = frame.pts is not None and unit is not None
-        if not self._pieces:
+        if self._form is None:
             return float(frame.pts * unit) if known else 0.0
         if not known:
             return 0.0
@@ -127,19 +141,20 @@ class Timeline:
                 self._resampler, self._averages = self._new_resampler(), True
         return list(self._resampler.resample(_average(self._av, frame)))
 
-    def _flush(self) -> None:
-        if self._resampler is not None:
-            self._keep(self._resampler.resample(None))
+    def _place(self, frames: list[Any]) -> list[npt.NDArray[np.float32]]:
+        """Returns resampled frames as samples, without those whose time has passed."""
+        blocks = []
+        for frame in frames:
+            block = frame.to_ndarray().reshape(-1, self._channels).T / _RANGE
+            block = block[:, self._overlap :].astype(np.float32)
+            self._overlap = max(0, self._overlap - frame.samples)
+            self._filled += block.shape[1]
+            blocks.append(block)
+        return blocks
 
-    def _keep(self, frames: list[Any]) -> None:
-        channels = 1 if self._layout == "mono" else 2
-        self._pieces[-1][1].extend(
-            (frame.to_ndarray().reshape(-1, channels).T / _RANGE).astype(np.float32)
-            for frame in frames
-        )
-
-    def _quiet(self, length: int) -> npt.NDArray[np.float32]:
-        return np.zeros((1 if self._layout == "mono" else 2, length), np.float32)
+    @property
+    def _channels(self) -> int:
+        return 1 if self._layout == "mono" else 2
 
 
 def _average(av: Any, frame: Any) -> Any:

@@ -11,17 +11,25 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lightly_marlin.audio.samples import RATE
 from lightly_marlin.data.clip_starts import Start, check_clip, choose_start, fit_stride
 from lightly_marlin.data.frame_size import fit_frames
 from lightly_marlin.regions import CELL_SIZE
-from lightly_marlin.store.face_store import FaceStore, Track
+from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.store.format import CROP_SIZE
+from lightly_marlin.store.repair import no_audio
+from lightly_marlin.store.track import Track
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["FaceClip", "FaceClips"]
 
 
-class FaceClip(TypedDict):
+class _Sound(TypedDict, total=False):
+    audio: Tensor
+    seconds: Tensor
+
+
+class FaceClip(_Sound):
     """One clip.
 
     Attributes:
@@ -30,6 +38,10 @@ class FaceClip(TypedDict):
         regions: int32 bit masks with shape (T, S / 8, S / 8), see `RegionCells`.
         track_id: Name of the source track.
         start: Index of the first frame in the track.
+        audio: With `FaceClips(audio=True)` alone: float32 tensor with shape
+            (num_samples,), in [-1, 1], mono at 16 kHz, from the first frame on.
+        seconds: With `audio`: float32 tensor with shape (T,), the time of each frame
+            after the first one. Frame t is shown with sample 16000 * seconds[t].
     """
 
     video: Tensor
@@ -50,6 +62,12 @@ class FaceClips(Dataset[FaceClip]):
     `num_frames` frames is left out and counted. No file stays open and nothing is
     cached, so memory does not grow, and each worker reads on its own.
 
+    With `audio`, clips have the sound from their first frame on, and all of them as
+    many samples, so that they collate: those of `num_frames * stride` frames. Where
+    tracks differ in frame rate, or are too short for the stride, it is the span of the
+    longest clip; in shorter ones, the sound goes on after the last frame. Sound that
+    the track does not have is silence. `seconds` tells the samples of the frames.
+
     Attributes:
         store: The face store.
         num_frames: Frames per clip.
@@ -57,6 +75,7 @@ class FaceClips(Dataset[FaceClip]):
         size: Height and width of a clip in pixels.
         track_ids: Names of the tracks, one per index.
         num_left_out: Number of tracks that are too short.
+        num_samples: Samples of sound per clip; 0 without `audio`.
     """
 
     def __init__(
@@ -69,6 +88,7 @@ class FaceClips(Dataset[FaceClip]):
         tracks: Collection[str] | None = None,
         seed: int = 0,
         size: int = CROP_SIZE,
+        audio: bool = False,
     ) -> None:
         """Selects the tracks.
 
@@ -81,9 +101,11 @@ class FaceClips(Dataset[FaceClip]):
             seed: Seed of the random starts.
             size: Height and width of a clip in pixels, a multiple of 8. Crops and
                 regions of the store are resized to it.
+            audio: Give the sound of each clip, too.
 
         Raises:
-            UsageError: If the store cannot be read, or no track is long enough.
+            UsageError: If the store cannot be read, no track is long enough, or one has
+                no sound to give.
             ValueError: If an argument is invalid or names an unknown track.
         """
         check_clip(num_frames, stride, start)
@@ -110,6 +132,7 @@ class FaceClips(Dataset[FaceClip]):
         self.track_ids = [names[index] for index in fitting]
         # An array rather than a list, because workers keep sharing its memory.
         self._indices = np.array(fitting)
+        self.num_samples = self._longest_sound() if audio else 0
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -151,10 +174,37 @@ class FaceClips(Dataset[FaceClip]):
         stride = fit_stride(track.num_frames, self.num_frames, self.stride)
         return track, (self.num_frames - 1) * stride + 1, stride
 
+    def _longest_sound(self) -> int:
+        """Returns the samples of the longest clip.
+
+        Raises:
+            UsageError: If a track has no sound.
+        """
+        loud = set(self.store.tracks_with_audio())
+        silent = [name for name in self.track_ids if name not in loud]
+        if silent:
+            raise UsageError(
+                f"{no_audio(silent[0], self.store.path)}. {len(silent)} of "
+                f"{len(self)} tracks are without; tracks=store.tracks_with_audio() "
+                "leaves them out."
+            )
+        rates, lengths = self.column("fps"), self.column("num_frames")
+        strides = [fit_stride(n, self.num_frames, self.stride) for n in lengths]
+        seconds = self.num_frames * np.array(strides) / np.array(rates, np.float64)
+        return round(float(seconds.max()) * RATE)
+
     def _read(self, track: Track, frames: range) -> FaceClip:
-        return FaceClip(
+        clip = FaceClip(
             video=fit_frames(torch.from_numpy(track.read_video(frames)), self.size),
             regions=track.read_cells(frames).resized(self.size).bits,
             track_id=track.track_id,
             start=frames.start,
         )
+        if self.num_samples:
+            seconds = track.read_seconds(frames)
+            samples = track.read_audio(round(seconds[0] * RATE), self.num_samples)
+            clip["audio"] = torch.from_numpy(samples)
+            clip["seconds"] = torch.from_numpy(
+                (seconds - seconds[0]).astype(np.float32)
+            )
+        return clip

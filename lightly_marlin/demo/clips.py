@@ -26,10 +26,11 @@ from lightly_marlin.demo.motion import (
     expression_path,
     wave,
 )
+from lightly_marlin.demo.speech import speech, speech_opening
 from lightly_marlin.faces import DlibDetector, DlibLandmarks
 from lightly_marlin.utils.dependency import require, require_extras
 
-__all__ = ["DemoClip", "demo_clips", "demo_frames"]
+__all__ = ["DemoClip", "TalkingClip", "demo_clips", "demo_frames", "talking_clips"]
 
 _PURPOSE = "Making demo clips"
 
@@ -62,6 +63,20 @@ class DemoClip:
     name: str
     frames: NDArray[np.uint8]
     fps: float = FPS
+
+
+@dataclass(frozen=True, kw_only=True)
+class TalkingClip(DemoClip):
+    """A clip with the speech that its mouth shows.
+
+    Attributes:
+        samples: float32 array with shape (640 T,): the sound, 16 kHz, in [-1, 1].
+        opening: float64 array with shape (T,): opening of the mouth, see
+            `ExpressionCurves`; it is shut below 0.
+    """
+
+    samples: NDArray[np.float32]
+    opening: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -101,11 +116,45 @@ def demo_clips(
     Raises:
         ValueError: If an argument is below its minimum.
     """
-    if num_clips < 0:
-        raise ValueError(f"Invalid num_clips {num_clips}: must be at least 0.")
-    for index in range(num_clips):
+    for index in _indices(num_clips):
         frames = demo_frames(index, num_frames=num_frames, size=size, seed=seed)
         yield DemoClip(name=f"demo_{index:02d}", frames=frames)
+
+
+def talking_clips(
+    num_clips: int = 12,
+    num_frames: int = 64,
+    size: tuple[int, int] = (320, 320),
+    seed: int = 0,
+) -> Iterator[TalkingClip]:
+    """Makes demo clips with sound, one at a time.
+
+    They are those of `demo_clips`, but for the mouth: it speaks irregular syllables,
+    which are heard; see `demo.speech`.
+
+    Args:
+        num_clips: Number of clips.
+        num_frames: Frames per clip, 25 per second.
+        size: Height and width of the frames in pixels.
+        seed: Seed of the clips.
+
+    Yields:
+        The clips. The i-th one does not depend on their number.
+
+    Raises:
+        ValueError: If an argument is below its minimum.
+    """
+    for index in _indices(num_clips):
+        opening = speech_opening(index, num_frames, seed)
+        frames = demo_frames(
+            index, num_frames=num_frames, size=size, seed=seed, opening=opening
+        )
+        yield TalkingClip(
+            name=f"talking_{index:02d}",
+            frames=frames,
+            samples=speech(index, num_frames, seed),
+            opening=opening,
+        )
 
 
 def demo_frames(
@@ -114,6 +163,7 @@ def demo_frames(
     num_frames: int = 64,
     size: tuple[int, int] = (320, 320),
     seed: int = 0,
+    opening: NDArray[np.float64] | None = None,
 ) -> NDArray[np.uint8]:
     """Makes the frames of one demo clip.
 
@@ -123,6 +173,8 @@ def demo_frames(
             shorter one.
         size: Height and width in pixels, each at least 64.
         seed: Seed of the clip.
+        opening: Opening of the mouth in place of the clip's own, float64 (num_frames,);
+            see `ExpressionCurves`.
 
     Returns:
         uint8 array with shape (num_frames, height, width, 3), RGB.
@@ -144,7 +196,7 @@ def demo_frames(
     generator = clip_generator(index, seed)
     seconds = np.arange(num_frames) / FPS
     portrait = _portrait()
-    expressions = expression_path(portrait.landmarks, generator, seconds)
+    expressions = expression_path(portrait.landmarks, generator, seconds, opening)
     cameras = camera_path(generator, seconds)
     brightness = 1 + 0.06 * wave(generator, seconds, 0.1, 0.5)
     flipped = generator.random() < 0.5
@@ -165,6 +217,12 @@ def demo_frames(
         pixels = images.clamp_(0, 1).mul_(255).round_().to(torch.uint8)
         frames[rows] = pixels.permute(0, 2, 3, 1).numpy()
     return frames
+
+
+def _indices(num_clips: int) -> range:
+    if num_clips < 0:
+        raise ValueError(f"Invalid num_clips {num_clips}: must be at least 0.")
+    return range(num_clips)
 
 
 @functools.cache

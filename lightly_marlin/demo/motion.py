@@ -112,7 +112,10 @@ def expression_curves(
 
 
 def expression_path(
-    landmarks: _Array, generator: np.random.Generator, seconds: _Array
+    landmarks: _Array,
+    generator: np.random.Generator,
+    seconds: _Array,
+    opening: _Array | None = None,
 ) -> _Array:
     """Moves landmarks like those of a talking face.
 
@@ -120,11 +123,14 @@ def expression_path(
         landmarks: float64 array with shape (68, 2) of the face at rest.
         generator: Draws the curves, see `expression_curves`.
         seconds: float64 array with shape (T,): times.
+        opening: Opening of the mouth in place of the drawn one, float64 (T,).
 
     Returns:
         float64 array with shape (T, 68, 2).
     """
     curves = expression_curves(generator, seconds)
+    if opening is not None:
+        curves = curves._replace(opening=opening)
     depth = _depths()
     sideways = np.stack([depth, np.zeros(68)], axis=-1)
     modes = [

@@ -30,7 +30,7 @@ _MARK = "demo.json"
 _NAMES = {_MARK, LOCK_NAME, INDEX_NAME, REPORT_NAME, TRACKS_NAME}
 
 # Folder of a video, including unfinished ones of a killed run.
-_OWN_FOLDER = re.compile(r"(\.unfinished-)?demo_\d+_[0-9a-f]{12}(-.*)?")
+_OWN_FOLDER = re.compile(r"(\.unfinished-)?(demo|talking)_\d+_[0-9a-f]{12}(-.*)?")
 
 # Increment when `demo_clips` makes other clips from the same arguments, to rebuild
 # earlier stores.
@@ -44,6 +44,7 @@ def demo_store(
     num_frames: int = 64,
     seed: int = 0,
     num_workers: int = 0,
+    audio: bool = False,
 ) -> FaceStore:
     """Makes or opens a store of the demo clips.
 
@@ -56,6 +57,7 @@ def demo_store(
         num_frames: Frames per clip.
         seed: Seed of the clips' motion.
         num_workers: Worker processes of the preparation, as in `prepare_videos`.
+        audio: Take the clips that talk, `talking_clips`, and keep their sound.
 
     Returns:
         The open store.
@@ -76,6 +78,8 @@ def demo_store(
         "num_clips": num_clips,
         "num_frames": num_frames,
         "seed": seed,
+        # Left out otherwise, so that stores of earlier releases are still those.
+        **({"audio": True} if audio else {}),
     }
     try:
         if _read_mark(path) == options:
@@ -97,7 +101,11 @@ def demo_store(
 
 
 def open_store(
-    path: Path | str | None, *, demo_clips: int = 24, demo_frames: int = 64
+    path: Path | str | None,
+    *,
+    demo_clips: int = 24,
+    demo_frames: int = 64,
+    demo_audio: bool = False,
 ) -> FaceStore:
     """Opens a store, or the cached store of the demo clips, made if missing.
 
@@ -106,6 +114,7 @@ def open_store(
             among temporary files for a user without a home.
         demo_clips: Number of demo clips.
         demo_frames: Frames of each demo clip.
+        demo_audio: Take demo clips that talk, with their sound.
 
     Returns:
         The store.
@@ -115,9 +124,12 @@ def open_store(
     """
     if path is not None:
         return FaceStore(path)
-    demo = _cache_folder() / "lightly_marlin" / f"demo-{demo_clips}x{demo_frames}"
+    name = f"{'talking' if demo_audio else 'demo'}-{demo_clips}x{demo_frames}"
+    demo = _cache_folder() / "lightly_marlin" / name
     console.print(f"No --store: using the built-in demo clips in {demo}")
-    return demo_store(demo, num_clips=demo_clips, num_frames=demo_frames)
+    return demo_store(
+        demo, num_clips=demo_clips, num_frames=demo_frames, audio=demo_audio
+    )
 
 
 def _cache_folder() -> Path:
@@ -136,8 +148,9 @@ def _build(work: Path, options: dict[str, Any], num_workers: int) -> Path:
     """Writes the clips as videos and prepares them; returns the store."""
     videos, store = work / "videos", work / "store"
     clips = {key: options[key] for key in ("num_clips", "num_frames", "seed")}
-    write_demo_videos(videos, **clips)
-    summary = prepare_videos(videos, store, num_workers=num_workers)
+    audio = options.get("audio", False)
+    write_demo_videos(videos, **clips, talking=audio)
+    summary = prepare_videos(videos, store, num_workers=num_workers, audio=audio)
     if summary.num_tracks < options["num_clips"]:
         bad = next(record for record in summary.records if not record.rows)
         raise UsageError(f"The demo clip {bad.source} gave no track: {bad.reason}.")

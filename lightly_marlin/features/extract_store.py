@@ -27,8 +27,9 @@ from lightly_marlin.jobs.record import Status
 from lightly_marlin.jobs.worker_pool import report_progress
 from lightly_marlin.preparation.video_faces import NoFaceError
 from lightly_marlin.store.crop_options import CropOptions
-from lightly_marlin.store.face_store import FaceStore, Track
+from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.store.format import TrackRow, VideoRecord
+from lightly_marlin.store.track import Track
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.video import VideoError
 

@@ -58,6 +58,7 @@ def prepare_videos(
     align_eyes: bool = False,
     commercial: bool = False,
     jpeg_quality: int = JPEG_QUALITY,
+    audio: bool = False,
 ) -> PreparationSummary:
     """Finds the faces in videos and writes their tracks to a face store.
 
@@ -85,6 +86,9 @@ def prepare_videos(
         align_eyes: Rotate the crops so that the eyes are level.
         commercial: Reject weights whose licence excludes commercial use.
         jpeg_quality: Quality of the stored crops, from 1 to 100; recorded in the store.
+        audio:
+            Keep the sound of the tracks, mono at 16 kHz; recorded in the store. A video
+            without sound is prepared nevertheless, and its `reason` says so.
 
     Returns:
         The outcome of every video.
@@ -108,6 +112,7 @@ def prepare_videos(
         all_faces,
         parser,
         jpeg_quality,
+        audio=audio,
         min_face=min_face,
         detector=detector,
         align_eyes=align_eyes,
@@ -203,6 +208,7 @@ def _settings(options: PreparationOptions) -> dict[str, Any]:
         **options.crops(),
         "all_faces": options.all_faces,
         "jpeg_quality": options.jpeg_quality,
+        "audio": options.audio,
         "parser": None if options.parser is None else _describe(options.parser),
     }
     # Those that are built in have none: they change with the pipeline.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lightly_marlin.audio.reader import AudioError
 from lightly_marlin.jobs.record import Status
 from lightly_marlin.preparation.crop_pass import crop_tracks
+from lightly_marlin.preparation.track_sound import TrackSound, write_sounds
 from lightly_marlin.preparation.track_writer import CropParser, TrackWriter
 from lightly_marlin.preparation.video_faces import (
     NoFaceError,
@@ -50,11 +52,13 @@ class PreparationOptions(CropOptions):
         all_faces: Keep every face track instead of only the largest and longest.
         parser: Parser of crops into regions; None derives them from the landmarks.
         jpeg_quality: Quality of the stored crops, from 1 to 100.
+        audio: Keep the sound of the tracks.
     """
 
     all_faces: bool = False
     parser: FaceParser | None = None
     jpeg_quality: int = JPEG_QUALITY
+    audio: bool = False
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -86,12 +90,15 @@ def prepare_video(
         unusable video; the content of `folder` is then useless.
     """
     num_frames = 0
+    sound = _Sound()
     try:
         found = find_video_faces(
             video.path, options, min_frames=MIN_FRAMES, all_faces=options.all_faces
         )
         num_frames = found.num_frames
         tracks = found.select(all_faces=options.all_faces)
+        if options.audio:
+            sound = _write_sound(video.path, folder, tracks, found)
         looks = _write_tracks(video.path, folder, tracks, found, options)
     except NoFaceError as error:
         return _without_tracks(video, "no_face", error.reason, num_frames)
@@ -102,13 +109,52 @@ def prepare_video(
     return VideoRecord(
         source=video.source,
         status="ok",
-        reason=found.note,
+        reason="; ".join(filter(None, (found.note, sound.note))) or None,
         num_frames=num_frames,
         rows=tuple(
-            _index_row(video.source, number, track, found, looks[number])
+            replace(
+                _index_row(video.source, number, track, found, looks[number]),
+                num_samples=sound.num_samples.get(number, 0),
+            )
             for number, track in enumerate(tracks)
         ),
+        retry=sound.retry,
     )
+
+
+@dataclass(frozen=True)
+class _Sound:
+    """Outcome of the pass over the sound of a video.
+
+    Attributes:
+        num_samples: Samples of each track, by its number; empty without sound.
+        note: Why there is no sound.
+        retry: It failed for a transient reason.
+    """
+
+    num_samples: dict[int, int] = field(default_factory=dict)
+    note: str | None = None
+    retry: bool = False
+
+
+def _write_sound(
+    path: Path, folder: Path, tracks: list[FaceTrack], found: VideoFaces
+) -> _Sound:
+    """Writes the sound of all tracks, unless the video has none."""
+    sounds = [
+        TrackSound(
+            folder / _video_name(number),
+            found.seconds[track.start_frame : track.end_frame],
+            found.fps,
+        )
+        for number, track in enumerate(tracks)
+    ]
+    try:
+        write_sounds(path, sounds)
+    except AudioError as error:
+        retry = isinstance(error.__cause__, OSError)
+        return _Sound(note=f"without sound: {error.reason}", retry=retry)
+    return _Sound({number: sound.num_samples for number, sound in enumerate(sounds)})
 
 
 def _write_tracks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import torch
 from lightly_marlin.regions import RegionCells
 from lightly_marlin.store.crop_video import JPEG_QUALITY, CropVideoWriter
 from lightly_marlin.store.format import CROP_SIZE, track_arrays
+from lightly_marlin.store.npy_rows import create_npy
 
 if TYPE_CHECKING:
     from lightly_marlin.faces.tracking.track_quality import Appearance
@@ -72,7 +73,7 @@ class TrackWriter:
         self._save("landmarks", landmarks)
         self._save("boxes", boxes)
         self._save("angles", angles)
-        self._cells = self._open_cells()
+        self._cells = create_npy(self._array_path("cells"), *self._arrays["cells"])
 
     def write(self, crop: npt.NDArray[np.uint8]) -> None:
         """Appends one crop, uint8 with shape (224, 224, 3), RGB."""
@@ -124,18 +125,6 @@ class TrackWriter:
         self._cells.write(cells.bits.numpy().astype(np.uint16).tobytes())
         self._num_parsed = last
         self._crops.clear()
-
-    def _open_cells(self) -> IO[bytes]:
-        """Writes the header of the cells; the rest follows batch by batch."""
-        dtype, shape = self._arrays["cells"]
-        file = open(self._array_path("cells"), "wb")  # noqa: SIM115
-        header = {
-            "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
-            "fortran_order": False,
-            "shape": shape,
-        }
-        np.lib.format.write_array_header_1_0(file, header)
-        return file
 
     def _array_path(self, name: str) -> Path:
         return self._path.with_suffix(f".{name}.npy")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from lightly_marlin.store.crop_options import CropOptions
-from lightly_marlin.store.face_store import FaceStore, Track
+from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.store.format import TrackRow, VideoRecord
 from lightly_marlin.store.splits import split_tracks
+from lightly_marlin.store.track import Track
 from lightly_marlin.store.track_filter import TrackFilter, add_filter_options
 
 __all__ = [

@@ -76,11 +76,12 @@ def is_whole(record: VideoRecord, store: Path) -> bool:
 
 
 def _track_is_whole(row: TrackRow, store: Path) -> bool:
-    for name, (dtype, shape) in track_arrays(row.num_frames).items():
+    arrays = track_arrays(row.num_frames, row.num_samples)
+    for name, (dtype, shape) in arrays.items():
         size = HEADER_BYTES + math.prod(shape) * np.dtype(dtype).itemsize
         if (store / row.array_path(name)).stat().st_size != size:
             return False
-    dtype, shape = track_arrays(row.num_frames)["frames"]
+    dtype, shape = arrays["frames"]
     table = store / row.array_path("frames")
     end = int(read_rows(table, dtype, shape, [row.num_frames - 1]).sum())
     return (store / row.video).stat().st_size >= end

@@ -6,21 +6,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
 from lightly_marlin.jobs.ledger import note_key
-from lightly_marlin.regions import RegionCells
 from lightly_marlin.store.crop_options import CropOptions, common_crops
-from lightly_marlin.store.crop_video import read_crops
 from lightly_marlin.store.format import (
-    CROP_SIZE,
     FORMAT_VERSION,
     INDEX_NAME,
     TRACKS_NAME,
@@ -29,160 +23,15 @@ from lightly_marlin.store.format import (
     TrackRow,
     VideoRecord,
     common_quality,
-    track_arrays,
 )
-from lightly_marlin.store.npy_rows import read_rows
-from lightly_marlin.store.repair import PREPARE, damaged_file, lost_file
+from lightly_marlin.store.repair import PREPARE
+from lightly_marlin.store.track import Track
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["FaceStore", "Track"]
+__all__ = ["FaceStore"]
 
-
-@dataclass(frozen=True)
-class Track:
-    """One face over consecutive frames. Everything is read on demand.
-
-    Attributes:
-        row: The track's row of the index; its fields are also attributes of the track.
-        store: The folder of the store.
-    """
-
-    row: TrackRow
-    store: Path
-
-    @property
-    def track_id(self) -> str:
-        """Unique name of the track."""
-        return self.row.track_id
-
-    @property
-    def source(self) -> str:
-        """Source video, relative to the folder that was prepared."""
-        return self.row.source
-
-    @property
-    def start_frame(self) -> int:
-        """Index of the first frame in the source."""
-        return self.row.start_frame
-
-    @property
-    def num_frames(self) -> int:
-        """Length in frames."""
-        return self.row.num_frames
-
-    @property
-    def fps(self) -> float:
-        """Frames per second of the source."""
-        return self.row.fps
-
-    @property
-    def frames(self) -> npt.NDArray[np.uint8]:
-        """All crops: uint8 array with shape (num_frames, 224, 224, 3), RGB."""
-        video = self.read_video(range(self.num_frames))
-        return np.ascontiguousarray(video.transpose(1, 2, 3, 0))
-
-    @property
-    def cells(self) -> RegionCells:
-        """Regions of all frames: int32 bit masks with shape (num_frames, 28, 28)."""
-        return self.read_cells(range(self.num_frames))
-
-    @property
-    def landmarks(self) -> npt.NDArray[np.float32]:
-        """Landmarks (x, y) in crop pixels: float32 array (num_frames, 68, 2)."""
-        return self.read_landmarks(range(self.num_frames))
-
-    @property
-    def boxes(self) -> npt.NDArray[np.float32]:
-        """Crop boxes x0, y0, x1, y1 in source pixels: float32 array (num_frames, 4)."""
-        return self.read_boxes(range(self.num_frames))
-
-    @property
-    def angles(self) -> npt.NDArray[np.float32]:
-        """Clockwise rotation of the boxes in radians: float32 (num_frames,)."""
-        return self._rows("angles", range(self.num_frames))
-
-    def read_video(self, frames: Sequence[int]) -> npt.NDArray[np.uint8]:
-        """Reads some crops.
-
-        Args:
-            frames: Indices in [0, num_frames), ascending.
-
-        Returns:
-            uint8 array with shape (3, len(frames), 224, 224), RGB in [0, 255].
-
-        Raises:
-            UsageError: If a file is missing or damaged.
-        """
-        path = self.store / self.row.video
-        return read_crops(path, self._rows("frames", frames), CROP_SIZE)
-
-    def read_cells(self, frames: Sequence[int]) -> RegionCells:
-        """Reads the regions of some frames.
-
-        Args:
-            frames: Indices in [0, num_frames), ascending.
-
-        Returns:
-            int32 bit masks with shape (len(frames), 28, 28).
-
-        Raises:
-            UsageError: If the file is missing or damaged.
-        """
-        bits = self._rows("cells", frames).astype(np.int32)
-        return RegionCells(torch.from_numpy(bits))
-
-    def read_boxes(self, frames: Sequence[int]) -> npt.NDArray[np.float32]:
-        """Reads the crop boxes of some frames.
-
-        Args:
-            frames: Indices in [0, num_frames), ascending.
-
-        Returns:
-            float32 array with shape (len(frames), 4): x0, y0, x1, y1 in source pixels.
-
-        Raises:
-            UsageError: If the file is missing or damaged.
-        """
-        return self._rows("boxes", frames)
-
-    def read_landmarks(
-        self, frames: Sequence[int], *, in_source: bool = False
-    ) -> npt.NDArray[np.float32]:
-        """Reads the landmarks of some frames.
-
-        Args:
-            frames: Indices in [0, num_frames), ascending.
-            in_source: Return source pixels instead of crop pixels.
-
-        Returns:
-            float32 array with shape (len(frames), 68, 2): x, y.
-
-        Raises:
-            UsageError: If a file is missing or damaged.
-        """
-        landmarks = self._rows("landmarks", frames)
-        if not in_source:
-            return landmarks
-        from lightly_marlin.faces.crop import landmarks_to_source
-
-        return landmarks_to_source(
-            landmarks,
-            self.read_boxes(frames),
-            CROP_SIZE,
-            self._rows("angles", frames),
-        )
-
-    def _rows(self, name: str, frames: Sequence[int]) -> npt.NDArray[Any]:
-        """Reads the entries of some frames from one of the track's arrays."""
-        path = self.store / self.row.array_path(name)
-        dtype, shape = track_arrays(self.num_frames)[name]
-        try:
-            return read_rows(path, dtype, shape, frames)
-        except OSError as error:
-            raise lost_file("file", path, error) from error
-        except ValueError as error:
-            raise damaged_file("file", path, f"cannot be read: {error}") from error
+_SAMPLES = "num_samples"
 
 
 class FaceStore:
@@ -279,6 +128,11 @@ class FaceStore:
                 continue
         return sorted(records, key=lambda record: record.source)
 
+    def tracks_with_audio(self) -> list[str]:
+        """Returns the names of the tracks with sound, in the order of the tracks."""
+        pairs = zip(self.column("track_id"), self.column(_SAMPLES), strict=True)
+        return [name for name, num_samples in pairs if num_samples]
+
     def rows(self) -> list[TrackRow]:
         """Returns the rows of the index, in the order of the tracks."""
         return [TrackRow(**row) for row in self._table.to_pylist()]
@@ -329,8 +183,8 @@ def _read_index(path: Path) -> Any:
             raise UsageError(f"{path} is no face store: {reason}: {PREPARE}")
         # Opened once: a run that is writing may replace it in between.
         with pa.OSFile(str(index)) as file:
-            metadata = parquet.read_schema(file).metadata or {}
-            version = metadata.get(VERSION_KEY, b"unknown").decode()
+            schema = parquet.read_schema(file)
+            version = (schema.metadata or {}).get(VERSION_KEY, b"unknown").decode()
             if version != str(FORMAT_VERSION):
                 raise UsageError(
                     f"{path} is a face store of version {version}; this release reads "
@@ -338,7 +192,13 @@ def _read_index(path: Path) -> Any:
                     f"folder: {PREPARE}"
                 )
             columns = list(TrackRow.__dataclass_fields__)
-            return parquet.read_table(file, columns=columns)
+            if _SAMPLES in schema.names:
+                return parquet.read_table(file, columns=columns)
+            # An index of a release that knew no sound.
+            columns.remove(_SAMPLES)
+            table = parquet.read_table(file, columns=columns)
+            none = pa.array(np.zeros(table.num_rows, np.int64))
+            return table.append_column(_SAMPLES, none)
     except (pa.ArrowException, OSError) as error:
         raise UsageError(
             f"The index {index} cannot be read: {error}. If its disk is there, "

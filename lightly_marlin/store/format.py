@@ -13,6 +13,19 @@ tracks/<video id>/track_000.boxes.npy      float32 (n, 4): x0, y0, x1, y1 in the
 tracks/<video id>/track_000.angles.npy     float32 (n,): the boxes are turned, radians
 ```
 
+Tracks that were prepared with their sound have two more files:
+
+```
+tracks/<video id>/track_000.audio.npy      int16 (samples,): mono, 16 kHz; sample 0
+                                           sounds with the first frame
+tracks/<video id>/track_000.seconds.npy    float64 (n,): time of each frame after the
+                                           first, which tells its sample
+```
+
+Sound is uncompressed so that the half second of a clip is one read of 16 kB, without a
+decoder and its seeking; it takes 115 MB an hour, about a third of the crops. The times
+are needed where the frame rate varies.
+
 The `video.json` files are the truth; the index and the report are rebuilt from them, so
 a run that is killed at any moment loses at most the videos it was working on.
 """
@@ -57,7 +70,7 @@ __all__ = [
 FORMAT_VERSION = 2
 
 # Values of settings that earlier records lack, because they were fixed.
-_EARLIER_SETTINGS = {"jpeg_quality": 65}
+_EARLIER_SETTINGS = {"jpeg_quality": 65, "audio": False}
 VERSION_KEY = b"lightly_marlin.face_store_version"
 """Key of the store's version in the metadata of the index's Parquet schema."""
 
@@ -101,6 +114,7 @@ class TrackRow:
         roll: Median roll in degrees, positive clockwise.
         max_abs_yaw: Largest absolute yaw in degrees.
         box_jitter: Jitter of the crop box in units of the face's width.
+        num_samples: Samples of the track's sound at 16 kHz; 0 if it has none.
     """
 
     track_id: str
@@ -126,6 +140,7 @@ class TrackRow:
     roll: float
     max_abs_yaw: float
     box_jitter: float
+    num_samples: int = 0
 
     def array_path(self, name: str) -> str:
         """Returns the path of one of the track's arrays, relative to the store."""
@@ -212,14 +227,26 @@ def person_id(video: str, person: int) -> str:
     return f"{video}_p{person:02d}"
 
 
-def track_arrays(num_frames: int) -> dict[str, tuple[npt.DTypeLike, tuple[int, ...]]]:
-    """Returns dtype and shape of every array of a track, by name."""
+def track_arrays(
+    num_frames: int, num_samples: int = 0
+) -> dict[str, tuple[npt.DTypeLike, tuple[int, ...]]]:
+    """Returns dtype and shape of every array of a track, by name.
+
+    Args:
+        num_frames: Length of the track in frames.
+        num_samples: Samples of its sound; 0 for a track without sound.
+    """
+    sound: dict[str, tuple[npt.DTypeLike, tuple[int, ...]]] = {
+        "audio": (np.int16, (num_samples,)),
+        "seconds": (np.float64, (num_frames,)),
+    }
     return {
         "frames": (np.int64, (num_frames, 2)),
         "cells": (np.uint16, (num_frames, CELLS_PER_SIDE, CELLS_PER_SIDE)),
         "landmarks": (np.float32, (num_frames, NUM_LANDMARKS, 2)),
         "boxes": (np.float32, (num_frames, 4)),
         "angles": (np.float32, (num_frames,)),
+        **(sound if num_samples else {}),
     }
 
 

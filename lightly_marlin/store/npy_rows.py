@@ -1,4 +1,4 @@
-"""Reader of individual rows of a `.npy` file.
+"""Rows of a `.npy` file: reader, memory map, and writer of a file that grows.
 
 `numpy.load` with a memory map does the same, but spends most of its time parsing the
 header and resolving the path, which matters when a clip takes 2 ms in total.
@@ -11,12 +11,12 @@ import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HEADER_BYTES", "read_rows"]
+__all__ = ["HEADER_BYTES", "create_npy", "map_array", "read_rows"]
 
 HEADER_BYTES = 128
 """Length of the header that NumPy writes before any array of few dimensions."""
@@ -53,6 +53,56 @@ def read_rows(
         raise ValueError("it is cut off")
     array: npt.NDArray[Any] = values.reshape(-1, *shape[1:])
     return array if len(rows) == len(array) else array[np.asarray(rows) - first]
+
+
+def map_array(
+    path: Path | str, dtype: npt.DTypeLike, shape: tuple[int, ...]
+) -> npt.NDArray[Any]:
+    """Maps an array into memory: what is not looked at is not read.
+
+    Args:
+        path: A `.npy` file.
+        dtype: The type that the array must have; not object.
+        shape: The shape the array must have; not empty.
+
+    Returns:
+        A memory map that cannot be written.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If the array has another dtype or shape, or is truncated.
+    """
+    dtype = np.dtype(dtype)
+    with open(path, "rb") as file:
+        found = _parse_header(file.read(HEADER_BYTES))
+        if found != (dtype, shape):
+            raise ValueError(f"it holds {found[0]} {found[1]}, not {dtype} {shape}")
+        if file.seek(0, io.SEEK_END) < HEADER_BYTES + math.prod(shape) * dtype.itemsize:
+            raise ValueError("it is cut off")
+        return np.memmap(file, dtype, "r", HEADER_BYTES, shape)
+
+
+def create_npy(
+    path: Path | str, dtype: npt.DTypeLike, shape: tuple[int, ...]
+) -> IO[bytes]:
+    """Creates a `.npy` file of which only the header is written yet.
+
+    Args:
+        path: The file to write.
+        dtype: The type of the array.
+        shape: The shape that the array will have, of few dimensions.
+
+    Returns:
+        The file, open for writing, at the place of the first value.
+    """
+    file = open(path, "wb")  # noqa: SIM115
+    header = {
+        "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
+        "fortran_order": False,
+        "shape": shape,
+    }
+    np.lib.format.write_array_header_1_0(file, header)
+    return file
 
 
 @functools.lru_cache(maxsize=1024)

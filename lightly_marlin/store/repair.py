@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["PREPARE", "damaged_file", "lost_file"]
+__all__ = ["PREPARE", "damaged_file", "lost_file", "no_audio"]
 
 PREPARE = "python recipes/preprocess_faces.py VIDEOS STORE"
 """Command that makes a store, and completes one."""
@@ -40,4 +40,17 @@ def damaged_file(what: str, path: Path | str, reason: str) -> UsageError:
     return UsageError(
         f"The {what} {path} {reason}. Move its folder {Path(path).parent} out of the "
         f"store and prepare the videos again: {PREPARE}"
+    )
+
+
+def no_audio(track: str, store: Path) -> UsageError:
+    """Returns the error for a track without the sound that was asked for.
+
+    Args:
+        track: Name of the track.
+        store: Folder of its store.
+    """
+    return UsageError(
+        f"The track {track} of the store {store} has no sound. Prepare its video with "
+        f"it, if it has some: {PREPARE} --audio"
     )

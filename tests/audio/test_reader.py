@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lightly_marlin.audio import AudioError, read_audio
-from lightly_marlin.audio.reader import read_channels
+from lightly_marlin.audio.reader import iter_audio, read_channels
 
 BLACK = [np.zeros((64, 64, 3), np.uint8)] * 25
 FRAME = 1 / 25
@@ -135,6 +135,43 @@ def test_read_audio__stamps_rounded_to_milliseconds_are_no_gaps(
     written = np.random.default_rng(0).uniform(-0.9, 0.9, 30000)
     samples, _ = read_audio(write_recording(tmp_path / "a.mkv", written, 11025), 11025)
     np.testing.assert_allclose(samples, written, atol=2**-15)
+
+
+@pytest.mark.parametrize("late", [-0.21, 0.0, 0.3])
+def test_iter_audio__blocks_are_those_of_read_audio(tmp_path, write_recording, late):
+    """Also across a gap and an overlap of time stamps."""
+    jumps = {3: 2000, 4: 2000, 6: -500, 7: -500, 8: 700}
+    path = write_recording(
+        tmp_path / "a.mkv",
+        np.random.default_rng(0).uniform(-0.9, 0.9, 9000),
+        stamps=lambda number, begin: (
+            begin + jumps.get(number, 0) + round((0.4 + late) * 16000)
+        ),
+        pictures=BLACK,
+        first_picture=10,
+    )
+    samples, start = read_audio(path)
+    blocks = list(iter_audio(path))
+    assert len(blocks) > 5
+    assert blocks[0][0] == round(start * 16000)
+    ends = [index + len(block) for index, block in blocks]
+    assert ends[:-1] == [index for index, _ in blocks[1:]]
+    np.testing.assert_array_equal(np.concatenate([b for _, b in blocks]), samples)
+    assert len(samples) == pytest.approx(9700, abs=16)
+    assert not samples[3020:4980].any()
+
+
+def test_iter_audio__holds_a_block_at_a_time(tmp_path, write_recording):
+    """The first block is there before the rest is read; nothing else is kept."""
+    path = write_recording(tmp_path / "a.wav", np.full(160_000, 0.5))
+    reader = iter_audio(path)
+    _, first = next(reader)
+    assert 0 < len(first) <= 4096
+    reader.close()
+    with pytest.raises(AudioError, match="cannot be opened"):
+        next(iter_audio(tmp_path / "nowhere.wav"))
+    with pytest.raises(ValueError, match="rate must be a positive integer, got 0"):
+        next(iter_audio(path, 0))
 
 
 def test_read_audio__damaged_stamps_are_not_filled(tmp_path, write_recording):

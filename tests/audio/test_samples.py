@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from lightly_marlin.audio import mel_spectrogram, mfcc
-from lightly_marlin.audio.samples import check_samples, pre_emphasize
+from lightly_marlin.audio.samples import (
+    check_samples,
+    from_int16,
+    pre_emphasize,
+    to_int16,
+)
 
 
 @pytest.mark.parametrize("feature", [mel_spectrogram, mfcc])
@@ -34,3 +39,18 @@ def test_check_samples__leaves_the_array_alone():
 def test_pre_emphasize__known_values():
     result = pre_emphasize(np.array([1.0, 1.0, 0.0]))
     np.testing.assert_allclose(result, [1.0, 0.03, -0.97])
+
+
+def test_int16__known_values_and_clipping():
+    floats = np.array([-1.0, -0.5, 0.0, 0.5, 1.0, 3.0, -3.0, 1.4 / 32768])
+    expected = [-32768, -16384, 0, 16384, 32767, 32767, -32768, 1]
+    for dtype in (np.float32, np.float64):
+        assert to_int16(floats.astype(dtype)).tolist() == expected
+
+
+def test_int16__every_value_comes_back():
+    values = np.arange(-32768, 32768).astype(np.int16)
+    floats = from_int16(values)
+    assert floats.dtype == np.float32
+    assert (floats[0], floats[-1]) == (-1, 32767 / 32768)
+    assert np.array_equal(to_int16(floats), values)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from lightly_marlin.demo.clips import demo_clips, demo_frames
+from lightly_marlin.demo.clips import demo_clips, demo_frames, talking_clips
+from lightly_marlin.demo.speech import speech, speech_opening
 from lightly_marlin.faces import find_faces
 
 
@@ -72,3 +73,32 @@ def test_invalid_options_are_named(options, text):
 def test_a_negative_number_of_clips_is_rejected():
     with pytest.raises(ValueError, match="Invalid num_clips -1"):
         next(demo_clips(-1))
+    with pytest.raises(ValueError, match="Invalid num_clips -1"):
+        next(talking_clips(-1))
+
+
+@pytest.fixture(scope="module")
+def talking():
+    return list(talking_clips(num_clips=2, num_frames=30))
+
+
+def test_talking_clips_have_their_sound(talking):
+    assert [clip.name for clip in talking] == ["talking_00", "talking_01"]
+    for index, clip in enumerate(talking):
+        assert clip.frames.shape == (30, 320, 320, 3)
+        np.testing.assert_array_equal(clip.samples, speech(index, 30))
+        np.testing.assert_array_equal(clip.opening, speech_opening(index, 30))
+
+
+def test_talking_clips_differ_from_others_by_the_mouth_alone(talking, clips):
+    for clip, other in zip(talking, clips, strict=True):
+        change = np.abs(clip.frames[:20].astype(int) - other.frames).mean(axis=(0, 3))
+        assert change[:100].max() < 0.1 * change.max()
+
+
+def test_talking_clips_show_the_opening(talking):
+    """The distance of the lips that the pipeline finds follows the curve."""
+    for clip in talking:
+        (track,) = find_faces(clip.frames)
+        gap = np.linalg.norm(track.landmarks[:, 66] - track.landmarks[:, 62], axis=-1)
+        assert np.corrcoef(gap, clip.opening)[0, 1] > 0.8

@@ -60,3 +60,10 @@ def test_open_store__an_existing_cache_is_used(temporary, cache, monkeypatch):
 def test_open_store__no_store(tmp_path):
     with pytest.raises(UsageError, match="nowhere"):
         open_store(tmp_path / "nowhere")
+
+
+def test_open_store__talking_clips_have_a_cache_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    store = open_store(None, demo_clips=1, demo_frames=16, demo_audio=True)
+    assert store.path == tmp_path / "lightly_marlin" / "talking-1x16"
+    assert store.column("num_samples") == [16 * 640]

@@ -2,11 +2,13 @@ import json
 import os
 import shutil
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from lightly_marlin.data import FaceClips
 from lightly_marlin.demo import demo_store
+from lightly_marlin.demo.speech import speech
 from lightly_marlin.store.format import INDEX_NAME, VERSION_KEY
 from lightly_marlin.utils.errors import UsageError
 
@@ -79,3 +81,18 @@ def test_demo_store_too_short(tmp_path):
     with pytest.raises(UsageError, match=r"demo_00\.mp4 gave no track"):
         demo_store(tmp_path / "new", num_clips=1, num_frames=10)
     assert not list(tmp_path.iterdir())
+
+
+def test_demo_store_that_talks(tmp_path):
+    options = {"num_clips": 2, "num_frames": 24}
+    store = demo_store(tmp_path / "new", **options, audio=True)
+    assert store.column("source") == ["talking_00.mp4", "talking_01.mp4"]
+    assert store.column("num_samples") == [24 * 640] * 2
+    for index, clip in enumerate(FaceClips(store, stride=1, start="first", audio=True)):
+        wanted = speech(index, 24)[: 16 * 640]
+        assert np.corrcoef(clip["audio"], wanted)[0, 1] > 0.95
+    before = os.stat(store.path / "index.parquet").st_mtime_ns
+    demo_store(tmp_path / "new", **options, audio=True)
+    assert os.stat(store.path / "index.parquet").st_mtime_ns == before
+    # Silent clips are another demo store, which may replace it.
+    assert not demo_store(tmp_path / "new", **options).tracks_with_audio()

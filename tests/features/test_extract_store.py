@@ -104,7 +104,7 @@ def test_tokens_in_half_precision(store, encoder, tmp_path):
 
 
 def test_only_needed_crops_are_decoded(store, encoder, tmp_path, monkeypatch):
-    module, counts = "lightly_marlin.store.face_store.read_crops", []
+    module, counts = "lightly_marlin.store.track.read_crops", []
     from lightly_marlin.store.crop_video import read_crops
 
     def counting(path, table, size):

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from lightly_marlin.preparation import prepare_videos
@@ -75,28 +76,28 @@ def check_readable(store):
             assert track.frames.shape[0] == len(track.cells) == track.num_frames
 
 
-def killed_at(videos, store, step):
+def killed_at(videos, store, step, **options):
     """Runs preparation up to a step; returns whether it got there."""
 
     def work():
         kill_at_step(store, step)
-        prepare_videos(videos, store, num_workers=0)
+        prepare_videos(videos, store, num_workers=0, **options)
 
     _, status = os.waitpid(run(work), 0)
     return os.WIFSIGNALED(status)
 
 
-def check_every_step(videos, tmp_path, steps):
-    prepare_videos(videos, tmp_path / "whole", num_workers=0)
+def check_every_step(videos, tmp_path, steps, **options):
+    prepare_videos(videos, tmp_path / "whole", num_workers=0, **options)
     expected = contents(tmp_path / "whole")
     for number, step in enumerate(steps):
         store = tmp_path / f"store_{number}"
-        if not killed_at(videos, store, step):
+        if not killed_at(videos, store, step, **options):
             assert contents(store) == expected
             return number
         check_readable(store)
         before = finished(store) if store.exists() else {}
-        prepare_videos(videos, store, num_workers=0)
+        prepare_videos(videos, store, num_workers=0, **options)
         after = finished(store)
         assert {path: after[path] for path in before} == before
         assert contents(store) == expected
@@ -106,6 +107,14 @@ def check_every_step(videos, tmp_path, steps):
 def test_killed_at_some_steps(few_videos, tmp_path):
     steps = sorted(random.Random(0).sample(range(90), 12))
     assert check_every_step(few_videos, tmp_path, steps) > 5
+
+
+def test_killed_at_some_steps_with_sound(few_videos, tmp_path, make_frames):
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, 12000)
+    write_video(few_videos / "a.mp4", make_frames(18, 64, 64), audio=sound)
+    steps = sorted(random.Random(3).sample(range(90), 10))
+    assert check_every_step(few_videos, tmp_path, steps, audio=True) > 4
+    assert len(FaceStore(tmp_path / "whole").tracks_with_audio()) == 1
 
 
 @pytest.mark.slow

@@ -40,6 +40,7 @@ def test_inspect_store__numbers(tiny_store, inspect_store, capsys):
     assert table["tracks"] == ["3"]
     assert table["people (identified within a video)"] == ["3"]
     assert table["frames"] == ["72"]
+    assert table["tracks with sound"] == ["0"]
     assert table["hours"] == [f"{72 / 25 / 3600:.3g}"]
     values = np.array(store.column("face_width"))
     expected = [f"{f(values):.3g}" for f in (np.min, np.median, np.max)]

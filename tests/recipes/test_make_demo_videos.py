@@ -1,5 +1,6 @@
 import pytest
 
+from lightly_marlin.audio import read_audio
 from lightly_marlin.demo import write_demo_labels
 from lightly_marlin.utils.console import run_recipe
 from lightly_marlin.video import VideoReader
@@ -53,3 +54,15 @@ def test_labels_that_cannot_be_written(run, tmp_path, capsys):
     arguments = ("--clips", 1, "--frames", 33, "--labels", tmp_path / "no" / "l.csv")
     assert run(tmp_path / "videos", *arguments) == 2
     assert "The file" in capsys.readouterr().err
+
+
+def test_talking_videos_have_sound(run, tmp_path):
+    assert run(tmp_path / "out", "--clips", 1, "--frames", 10, "--talking") == 0
+    samples, _ = read_audio(tmp_path / "out" / "talking_00.mp4")
+    assert samples.std() > 0.01
+
+
+def test_no_labels_describe_talking_videos(run, tmp_path, capsys):
+    assert run(tmp_path / "out", "--talking", "--labels", tmp_path / "l.csv") == 2
+    assert "--labels describes the clips without sound" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lightly_marlin.data import FaceClips
+from lightly_marlin.demo import write_demo_videos
 from lightly_marlin.store import FaceStore
 from lightly_marlin.utils.console import run_recipe
 from lightly_marlin.video import write_video
@@ -45,6 +46,7 @@ def test_help_names_every_option(capsys):
         for option in (
             *("VIDEOS", "STORE", "--workers", "--all-faces", "--min-face"),
             *("--detector", "--align-eyes", "--commercial", "--jpeg-quality"),
+            "--audio",
         )
     )
 
@@ -109,3 +111,17 @@ def test_real_clips(real_videos, tmp_path):
     assert clip["video"].float().std() > 20
     nose = clip["regions"] >> 6 & 1
     assert nose[:, 8:24, 8:20].sum() > 0.9 * nose.sum()
+
+
+def test_audio_names_the_videos_without_sound(tmp_path, capsys):
+    folder = tmp_path / "videos"
+    for talking in (True, False):
+        write_demo_videos(folder, num_clips=1, num_frames=17, talking=talking)
+    assert run_here(folder, tmp_path / "store", "--audio", "--workers", "1") == 0
+    text = capsys.readouterr().out
+    assert "demo_00.mp4: without sound: has no audio stream" in text
+    assert "talking_00.mp4:" not in text
+    (row,) = [line for line in text.splitlines() if "videos without sound" in line]
+    assert row.split("│")[2].strip() == "1"
+    store = FaceStore(tmp_path / "store")
+    assert store.column("num_samples") == [0, 17 * 640]

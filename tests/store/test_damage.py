@@ -34,6 +34,9 @@ def read_all(store):
         assert track.cells.bits.shape == (count, 28, 28)
         assert track.landmarks.shape == (count, 68, 2)
         assert track.boxes.shape == (count, 4)
+        if track.num_samples:
+            assert track.audio.shape == (track.num_samples,)
+            assert track.seconds.shape == (count,)
         total += count
     clips = FaceClips(FaceStore(store), start="center")
     assert all(clip["video"].shape == (3, 16, 224, 224) for clip in clips)
@@ -70,7 +73,7 @@ def mutate(data, generator):
     return data.tobytes()
 
 
-def damage_and_repair(prepared, tmp_path, number):
+def damage_and_repair(prepared, tmp_path, number, **options):
     """Damages a file of a copy; returns whether reading noticed."""
     videos, store = prepared
     copy = tmp_path / f"copy_{number}"
@@ -81,14 +84,14 @@ def damage_and_repair(prepared, tmp_path, number):
     victim = files[generator.integers(len(files))]
     victim.write_bytes(mutate(victim.read_bytes(), generator))
     noticed = complaint(lambda: read_all(copy))
-    left = complaint(lambda: prepare_videos(videos, copy, num_workers=0))
+    left = complaint(lambda: prepare_videos(videos, copy, num_workers=0, **options))
     left = left or complaint(lambda: read_all(copy))
     if left:
         # What a run cannot see, or must not touch, people are told to move away.
         assert any(word in left for word in ("Move its folder", "a new folder"))
         target = victim if victim.parent == copy else victim.parent
         shutil.rmtree(target) if target.is_dir() else target.unlink()
-        prepare_videos(videos, copy, num_workers=0)
+        prepare_videos(videos, copy, num_workers=0, **options)
     assert read_all(copy) == 44
     shutil.rmtree(copy)
     return bool(noticed)
@@ -97,6 +100,41 @@ def damage_and_repair(prepared, tmp_path, number):
 def test_mutated_stores(prepared, tmp_path):
     noticed = [damage_and_repair(prepared, tmp_path, number) for number in range(60)]
     assert sum(noticed) > 15
+
+
+@pytest.fixture
+def prepared_with_sound(prepared, make_frames):
+    videos, store = prepared
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, 12000)
+    write_video(videos / "a.mp4", make_frames(20, 64, 64), audio=sound)
+    prepare_videos(videos, store, num_workers=0, audio=True)
+    return videos, store
+
+
+def test_mutated_stores_with_sound(prepared_with_sound, tmp_path):
+    for number in range(60, 80):
+        damage_and_repair(prepared_with_sound, tmp_path, number, audio=True)
+
+
+def check_sound(clip):
+    assert clip["audio"].shape == (16 * 640,)
+    assert clip["audio"].abs().max() <= 1
+    assert clip["seconds"].isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["audio", "seconds"])
+def test_mutated_sound(prepared_with_sound, name):
+    """An error that names the file, or samples in their range."""
+    _, store = prepared_with_sound
+    (path,) = store.glob(f"tracks/*/*.{name}.npy")
+    clips = FaceClips(store, audio=True, tracks=FaceStore(store).tracks_with_audio())
+    data, noticed = path.read_bytes(), []
+    for number in range(40):
+        path.write_bytes(mutate(data, np.random.default_rng(number)))
+        text = complaint(lambda: check_sound(clips[0]))
+        assert not text or f"{name}.npy" in text
+        noticed.append(bool(text))
+    assert sum(noticed) > 5
 
 
 @pytest.mark.slow

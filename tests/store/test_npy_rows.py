@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightly_marlin.store.npy_rows import read_rows
+from lightly_marlin.store.npy_rows import create_npy, map_array, read_rows
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +50,31 @@ def test_read_rows_never_unpickles(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="it holds object"):
         read_rows(tmp_path / "a.npy", np.uint16, (1,), [0])
+
+
+def test_map_array(saved):
+    path, array = saved
+    mapped = map_array(path, np.uint16, (20, 2, 3))
+    assert isinstance(mapped, np.memmap)
+    assert mapped.dtype == np.uint16
+    assert np.array_equal(mapped, array)
+    with pytest.raises(ValueError, match="read-only"):
+        mapped[0] = 0
+
+
+def test_map_array_of_something_else(saved, tmp_path):
+    with pytest.raises(ValueError, match=r"it holds uint16 \(20, 2, 3\), not int16"):
+        map_array(saved[0], np.int16, (20, 2, 3))
+    (tmp_path / "a.npy").write_bytes(saved[0].read_bytes()[:-1])
+    with pytest.raises(ValueError, match="it is cut off"):
+        map_array(tmp_path / "a.npy", np.uint16, (20, 2, 3))
+    with pytest.raises(FileNotFoundError):
+        map_array(tmp_path / "nowhere.npy", np.uint16, (20, 2, 3))
+
+
+def test_create_npy_is_what_numpy_writes(saved, tmp_path):
+    path, array = saved
+    with create_npy(tmp_path / "a.npy", array.dtype, array.shape) as file:
+        for row in array:
+            file.write(row.tobytes())
+    assert (tmp_path / "a.npy").read_bytes() == path.read_bytes()
