@@ -1,4 +1,4 @@
-"""Lip synchronisation: expert, generators, losses, pairs for training, offset."""
+"""Lip synchronisation: expert, generators, losses, pairs, offset, dubbing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "DubPlan": "dubbing",
     "LipSyncGenerator": "generator",
     "LipSyncL1Loss": "l1_loss",
     "PairScores": "pair_scores",
@@ -18,11 +19,16 @@ _HOMES = {
     "cosine_bce": "sync_loss",
     "draw_pair": "sync_pairs",
     "fixed_pairs": "sync_pairs",
+    "generate_lips": "lip_stream",
+    "load_generator": "loading",
     "mask_lower_half": "lower_half",
     "mel_windows": "sound_windows",
     "pair_inputs": "sync_pairs",
+    "paste_mouth": "paste_back",
+    "plan_dub": "dubbing",
     "score_pairs": "pair_scores",
     "sync_curve": "offset_curve",
+    "write_dub": "dubbing",
 }
 
 __all__ = list(_HOMES)
