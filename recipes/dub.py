@@ -147,4 +147,4 @@ def check_out(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main, "evaluation", "faces"))
+    sys.exit(run_recipe(main, "faces"))

@@ -47,7 +47,7 @@ class DubSound:
     @property
     def end(self) -> float:
         """Seconds from the first picture to the end of the sound."""
-        return self.start + self.channels.shape[1] / SOUND_RATE
+        return self.start + float(self.channels.shape[1]) / SOUND_RATE
 
     def check(self, length: float, fps: float) -> None:
         """Checks that there is enough to hear.

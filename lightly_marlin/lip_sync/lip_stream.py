@@ -12,8 +12,10 @@ from torch import Tensor
 
 from lightly_marlin.lip_sync.evaluation_mode import evaluation_mode
 from lightly_marlin.lip_sync.generator import LipSyncGenerator
+from lightly_marlin.lip_sync.generator_tensors import MEL_STEPS
 from lightly_marlin.lip_sync.lower_half import mask_lower_half
 from lightly_marlin.lip_sync.overlap import average_overlaps, window_starts
+from lightly_marlin.lip_sync.sound_windows import MEL_BANDS
 from lightly_marlin.lip_sync.wav2lip_generator import Wav2LipGenerator
 
 __all__ = ["AnyGenerator", "generate_lips"]
@@ -79,7 +81,7 @@ def generate_lips(
                 for start, _ in batch
                 for place in range(window)
             ]
-            mel = sound(indices).unflatten(0, (len(batch), window))
+            mel = sound(indices).reshape(len(batch), window, 1, MEL_BANDS, MEL_STEPS)
             clips = _generate(generator, targets, reference, mel)
             first = [start for start, _ in batch]
             # Frames first, as they are averaged one by one.

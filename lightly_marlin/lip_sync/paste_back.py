@@ -59,7 +59,7 @@ def paste_mouth(
         A copy of the frame, blended by `mouth_mask`; where the mask is 0, the pixels
         are those of the frame, bit by bit.
     """
-    result = frame.copy()
+    result: NDArray[np.uint8] = frame.copy()
     angles = np.array([angle])
     corners = landmarks_to_source(_CORNERS[None], box[None], 1, angles)[0]
     # Pixels that the edges cut are left out: their weight is next to nothing.
