@@ -37,7 +37,7 @@ DUBBED_NOTE = (
 )
 """Comment in the metadata of every file that is written."""
 
-_QUALITY = {"crf": "18"}
+_QUALITY = {"crf": "18", "preset": "veryfast"}
 """Of H.264: frames are encoded a second time, which should not show."""
 
 _CLOCK = 90000

@@ -11,6 +11,7 @@ from torch import nn
 from lightly_marlin.audio import AudioError, read_audio
 from lightly_marlin.lip_sync import LipSyncGenerator, plan_dub, write_dub
 from lightly_marlin.lip_sync.dubbing import DUBBED_NOTE
+from lightly_marlin.lip_sync.paste_back import paste_mouth
 from lightly_marlin.preparation.video_faces import NoFaceError
 from lightly_marlin.video import VideoError, VideoReader, iter_frames, write_video
 
@@ -90,6 +91,21 @@ def test_only_the_mouth_changes(tmp_path, make_frames, fake_faces, sound, writte
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_turned_crop_is_turned_back(
+    tmp_path, make_frames, fake_faces, sound, written
+):
+    frames = make_frames(20)
+    write_video(tmp_path / "a.mkv", frames, **LOSSLESS)
+    plan = plan_dub(tmp_path / "a.mkv", sound)
+    plan.track.angles[:] = 0.4
+    write_dub(plan, OneColor(), tmp_path / "out.mp4")
+    green = np.zeros((24, 24, 3), np.uint8)
+    green[..., 1] = 255
+    for frame, box, after in zip(frames, plan.track.boxes, written, strict=True):
+        angle = float(np.float32(0.4))
+        assert np.array_equal(after, paste_mouth(frame, green, box, angle))
+
+
 def test_the_file_is_marked_and_speaks(tmp_path, make_frames, fake_faces, sound):
     write_video(tmp_path / "a.mp4", make_frames(40), 25, audio=np.full(9000, 0.3))
     for name in ("out.mp4", "out.mov", "out.mkv"):
@@ -144,12 +160,15 @@ def test_a_face_in_a_part_of_the_video(
     assert changed == list(range(10, 30))
 
 
-def test_a_short_video_keeps_its_length(tmp_path, make_frames, fake_faces, sound):
-    write_video(tmp_path / "a.mp4", make_frames(7))
+@pytest.mark.parametrize("length", [7, 1])
+def test_a_short_video_keeps_its_length(
+    tmp_path, make_frames, fake_faces, sound, length
+):
+    write_video(tmp_path / "a.mp4", make_frames(length))
     plan = plan_dub(tmp_path / "a.mp4", sound)
     seen = []
     write_dub(plan, OneColor(), tmp_path / "out.mp4", on_frame=lambda: seen.append(1))
-    assert len(list(iter_frames(tmp_path / "out.mp4"))) == len(seen) == 7
+    assert len(list(iter_frames(tmp_path / "out.mp4"))) == len(seen) == length
 
 
 def test_a_variable_frame_rate_is_kept(tmp_path, make_frames, fake_faces, sound):
