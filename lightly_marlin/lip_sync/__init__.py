@@ -1,4 +1,4 @@
-"""Lip synchronisation: expert, generators, losses, pairs, and measures."""
+"""Lip synchronisation: expert, generators, losses, pairs, measures, dubbing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "DubPlan": "dubbing",
     "FidInception": "inception",
     "FrameFid": "frechet_distance",
     "LipSyncError": "lip_sync_error",
@@ -24,14 +25,19 @@ _HOMES = {
     "draw_pair": "sync_pairs",
     "fixed_pairs": "sync_pairs",
     "frame_fid": "frechet_distance",
+    "generate_lips": "lip_stream",
+    "load_generator": "loading",
     "mask_lower_half": "lower_half",
     "mel_windows": "sound_windows",
     "pair_inputs": "sync_pairs",
+    "paste_mouth": "paste_back",
+    "plan_dub": "dubbing",
     "score_pairs": "pair_scores",
     "sync_curve": "offset_curve",
     "sync_distances": "sync_scores",
     "sync_score": "sync_scores",
     "video_sync_distances": "video_sync",
+    "write_dub": "dubbing",
 }
 
 __all__ = list(_HOMES)

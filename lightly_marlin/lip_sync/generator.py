@@ -111,6 +111,16 @@ class LipSyncGenerator(LipSyncPretrained, nn.Module):
             nn.Conv2d(_MIN_CHANNELS, 3, 1),
         )
 
+    @property
+    def num_frames(self) -> int:
+        """Frames of a clip."""
+        return self.encoder.config.num_frames
+
+    @property
+    def input_size(self) -> int:
+        """Height and width in pixels of crops that lose nothing by being resized."""
+        return max(self.encoder.config.img_size, self.size)
+
     def settings(self) -> dict[str, Any]:
         """Returns the encoder's sizes and the other arguments of the constructor."""
         return {

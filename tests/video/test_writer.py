@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from lightly_marlin.audio import read_audio
-from lightly_marlin.video import iter_frames, write_video
+from lightly_marlin.audio.reader import read_channels
+from lightly_marlin.video import VideoReader, iter_frames, write_video
 
 
 def click(rate=16000):
@@ -100,7 +101,7 @@ def test_write_video__same_sound_same_file(tmp_path, make_frames):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"audio": np.zeros((2, 9))}, r"samples must have the shape \(n,\)"),
+        ({"audio": np.zeros((3, 9))}, r"samples must have the shape \(n,\)"),
         ({"audio": np.array([np.nan])}, "samples must be finite, got nan at index 0"),
         ({"audio": np.zeros(0)}, "audio of 0 samples from 0 s on leaves nothing"),
         ({"audio": np.zeros(9), "audio_start": -1}, "9 samples from -1 s on leaves"),
@@ -113,6 +114,53 @@ def test_write_video__refuses_impossible_sound(tmp_path, make_frames, options, m
     with pytest.raises(ValueError, match=message):
         write_video(tmp_path / "a.mp4", make_frames(4, 64, 64), **options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_write_video__stereo_stays_stereo(tmp_path, make_frames):
+    silence = np.zeros(16000)
+    sound = np.stack([click(), silence])
+    write_video(tmp_path / "a.mp4", make_frames(25, 64, 64), audio=sound)
+    channels, _ = read_channels(tmp_path / "a.mp4", 16000, 2)
+    assert channels.shape[0] == 2
+    assert np.abs(channels[0]).max() > 0.4
+    assert np.abs(channels[1]).max() < 0.01
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
+def test_write_video__times_of_a_variable_frame_rate(tmp_path, make_frames, name):
+    seconds = 5 + np.cumsum([0.02 + 0.05 * (index % 4 == 0) for index in range(30)])
+    frames = make_frames(30, 64, 64)
+    write_video(tmp_path / name, frames, 30, seconds=seconds, audio=click())
+    with VideoReader(tmp_path / name) as reader:
+        assert len(list(reader)) == 30
+        # Matroska rounds to milliseconds.
+        assert np.abs(reader.seconds - (seconds - seconds[0])).max() < 1e-3
+    samples, begin = read_audio(tmp_path / name)
+    heard = np.abs(samples).argmax() / 16000 + begin
+    assert heard == pytest.approx(0.5, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "message"),
+    [
+        ([0, 1, 1, 2], "seconds must ascend"),
+        ([0, np.nan, 2, 3], "seconds must ascend"),
+        ([0, 1], "seconds ends after 2 frames of more"),
+    ],
+)
+def test_write_video__refuses_impossible_times(tmp_path, make_frames, seconds, message):
+    with pytest.raises(ValueError, match=message):
+        write_video(tmp_path / "a.mp4", make_frames(4, 64, 64), seconds=seconds)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
+def test_write_video__metadata(tmp_path, make_frames, name):
+    notes = {"comment": "Drawn by a test; größer than ASCII.", "title": "Waves"}
+    write_video(tmp_path / name, make_frames(4, 64, 64), metadata=notes)
+    with av.open(str(tmp_path / name)) as container:
+        found = {key.lower(): value for key, value in container.metadata.items()}
+    assert notes.items() <= found.items()
 
 
 def test_write_video__is_whole_or_not_there(tmp_path, make_frames):
