@@ -7,8 +7,8 @@ one: the metadata of OUT carry a note that its lips are generated. Keep it, and 
 wherever you show the video.
 
 Features:
-- SOUND is a sound file or a video with sound. W is the folder of a generator that
-  train_lip_sync.py wrote (save_pretrained of LipSyncGenerator or Wav2LipGenerator).
+- SOUND is a sound file or a video with sound. W is a folder that save_pretrained
+  of LipSyncGenerator or Wav2LipGenerator wrote.
 - The main face, the largest and longest, is found and followed as everywhere else, and
   its mouth is replaced behind a mask with soft edges. All else stays as it is, and so
   do frame rate, number and times of the frames. It is said which face that is, where it

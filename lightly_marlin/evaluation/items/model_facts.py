@@ -21,9 +21,10 @@ def model_facts(model: AnyModel, weights: str | None = None) -> dict[str, Any]:
     """
     encoder = encoder_of(model)
     config = encoder.config
-    # Sizes of the clips have entries of their own.
-    known = isinstance(config, MarlinConfig)
-    name = name_of_config(config, any_clips=True) if known else ""
+    name = ""
+    if isinstance(config, MarlinConfig):
+        # Sizes of the clips have entries of their own.
+        name = name_of_config(config, any_clips=True)
     sizes = ("num_frames", "img_size", "encoder_dim", "num_tokens")
     grid: tuple[int, int, int] = config.grid
     return {
