@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "visualization": "features models regions transforms",
     "analysis": "features models regions transforms visualization",
     "training": "kernels regions models loss transforms store data visualization",
-    "lip_sync": "kernels models loss data audio",
+    "lip_sync": "kernels models loss data audio store preparation video training",
     "evaluation": "regions features models transforms store preparation data training "
     "visualization",
 }
