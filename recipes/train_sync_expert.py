@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from lightly_marlin.store import FaceStore
 
 DEMO_CLIPS, DEMO_FRAMES = 24, 64
-DEMO = {"width": 8, "batch_size": 32, "learning_rate": 1e-3, "max_steps": 400}
+DEMO = {"width": 8, "batch_size": 32, "learning_rate": 1e-3, "max_steps": 600}
 REAL = {"width": 32, "batch_size": 64, "learning_rate": 1e-4, "max_steps": 100_000}
 HELD_OUT = {"demo": 0.2, "store": 0.1}
 
@@ -128,9 +128,17 @@ class ExpertSettings:
         check_settings(self)
 
     def completed(self) -> ExpertSettings:
-        """Returns the settings with the defaults that suit the data."""
+        """Returns the settings with the defaults that suit the data.
+
+        Raises:
+            UsageError: If width and weights are given.
+        """
         defaults = DEMO if self.store is None else REAL
         own = asdict(self)
+        if self.weights is not None:
+            if self.width is not None:
+                raise UsageError("--width is that of --weights: leave it out.")
+            defaults = {n: x for n, x in defaults.items() if n != "width"}
         missing = {name: x for name, x in defaults.items() if own[name] is None}
         return replace(self, **missing)  # type: ignore[arg-type]
 
@@ -422,4 +430,4 @@ def draw_offsets(
 
 
 if __name__ == "__main__":
-    sys.exit(run_recipe(main, "demo", "evaluation"))
+    sys.exit(run_recipe(main, "evaluation"))

@@ -12,6 +12,8 @@ __all__ = ["FPS", "frames_at_25", "frames_shown"]
 FPS = 25
 """Frames per second that lip-sync networks are trained on."""
 
+_ROUNDING = 1e-6
+
 
 def frames_at_25(num_frames: int, fps: float) -> npt.NDArray[np.int64]:
     """Returns which frame of a video is shown at each 25th of a second.
@@ -56,6 +58,7 @@ def frames_shown(
     Returns:
         int64 array with shape (count,): indices, ascending.
     """
-    moved = np.floor(np.maximum.accumulate(seconds) * FPS + 0.5)
+    # Half-way times count as such despite rounding.
+    moved = np.floor(np.maximum.accumulate(seconds) * FPS + 0.5 + _ROUNDING)
     found = np.searchsorted(moved, np.arange(count), side="right") - 1
     return np.maximum(found, 0).astype(np.int64)

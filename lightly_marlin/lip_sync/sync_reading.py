@@ -9,12 +9,12 @@ import numpy.typing as npt
 import torch
 
 from lightly_marlin.audio import mel_spectrogram
+from lightly_marlin.lip_sync.face_sound import TalkingFace
 from lightly_marlin.lip_sync.frame_rate import FPS
 from lightly_marlin.lip_sync.offset_curve import sync_curve
 from lightly_marlin.lip_sync.sync_expert import SyncExpert
 from lightly_marlin.lip_sync.sync_scores import MAX_SHIFT, sync_score
 from lightly_marlin.lip_sync.syncnet import SyncNet
-from lightly_marlin.lip_sync.face_sound import TalkingFace
 from lightly_marlin.lip_sync.video_sync import video_sync_distances
 
 __all__ = ["SyncReading", "measure_video"]

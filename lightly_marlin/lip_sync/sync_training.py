@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
@@ -76,7 +77,7 @@ class SyncTraining(pl.LightningModule):
         self.workers = workers
         self.schedule = WarmupCosine(learning_rate, 0.0, 0, max_steps)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Returns the optimizer, and the schedule of its learning rate."""
         # A scheduler multiplies: the schedule's rate is the factor.
         optimizer = AdamW(self.expert.parameters(), lr=1.0)

@@ -64,7 +64,7 @@ def expert_curves(
     steps = [float(row["step"] or 0) for row in (*metrics, *validation)]
     chance = [
         {"step": step, "loss": math.log(2), "accuracy": 0.5}
-        for step in (min(steps, default=0), max(steps, default=0))
+        for step in ((min(steps), max(steps)) if steps else ())
     ]
     tables = {"metrics": metrics, "validation": validation, "chance": chance}
     return draw_plot(lambda: curve_figure(_PLOTS, tables, title))
