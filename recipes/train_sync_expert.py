@@ -287,7 +287,8 @@ def build_training(
     settings: ExpertSettings, expert: SyncExpert, store: FaceStore, split: Split
 ) -> SyncTraining:
     """Returns the module that Lightning trains."""
-    from lightly_marlin.lip_sync import SyncPairs, SyncTraining
+    from lightly_marlin.lip_sync import SyncPairs
+    from lightly_marlin.lip_sync.sync_training import SyncTraining
 
     pairs = SyncPairs(store, split.training, expert.num_frames, seed=settings.seed)
     assert settings.batch_size is not None
