@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from lightly_marlin.lip_sync.frame_rate import frames_at_25
+from lightly_marlin.lip_sync.frame_rate import frames_at_25, frames_shown
 
 RATES = (
     "5",
@@ -75,3 +75,16 @@ def test_frames__last_as_long_as_the_video(fps):
 def test_frames__rates_that_are_none(fps):
     with pytest.raises(ValueError, match=r"Invalid fps \("):
         frames_at_25(3, fps)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_frames_shown__of_a_constant_rate_are_those_of_the_rate(rate):
+    fps = float(Fraction(rate))
+    expected = frames_at_25(31, fps)
+    assert frames_shown(np.arange(31) / fps, len(expected)).tolist() == list(expected)
+
+
+def test_frames_shown__known_values():
+    seconds = np.array([0, 0.04, 0.2, 0.19, 0.24])
+    assert frames_shown(seconds, 8).tolist() == [0, 1, 1, 1, 1, 3, 4, 4]
+    assert frames_shown(np.zeros(1), 3).tolist() == [0, 0, 0]
