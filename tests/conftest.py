@@ -25,6 +25,15 @@ def _own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def _own_scheduling():
+    """An encoder that makes its thread real-time does so for one test at most."""
+    from lightly_marlin.utils.scheduling import keep_scheduling
+
+    with keep_scheduling():
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real face clips and pictures beside the checkout."""

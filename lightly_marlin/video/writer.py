@@ -13,6 +13,7 @@ import numpy.typing as npt
 from lightly_marlin.audio.samples import RATE, check_samples
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.files import atomic_write
+from lightly_marlin.utils.scheduling import keep_scheduling
 from lightly_marlin.video.sound_track import SoundTrack
 
 __all__ = ["write_video"]
@@ -92,7 +93,10 @@ def write_video(
                 if index == len(stamps):
                     raise ValueError(f"seconds ends after {index} frames of more")
                 picture.pts, picture.time_base = stamps[index], _CLOCK
-            container.mux(stream.encode(picture))
+            # The first one opens the encoder.
+            with keep_scheduling():
+                packets = stream.encode(picture)
+            container.mux(packets)
             if sound is not None:
                 sound.write_until((index + 1) / fps)
         container.mux(stream.encode())

@@ -1,5 +1,8 @@
 """Writer of videos: options, sound in its place, and equal frames in equal files."""
 
+import os
+import sys
+
 import av
 import numpy as np
 import pytest
@@ -173,3 +176,20 @@ def test_write_video__is_whole_or_not_there(tmp_path, make_frames):
         write_video(tmp_path / "a.mp4", frames())
     assert (tmp_path / "a.mp4").read_bytes() == b"earlier"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the scheduling of Linux")
+def test_write_video__leaves_the_thread_as_it_was(tmp_path, make_frames):
+    if "libsvtav1" not in av.codecs_available:
+        pytest.skip("this FFmpeg has no libsvtav1")
+    policies = [os.sched_getscheduler(0)]
+
+    def frames():
+        for frame in make_frames(3):
+            yield frame
+            policies.append(os.sched_getscheduler(0))
+
+    write_video(tmp_path / "a.mkv", frames(), codec="libsvtav1")
+    policies.append(os.sched_getscheduler(0))
+    # Real-time for the superuser if the encoder had its way.
+    assert policies == [os.SCHED_OTHER] * 5
