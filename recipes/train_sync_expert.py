@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from pytorch_lightning import Trainer
 
     from lightly_marlin.lip_sync import SyncExpert
-    from lightly_marlin.lip_sync.sync_training import SyncTraining
+    from lightly_marlin.lip_sync.pairs.sync_training import SyncTraining
     from lightly_marlin.store import FaceStore
 
 DEMO_CLIPS, DEMO_FRAMES = 24, 64
@@ -288,7 +288,7 @@ def build_training(
 ) -> SyncTraining:
     """Returns the module that Lightning trains."""
     from lightly_marlin.lip_sync import SyncPairs
-    from lightly_marlin.lip_sync.sync_training import SyncTraining
+    from lightly_marlin.lip_sync.pairs.sync_training import SyncTraining
 
     pairs = SyncPairs(store, split.training, expert.num_frames, seed=settings.seed)
     assert settings.batch_size is not None
@@ -315,7 +315,7 @@ def make_trainer(
     import pytorch_lightning as pl
 
     from lightly_marlin.lip_sync import FixedSyncPairs, SyncValidation
-    from lightly_marlin.lip_sync.sync_training import METRICS_COLUMNS
+    from lightly_marlin.lip_sync.pairs.sync_training import METRICS_COLUMNS
     from lightly_marlin.training.callbacks import StepProgress, WriteMetrics
     from lightly_marlin.training.checkpoint import LastCheckpoint, RunCheckpointIO
 
@@ -378,7 +378,7 @@ def summarise(
     folder: RunFolder, expert: SyncExpert, store: FaceStore, split: Split
 ) -> None:
     """Draws the pictures, and prints the last validation beside chance."""
-    from lightly_marlin.lip_sync.sync_training import (
+    from lightly_marlin.lip_sync.pairs.sync_training import (
         METRICS_COLUMNS,
         VALIDATION_COLUMNS,
     )

@@ -1,0 +1,1 @@
+"""Dubbing of a video: faces that speak another sound."""

@@ -1,0 +1,1 @@
+"""Losses of a generator, and the rule that switches the expert on."""

@@ -1,0 +1,1 @@
+"""Measures of videos with their sound, and of generated pictures."""

@@ -1,0 +1,1 @@
+"""Networks: the sync expert, the generators, and what they are made of."""

@@ -1,0 +1,1 @@
+"""Pairs of lips and sound, and the training of an expert on them."""

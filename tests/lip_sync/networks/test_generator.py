@@ -1,0 +1,164 @@
+import copy
+import doctest
+
+import pytest
+import torch
+
+from lightly_marlin.lip_sync import LipSyncGenerator, LipSyncL1Loss, mask_lower_half
+from lightly_marlin.lip_sync.networks import generator
+from lightly_marlin.models import MarlinConfig, MarlinEncoder
+
+
+@pytest.fixture
+def model(encoder):
+    torch.manual_seed(0)
+    return LipSyncGenerator(copy.deepcopy(encoder), size=32, audio_width=2)
+
+
+def draw(batch=1, size=32, frames=16):
+    torch.manual_seed(1)
+    target, reference = torch.rand(2, batch, 3, frames, size, size)
+    return mask_lower_half(target), reference, torch.randn(batch, frames, 1, 80, 16)
+
+
+def test_example_runs():
+    names = {"torch": torch, "mask_lower_half": mask_lower_half}
+    failures, tried = doctest.testmod(generator, extraglobs=names, report=True)
+    assert (failures, tried) == (0, 6)
+
+
+@pytest.mark.parametrize(("size", "stages"), [(32, 4), (20, 4), (64, 5), (2, 0)])
+@pytest.mark.parametrize("crop", [32, 24])
+def test_any_size_in_and_out(encoder, size, stages, crop):
+    model = LipSyncGenerator(encoder, size=size, audio_width=1).eval()
+    assert len(model.stages) == stages
+    with torch.no_grad():
+        generated = model(*draw(batch=2, size=crop))
+    assert generated.shape == (2, 3, 16, size, size)
+    assert generated.dtype == torch.float32
+    assert ((generated >= 0) & (generated <= 1 + 1e-6)).all()
+
+
+def test_released_sizes():
+    """As far as they are known: 774 channels become 378, and 14x14 tokens 28x28."""
+    config = MarlinConfig(encoder_depth=1)
+    model = LipSyncGenerator(MarlinEncoder(config), size=224, audio_width=1)
+    first = model.stages[0][0]
+    assert (first.in_channels, first.out_channels, first.stride) == (774, 378, (2, 2))
+    assert [stage[0].out_channels for stage in model.stages] == [378, 186, 90, 42]
+    assert model._frame_maps(torch.zeros(1, 1568, 768)).shape == (16, 384, 14, 14)
+
+
+def test_tokens_are_shared_among_their_frames(model):
+    """Tokens in (time, row, column) order; half of the channels for each frame."""
+    tokens = torch.randn(2, 32, 24)
+    maps = model._frame_maps(tokens)
+    assert maps.shape == (2 * 16, 12, 2, 2)
+    for b in range(2):
+        for frame in range(16):
+            for row in range(2):
+                for column in range(2):
+                    token = tokens[b, 4 * (frame // 2) + 2 * row + column]
+                    part = token[12 * (frame % 2) :][:12]
+                    assert torch.equal(maps[16 * b + frame, :, row, column], part)
+
+
+def test_the_mouth_does_not_leak(model):
+    masked, reference, mel = draw()
+    shown = masked.clone()
+    shown[..., 16:, :] = 1
+    assert torch.equal(model(shown, reference, mel), model(masked, reference, mel))
+
+
+def frames_that_differ(one, other):
+    return (one != other).any(dim=-1).any(dim=-1).any(dim=1)[0].nonzero()[:, 0].tolist()
+
+
+def test_reach_of_the_inputs(model):
+    """Sound and reference act on their own frame, the target on the whole clip."""
+    inputs = draw()
+    generated = model(*inputs)
+    for index, reach in ((0, [*range(16)]), (1, [3]), (2, [3])):
+        changed = [tensor.clone() for tensor in inputs]
+        if index == 2:
+            changed[index][:, 3] += 1
+        else:
+            changed[index][:, :, 3] = 1 - changed[index][:, :, 3]
+        assert frames_that_differ(model(*changed), generated) == reach
+
+
+def test_clips_do_not_depend_on_their_batch(model):
+    inputs = draw(batch=2)
+    alone = model(*(tensor[1:] for tensor in inputs))
+    torch.testing.assert_close(model(*inputs)[1:], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_every_parameter_learns(model):
+    model(*draw()).square().mean().backward()
+    idle = [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+        and (parameter.grad is None or not parameter.grad.any())
+    ]
+    assert idle == []
+
+
+def test_overfits_one_clip(model):
+    masked, reference, mel = draw()
+    target = torch.full_like(masked, 0.2)
+    target[..., 16:, :] = 0.8
+    criterion, losses = LipSyncL1Loss(), []
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(8):
+        loss = criterion(model(masked, reference, mel), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 2
+
+
+def test_saved_generators_come_back(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    loaded = LipSyncGenerator.from_pretrained(tmp_path)
+    assert loaded.settings() == model.settings()
+    inputs = draw()
+    torch.testing.assert_close(loaded(*inputs), model.eval()(*inputs))
+
+
+def test_uint8_is_scaled(model):
+    masked, reference, mel = draw()
+    small = [(255 * tensor).to(torch.uint8) for tensor in (masked, reference)]
+    expected = model(small[0] / 255, small[1] / 255, mel)
+    torch.testing.assert_close(model(*small, mel), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_autocast_gives_float32(model):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        generated = model(*draw())
+    assert generated.dtype == torch.float32
+    torch.testing.assert_close(generated, model(*draw()), rtol=0, atol=0.1)
+    generated.mean().backward()
+
+
+def test_no_clips(model):
+    assert model(*draw(batch=0)).shape == (0, 3, 16, 32, 32)
+
+
+def test_errors(model, encoder):
+    with pytest.raises(ValueError, match=r"masked .* \(B, 3, 16, H, W\)"):
+        model(*draw(frames=8))
+    for options, said in (
+        ({"size": 0}, "Invalid size 0: must be at least 1"),
+        ({"audio_width": 0}, "Invalid audio_width 0"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            LipSyncGenerator(encoder, **options)
+    sizes = {"img_size": 32, "encoder_depth": 1, "encoder_dim": 24}
+    grey = MarlinConfig(**sizes, encoder_num_heads=2, in_channels=1)
+    with pytest.raises(ValueError, match="frames of 3 channels, got 1"):
+        LipSyncGenerator(MarlinEncoder(grey))
+    long = MarlinConfig(**sizes, encoder_num_heads=2, tubelet_size=16)
+    with pytest.raises(ValueError, match=r"width \(24\) must be a multiple .* \(16\)"):
+        LipSyncGenerator(MarlinEncoder(long))
