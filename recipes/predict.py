@@ -37,7 +37,6 @@ from lightly_marlin.store.crop_arguments import add_crop_arguments, crop_options
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, progress, run_recipe
 from lightly_marlin.utils.errors import UsageError
-from lightly_marlin.utils.files import atomic_write
 
 if TYPE_CHECKING:
     import numpy as np
@@ -150,8 +149,7 @@ def write_overlays(
             path = options.out / OVERLAY_NAME / name
             path.parent.mkdir(parents=True, exist_ok=True)
             pictures = draw_video(faces, model, of_video[file.source], options)
-            with atomic_write(path) as temporary:
-                write_video(temporary, pictures, faces.fps)
+            write_video(path, pictures, faces.fps)
             bar.advance(task)
 
 

@@ -7,8 +7,7 @@ programs use `lightly_marlin.data.FaceStore` and similar names.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lightly_marlin.data.clip_loader import clip_loader
 from lightly_marlin.data.clip_pairs import FaceClipPair, FaceClipPairs
@@ -16,6 +15,7 @@ from lightly_marlin.data.clip_sampler import ResumableClipSampler
 from lightly_marlin.data.distinct_sampler import DistinctGroupSampler
 from lightly_marlin.data.face_clips import FaceClip, FaceClips
 from lightly_marlin.data.youtube_faces import YouTubeFaces
+from lightly_marlin.utils.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from lightly_marlin.demo import demo_store, open_store
@@ -55,7 +55,7 @@ _ELSEWHERE = {
     ),
     "video": ("VideoError", "VideoReader", "iter_frames", "write_video"),
 }
-_ROOMS = {name: room for room, names in _ELSEWHERE.items() for name in names}
+_ROOMS = {name: f".{room}" for room, names in _ELSEWHERE.items() for name in names}
 
 __all__ = [
     "DistinctGroupSampler",
@@ -85,11 +85,7 @@ __all__ = [
     "write_video",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return getattr(importlib.import_module(f"lightly_marlin.{_ROOMS[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _ROOMS)
 
 
 def __dir__() -> list[str]:

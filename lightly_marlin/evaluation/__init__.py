@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from lightly_marlin.utils.lazy_names import lazy_names
 
 _HOMES = {
     "FeatureMeters": "feature_meters",
@@ -64,14 +63,5 @@ _HOMES = {
 
 __all__ = list(_HOMES)
 
-
-def __getattr__(name: str) -> Any:
-    """Loads a public name on first use: probes need no trainer, tables no torchmetrics.
-
-    Raises:
-        AttributeError: If there is no such name.
-    """
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
-    return getattr(module, name)
+# On first use: probes need no trainer, tables no torchmetrics.
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from lightly_marlin.utils.lazy_names import lazy_names
 
 _HOMES = {
     "DubPlan": "dubbing.dub_video",
@@ -53,14 +52,5 @@ _HOMES = {
 
 __all__ = list(_HOMES)
 
-
-def __getattr__(name: str) -> Any:
-    """Loads a public name on first use: measures need no generator, and vice versa.
-
-    Raises:
-        AttributeError: If there is no such name.
-    """
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
-    return getattr(module, name)
+# On first use: measures need no generator, and vice versa.
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -5,8 +5,9 @@ Names are loaded on first use, so that a command line can be read before Lightni
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lightly_marlin.utils.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from lightly_marlin.training.pretrain_step import PretrainStep, StepLosses
@@ -42,12 +43,7 @@ __all__ = [
     "scale_rate",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
-        return getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:
