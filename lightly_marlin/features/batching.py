@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -21,6 +20,7 @@ from lightly_marlin.features.window_model import (
     encoder_of,
 )
 from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.evaluation_mode import evaluation_mode
 
 __all__ = ["WindowEncoder", "feature_shape"]
 
@@ -108,7 +108,7 @@ class WindowEncoder(Generic[_Key]):
         if not waiting:
             return
         clips = torch.from_numpy(np.stack([clip for _, clip in waiting]))
-        with torch.inference_mode(), _evaluating(self._module):
+        with torch.inference_mode(), evaluation_mode(self._module):
             # Permuted without a copy: tubelets are gathered from any strides.
             videos = clips.to(self._device).permute(0, 4, 1, 2, 3)
             features = self._pooled(self._encode(videos).float()).cpu()
@@ -148,19 +148,6 @@ def feature_shape(
         )
     tokens = time * (height // pool_tokens) * (width // pool_tokens)
     return (tokens, config.encoder_dim)
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Turns drop path and the like off, and on again if they were."""
-    training = [part for part in module.modules() if part.training]
-    for part in training:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part in training:
-            part.training = True
 
 
 def _in_bf16(encoder: WindowModel) -> WindowModel:

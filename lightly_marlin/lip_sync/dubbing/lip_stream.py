@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from lightly_marlin.lip_sync.dubbing.overlap import average_overlaps, window_starts
-from lightly_marlin.lip_sync.evaluation_mode import evaluation_mode
 from lightly_marlin.lip_sync.networks.generator import LipSyncGenerator
 from lightly_marlin.lip_sync.networks.generator_tensors import MEL_STEPS
 from lightly_marlin.lip_sync.networks.lower_half import mask_lower_half
 from lightly_marlin.lip_sync.networks.wav2lip_generator import Wav2LipGenerator
 from lightly_marlin.lip_sync.sound_windows import MEL_BANDS
+from lightly_marlin.utils.evaluation_mode import evaluation_mode
 
 __all__ = ["AnyGenerator", "generate_lips"]
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from lightly_marlin.data.frame_size import fit_frames
-from lightly_marlin.lip_sync.evaluation_mode import evaluation_mode
 from lightly_marlin.lip_sync.networks.sync_expert import FACE_SIZE, SyncExpert
 from lightly_marlin.lip_sync.sound_windows import mel_windows
+from lightly_marlin.utils.evaluation_mode import evaluation_mode
 
 __all__ = ["SyncCurve", "sync_curve"]
 

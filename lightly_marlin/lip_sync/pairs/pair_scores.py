@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lightly_marlin.lip_sync.evaluation_mode import evaluation_mode
 from lightly_marlin.lip_sync.losses.sync_loss import cosine_bce
 from lightly_marlin.lip_sync.networks.sync_expert import SyncExpert
+from lightly_marlin.utils.evaluation_mode import evaluation_mode
 
 __all__ = ["PairScores", "score_pairs"]
 

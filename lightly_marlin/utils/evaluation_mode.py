@@ -18,11 +18,12 @@ def evaluation_mode(module: nn.Module) -> Iterator[None]:
     Args:
         module: The network.
     """
-    training = {part: part.training for part in module.modules()}
-    module.eval()
+    training = [part for part in module.modules() if part.training]
+    for part in training:
+        part.training = False
     try:
         with torch.no_grad():
             yield
     finally:
-        for part, mode in training.items():
-            part.training = mode
+        for part in training:
+            part.training = True

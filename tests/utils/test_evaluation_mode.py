@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from lightly_marlin.lip_sync.evaluation_mode import evaluation_mode
+from lightly_marlin.utils.evaluation_mode import evaluation_mode
 
 
 def test_evaluation_mode__restores_the_mode_of_every_part():
