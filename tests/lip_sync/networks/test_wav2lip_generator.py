@@ -3,7 +3,7 @@ import doctest
 import pytest
 import torch
 
-from lightly_marlin.lip_sync import LipSyncL1Loss, Wav2LipGenerator, mask_lower_half
+from lightly_marlin.lip_sync import Wav2LipGenerator, mask_lower_half
 from lightly_marlin.lip_sync.networks import wav2lip_generator
 
 
@@ -45,13 +45,6 @@ def test_released_sizes():
     assert model.audio_encoder(torch.zeros(1, 1, 80, 16)).shape == (1, 512)
 
 
-def test_the_mouth_does_not_leak(model):
-    masked, reference, mel = draw()
-    shown = masked.clone()
-    shown[..., 48:, :] = 1
-    assert torch.equal(model(shown, reference, mel), model(masked, reference, mel))
-
-
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_frames_are_independent(model, index):
     inputs = draw()
@@ -62,46 +55,6 @@ def test_frames_are_independent(model, index):
         changed[index][:, :, 1] = 1 - changed[index][:, :, 1]
     differ = (model(*changed) != model(*inputs)).any(dim=-1).any(dim=-1).any(dim=1)
     assert differ.tolist() == [[False, True, False]]
-
-
-def test_every_parameter_learns(model):
-    model(*draw()).square().mean().backward()
-    idle = [name for name, p in model.named_parameters() if not p.grad.any()]
-    assert idle == []
-
-
-def test_overfits_one_clip(model):
-    inputs = draw()
-    target = torch.full_like(inputs[0], 0.2)
-    target[..., 48:, :] = 0.8
-    criterion, losses = LipSyncL1Loss(), []
-    optimizer = torch.optim.Adam(model.parameters(), 2e-2)
-    for _ in range(14):
-        loss = criterion(model(*inputs), target)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0] / 2
-
-
-def test_saved_generators_come_back(model, tmp_path):
-    model.save_pretrained(tmp_path)
-    loaded = Wav2LipGenerator.from_pretrained(tmp_path)
-    inputs = draw()
-    torch.testing.assert_close(loaded(*inputs), model.eval()(*inputs))
-
-
-def test_autocast_gives_float32(model):
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        generated = model(*draw())
-    assert generated.dtype == torch.float32
-    torch.testing.assert_close(generated, model(*draw()), rtol=0, atol=0.1)
-    generated.mean().backward()
-
-
-def test_no_clips(model):
-    assert model(*draw(batch=0)).shape == (0, 3, 3, 96, 96)
 
 
 def test_errors(model):
