@@ -31,27 +31,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import yaml
 from rich.table import Table
 
+from lightly_marlin.lip_sync.pairs.expert_settings import ExpertSettings
 from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, one_line, run_recipe
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
 from lightly_marlin.utils.options import add_options
-from lightly_marlin.utils.settings import (
-    AT_LEAST_1,
-    NOT_NEGATIVE,
-    SEED,
-    Range,
-    check_settings,
-    setting,
-)
 
 if TYPE_CHECKING:
     from pytorch_lightning import Trainer
@@ -61,86 +53,12 @@ if TYPE_CHECKING:
     from lightly_marlin.store import FaceStore
 
 DEMO_CLIPS, DEMO_FRAMES = 24, 64
-DEMO = {"width": 8, "batch_size": 32, "learning_rate": 1e-3, "max_steps": 600}
-REAL = {"width": 32, "batch_size": 64, "learning_rate": 1e-4, "max_steps": 100_000}
 HELD_OUT = {"demo": 0.2, "store": 0.1}
 
 USEFUL_LOSS = 0.25
 MAX_NAMED = 5
 MAX_VALIDATION_PAIRS = 512
 NUM_CURVES = 5
-
-# Options that the end state does not depend on.
-APART = ("out", "resume", "workers", "log_every", "validate_every", "save_every")
-
-_EVEN = Range("even, and at least 2", lambda value: value >= 2 and value % 2 == 0)
-
-
-@dataclass(frozen=True)
-class ExpertSettings:
-    """Data, expert and length of the training."""
-
-    store: str | None = setting(
-        None, "Made by preprocess_faces.py --audio; without it, demo clips that talk."
-    )
-    out: Path = setting(Path("expert_run"), "Folder of the run.")
-    frames: int | None = setting(
-        None, "Frames of a window: 5 as Wav2Lip, 16 as MARLIN (default: 5).", AT_LEAST_1
-    )
-    width: int | None = setting(
-        None,
-        f"Channels after the stems (default: {REAL['width']}; {DEMO['width']} for the "
-        "demo).",
-        AT_LEAST_1,
-    )
-    weights: str | None = setting(None, "Expert to go on from: a folder, or the Hub.")
-    max_steps: int | None = setting(
-        None,
-        f"Steps to train (default: {REAL['max_steps']}; {DEMO['max_steps']} for the "
-        "demo).",
-        AT_LEAST_1,
-    )
-    batch_size: int | None = setting(
-        None,
-        f"Pairs of a step (default: {REAL['batch_size']}; {DEMO['batch_size']} for the "
-        "demo).",
-        _EVEN,
-    )
-    learning_rate: float | None = setting(
-        None,
-        f"Peak learning rate of AdamW (default: {REAL['learning_rate']}; "
-        f"{DEMO['learning_rate']} for the demo).",
-        NOT_NEGATIVE,
-    )
-    seed: int = setting(0, "Seed of weights, split and pairs.", SEED)
-    workers: int = setting(0, "Processes that read pairs.", NOT_NEGATIVE)
-    log_every: int = setting(10, "Steps between two rows of metrics.csv.", AT_LEAST_1)
-    validate_every: int = setting(100, "Steps between two validations.", AT_LEAST_1)
-    save_every: int = setting(100, "Steps between two checkpoints.", AT_LEAST_1)
-    pairs_per_track: int = setting(16, "Pairs of a track that is held out.", _EVEN)
-
-    def __post_init__(self) -> None:
-        """Checks ranges.
-
-        Raises:
-            UsageError: If a value is not supported.
-        """
-        check_settings(self)
-
-    def completed(self) -> ExpertSettings:
-        """Returns the settings with the defaults that suit the data.
-
-        Raises:
-            UsageError: If width and weights are given.
-        """
-        defaults = DEMO if self.store is None else REAL
-        own = asdict(self)
-        if self.weights is not None:
-            if self.width is not None:
-                raise UsageError("--width is that of --weights: leave it out.")
-            defaults = {n: x for n, x in defaults.items() if n != "width"}
-        missing = {name: x for name, x in defaults.items() if own[name] is None}
-        return replace(self, **missing)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -211,11 +129,6 @@ def parse_arguments(
     return ExpertSettings(**options).completed(), resume
 
 
-def plain(settings: ExpertSettings) -> dict[str, Any]:
-    """Returns the settings that the end state depends on."""
-    return {name: x for name, x in asdict(settings).items() if name not in APART}
-
-
 def check_same_run(
     folder: RunFolder, settings: ExpertSettings, *, resume: bool
 ) -> None:
@@ -227,7 +140,7 @@ def check_same_run(
     except (OSError, yaml.YAMLError) as error:
         raise UsageError(f"{folder.config} cannot be read: {error}.") from error
     before = before if isinstance(before, dict) else {}
-    for name, value in plain(settings).items():
+    for name, value in settings.plain().items():
         if before.get(name) != value:
             raise UsageError(
                 f"The run in {folder.path} was begun with --{name.replace('_', '-')} "
@@ -239,7 +152,7 @@ def check_same_run(
 def write_config(folder: RunFolder, settings: ExpertSettings) -> None:
     """Writes config.yaml."""
     with atomic_write(folder.config) as temporary:
-        text = yaml.safe_dump(plain(settings), sort_keys=False)
+        text = yaml.safe_dump(settings.plain(), sort_keys=False)
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -249,8 +162,8 @@ def build_expert(settings: ExpertSettings) -> SyncExpert:
     from lightly_marlin.models import accelerate_cpu
 
     if settings.weights is None:
-        width = settings.width or REAL["width"]
-        return accelerate_cpu(SyncExpert(settings.frames or 5, width=int(width)))
+        assert settings.width is not None
+        return accelerate_cpu(SyncExpert(settings.frames or 5, width=settings.width))
     expert = SyncExpert.from_pretrained(settings.weights)
     if settings.frames not in (None, expert.num_frames):
         raise UsageError(
