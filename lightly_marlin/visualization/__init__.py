@@ -22,6 +22,7 @@ from lightly_marlin.visualization.feature_maps import (
     feature_overlay,
     feature_panels,
 )
+from lightly_marlin.visualization.film_strip import film_strip
 from lightly_marlin.visualization.histogram_sheet import histogram_sheet
 from lightly_marlin.visualization.mask_gallery import (
     ShownMask,
@@ -64,6 +65,7 @@ __all__ = [
     "face_sheet",
     "feature_overlay",
     "feature_panels",
+    "film_strip",
     "histogram_sheet",
     "mask_animation",
     "mask_overlay",
