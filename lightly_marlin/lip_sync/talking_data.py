@@ -13,9 +13,10 @@ from lightly_marlin.store import FaceStore, split_tracks
 from lightly_marlin.utils.console import console, one_line
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["TALKING_DEMO",
+__all__ = [
+    "TALKING_DEMO",
     "TalkingSplit",
-    "open_talking",
+    "prepare_talking",
     "print_left_out",
     "split_talking",
     "usable_tracks",

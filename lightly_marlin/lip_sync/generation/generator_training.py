@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytorch_lightning as pl
@@ -28,7 +29,16 @@ from lightly_marlin.training.layer_decay import layer_decay_groups
 
 __all__ = ["METRICS_COLUMNS", "LipSyncTraining", "draw_lips"]
 
-METRICS_COLUMNS = ("step", "l1", "sync", "generator", "critic", "lr", "clips_per_second")
+METRICS_COLUMNS = (
+    "step",
+    "l1",
+    "sync",
+    "generator",
+    "critic",
+    "lr",
+    "clips_per_second",
+)
+"""Columns of metrics.csv; losses that are off are NaN."""
 
 _SYNC_WEIGHT = "sync_weight"
 
@@ -188,13 +198,11 @@ class LipSyncTraining(pl.LightningModule):
             losses["critic"] = self.critic_loss.discriminator_loss(
                 self.critic(target), self.critic(generated.detach())
             )
-            total = (
-                total + self.critic_weight * losses["generator"] + losses["critic"]
-            )
-        missing = {name: 0.0 for name in METRICS_COLUMNS[1:-2] if name not in losses}
-        rate = self.trainer.optimizers[0].param_groups[-1]["lr"]
-        logged: dict[str, Any] = {n: x.detach() for n, x in losses.items()}
-        self.log_dict({**logged, **missing, "lr": rate}, batch_size=len(generated))
+            total = total + self.critic_weight * losses["generator"] + losses["critic"]
+        logged: dict[str, Any] = dict.fromkeys(METRICS_COLUMNS[1:-2], math.nan)
+        logged.update({name: loss.detach() for name, loss in losses.items()})
+        logged["lr"] = self.trainer.optimizers[0].param_groups[-1]["lr"]
+        self.log_dict(logged, batch_size=len(generated))
         return total
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
