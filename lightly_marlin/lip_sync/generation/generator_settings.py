@@ -20,9 +20,10 @@ __all__ = ["GeneratorSettings"]
 
 _DEMO = {
     "model": "marlin_vit_tiny",
-    "image_size": 112,
+    "image_size": 128,
+    "size": 64,
     "width": 8,
-    "batch_size": 4,
+    "batch_size": 2,
     "learning_rate": 1e-3,
     "max_steps": 300,
     "validate_every": 100,
@@ -30,6 +31,7 @@ _DEMO = {
 _REAL = {
     "model": "marlin_vit_base",
     "image_size": 224,
+    "size": 96,
     "width": 32,
     "batch_size": 16,
     "learning_rate": 1e-4,
@@ -80,7 +82,7 @@ class GeneratorSettings:
         AT_LEAST_1,
     )
     size: int | None = setting(
-        None, "Pixels of the generated faces (default: 96).", AT_LEAST_1
+        None, _default("size", "Pixels of the generated faces"), AT_LEAST_1
     )
     width: int | None = setting(
         None, _default("width", "Channels after the stems"), AT_LEAST_1
@@ -171,7 +173,7 @@ class GeneratorSettings:
                 (*_ENCODER, "size") if self.generator == "wav2lip" else ()
             ),
         }
-        defaults: dict[str, Any] = {**(_DEMO if self.demo else _REAL), "size": 96}
+        defaults: dict[str, Any] = dict(_DEMO if self.demo else _REAL)
         for by, names in decided.items():
             for name in names:
                 if own[name] is not None:
