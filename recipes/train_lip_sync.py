@@ -283,15 +283,13 @@ def make_trainer(
     sizes: ClipSizes,
 ) -> Trainer:
     """Returns Lightning's trainer of the run, on one device."""
-    import pytorch_lightning as pl
-
     from lightly_marlin.lip_sync.generation.generator_training import METRICS_COLUMNS
     from lightly_marlin.lip_sync.generation.generator_validation import (
         LipSyncValidation,
     )
     from lightly_marlin.lip_sync.generation.lip_clips import FixedLipClips
     from lightly_marlin.training.callbacks import StepProgress, WriteMetrics
-    from lightly_marlin.training.checkpoint import LastCheckpoint, RunCheckpointIO
+    from lightly_marlin.training.trainer_setup import one_device_trainer
 
     assert settings.batch_size is not None
     assert settings.max_steps is not None
@@ -304,24 +302,17 @@ def make_trainer(
         clips_per_track=settings.clips_per_track,
     )
     every, batch = settings.log_every, settings.batch_size
-    return pl.Trainer(
-        max_steps=settings.max_steps,
-        max_epochs=-1,
-        accelerator="auto",
-        devices=1,
-        default_root_dir=folder.path,
-        logger=False,
-        plugins=[RunCheckpointIO(folder, None)],
-        callbacks=[
+    return one_device_trainer(
+        folder,
+        settings.max_steps,
+        settings.save_every,
+        [
             WriteMetrics(folder, batch, every, METRICS_COLUMNS),
             LipSyncValidation(
                 folder.path, clips, batch_size=batch, every=settings.validate_every
             ),
-            LastCheckpoint(folder, settings.save_every),
             StepProgress(every, "l1"),
         ],
-        enable_model_summary=False,
-        use_distributed_sampler=False,
     )
 
 

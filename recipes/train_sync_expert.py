@@ -178,12 +178,10 @@ def make_trainer(
     frames: int,
 ) -> Trainer:
     """Returns Lightning's trainer of the run, on one device."""
-    import pytorch_lightning as pl
-
     from lightly_marlin.lip_sync import FixedSyncPairs, SyncValidation
     from lightly_marlin.lip_sync.pairs.sync_training import METRICS_COLUMNS
     from lightly_marlin.training.callbacks import StepProgress, WriteMetrics
-    from lightly_marlin.training.checkpoint import LastCheckpoint, RunCheckpointIO
+    from lightly_marlin.training.trainer_setup import one_device_trainer
 
     assert settings.batch_size is not None
     assert settings.max_steps is not None
@@ -196,15 +194,11 @@ def make_trainer(
         seed=settings.seed,
     )
     every, batch = settings.log_every, settings.batch_size
-    return pl.Trainer(
-        max_steps=settings.max_steps,
-        max_epochs=-1,
-        accelerator="auto",
-        devices=1,
-        default_root_dir=folder.path,
-        logger=False,
-        plugins=[RunCheckpointIO(folder, None)],
-        callbacks=[
+    return one_device_trainer(
+        folder,
+        settings.max_steps,
+        settings.save_every,
+        [
             WriteMetrics(folder, batch, every, METRICS_COLUMNS),
             SyncValidation(
                 folder.validation,
@@ -213,11 +207,8 @@ def make_trainer(
                 batch_size=batch,
                 every=settings.validate_every,
             ),
-            LastCheckpoint(folder, settings.save_every),
             StepProgress(every, "loss"),
         ],
-        enable_model_summary=False,
-        use_distributed_sampler=False,
     )
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Sequence
 
 import pytorch_lightning
 import torch
+from pytorch_lightning import Callback, Trainer
 
+from lightly_marlin.training.checkpoint import LastCheckpoint, RunCheckpointIO
+from lightly_marlin.training.run_folder import RunFolder
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["check_devices", "is_leader", "quiet_lightning"]
+__all__ = ["check_devices", "is_leader", "one_device_trainer", "quiet_lightning"]
 
 
 def check_devices(wanted: int) -> None:
@@ -28,6 +32,31 @@ def check_devices(wanted: int) -> None:
 def is_leader() -> bool:
     """Returns False in programs that the trainer started for its further devices."""
     return int(os.environ.get("LOCAL_RANK", 0)) == 0
+
+
+def one_device_trainer(
+    folder: RunFolder, max_steps: int, save_every: int, callbacks: Sequence[Callback]
+) -> Trainer:
+    """Returns a trainer that counts steps, and writes checkpoints to resume from.
+
+    Args:
+        folder: The folder of the run.
+        max_steps: Steps of the training.
+        save_every: Steps between two checkpoints.
+        callbacks: What else is done after steps, in this order.
+    """
+    return Trainer(
+        max_steps=max_steps,
+        max_epochs=-1,
+        accelerator="auto",
+        devices=1,
+        default_root_dir=folder.path,
+        logger=False,
+        plugins=[RunCheckpointIO(folder, None)],
+        callbacks=[*callbacks, LastCheckpoint(folder, save_every)],
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
 
 
 def quiet_lightning() -> None:
