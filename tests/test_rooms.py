@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "visualization": "features models regions transforms",
     "analysis": "features models regions transforms visualization",
     "training": "kernels regions models loss transforms store data visualization",
-    "lip_sync": "kernels models loss data audio faces video store preparation training",
+    "lip_sync": "kernels models loss data audio faces video store preparation training "
+    "jobs evaluation",
     "evaluation": "regions features models transforms store preparation data training "
     "visualization",
 }
