@@ -266,13 +266,9 @@ def add_fid(
     from lightly_marlin.lip_sync import feature_fid
     from lightly_marlin.lip_sync.measures.pair_summary import Mean
 
+    names = [record.name for record in done]
     real, generated = (
-        (
-            torch.from_numpy(features)
-            for record in done
-            for features in kept.arrays(record.name, f"inception/{side}")
-        )
-        for side in rows
+        map(torch.from_numpy, kept.arrays(names, f"inception/{side}")) for side in rows
     )
     name = f"fid_{meter.fid_on}"
     with warnings.catch_warnings(record=True) as caught:
@@ -308,9 +304,9 @@ def draw_offsets(
     from lightly_marlin.lip_sync.measures.pair_measures import CONTROL_SHIFT
     from lightly_marlin.visualization import sync_curve
 
-    curves = {}
+    names, curves = [record.name for record in done], {}
     for side in ("real", "generated", "shifted"):
-        found = [a for r in done for a in kept.arrays(r.name, f"{network}/{side}")]
+        found = [*kept.arrays(names, f"{network}/{side}")]
         if found:
             name = side
             if side == "shifted":
@@ -331,10 +327,10 @@ def draw_strip(kept: KeptPairs, done: Sequence[PairRecord]) -> Image.Image | Non
 
     rows = {}
     for record in done:
-        for real in kept.arrays(record.name, "strip/real"):
+        for real in kept.arrays([record.name], "strip/real"):
             frames = torch.from_numpy(real).permute(0, 3, 1, 2)
             masked = mask_lower_half(frames).permute(0, 2, 3, 1)
-            (generated,) = kept.arrays(record.name, "strip/generated")
+            (generated,) = kept.arrays([record.name], "strip/generated")
             rows[f"{record.name}: real"] = real
             rows[f"{record.name}: masked"] = masked.numpy()
             rows[f"{record.name}: generated"] = generated

@@ -91,7 +91,7 @@ def feature_fid(
         num_features: Number of features of an image.
 
     Returns:
-        The distance, as `FrameFid` computes it; at least 0.
+        The distance, as `FrameFid` computes it.
 
     Warns:
         UserWarning: If there are fewer images than features, in either set.
@@ -100,7 +100,7 @@ def feature_fid(
     for parts, is_real in ((real, True), (generated, False)):
         for features in parts:
             fid.update(features, real=is_real)
-    return max(0.0, float(fid.compute()))
+    return float(fid.compute())
 
 
 class _Known(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -105,16 +105,17 @@ class KeptPairs:
             with atomic_write(path) as temporary:
                 np.savez(temporary, **kept)
 
-    def arrays(self, name: str, kind: str) -> Iterator[npt.NDArray[Any]]:
-        """Yields an array of a pair, if it has it.
+    def arrays(self, names: Iterable[str], kind: str) -> Iterator[npt.NDArray[Any]]:
+        """Yields an array of each pair that has it, one at a time in memory.
 
         Args:
-            name: Name of a pair that was kept.
+            names: Names of pairs that were kept.
             kind: Name of the array, see `PairMeasures.arrays`.
         """
-        with np.load(self._path(name)) as file:
-            if kind in file.files:
-                yield file[kind]
+        for name in names:
+            with np.load(self._path(name)) as file:
+                if kind in file.files:
+                    yield file[kind]
 
     def _path(self, name: str) -> Path:
         return self.folder / _PAIRS_NAME / f"{name}.npz"

@@ -33,7 +33,7 @@ _TABLES = {
         "ssim_face": "SSIM face",
     },
 }
-_CAPTION = "Better: greater LSE-C, confidence and SSIM, all others smaller."
+_CAPTION = "Better: smaller distance, FID and L1; greater LSE-C, confidence and SSIM."
 
 
 def show(rows: Mapping[str, MeasuredRow], videos: int) -> None:
@@ -93,7 +93,9 @@ def _value(name: str, mean: Mean) -> str:
         return f"{mean.value:+.0f}" if mean.value else "0"
     # What holds by definition is exact.
     exact = mean.interval is None and mean.value in (0, 1)
-    return f"{mean.value:.0f}" if exact else f"{mean.value:.{_digits(name)}f}"
+    # Zero is added so that a rounded one has no sign.
+    value = round(mean.value, _digits(name)) + 0.0
+    return f"{value:.0f}" if exact else f"{value:.{_digits(name)}f}"
 
 
 def _interval(name: str, mean: Mean) -> str:
