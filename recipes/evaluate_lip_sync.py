@@ -310,12 +310,14 @@ def draw_offsets(
         if found:
             name = side
             if side == "shifted":
-                name = f"real, sound {CONTROL_SHIFT} frames early ({len(found)} videos)"
+                name = (
+                    f"real, sound {CONTROL_SHIFT} frames early (videos: {len(found)})"
+                )
             curves[name] = np.mean(found, axis=0)
     if not curves:
         return None
     by = "SyncNet" if network == "syncnet" else "the expert"
-    return sync_curve(curves, f"mean distance of {len(done)} videos, by {by}")
+    return sync_curve(curves, f"mean distance by {by} (videos: {len(done)})")
 
 
 def draw_strip(kept: KeptPairs, done: Sequence[PairRecord]) -> Image.Image | None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from lightly_marlin.demo.clips import talking_clips
 from lightly_marlin.lip_sync import FidInception, PairMeter, SyncNet
+from lightly_marlin.lip_sync.measures.pair_measures import CONTROL_SHIFT
 from lightly_marlin.utils.console import run_recipe
 from lightly_marlin.video import write_video
 
@@ -107,6 +108,9 @@ def test_evaluate__measures_names_and_goes_on(
     assert copy["l1_face_generated"] == copy["l1_frame_generated"] == "0"
     assert copy["expert_distance_generated"] == copy["expert_distance_real"]
     assert videos["mute"]["reason"] == reasons["mute"]
+    # The control: as early as it was made.
+    with np.load("out/pairs/copy.npz") as kept:
+        assert 15 - kept["expert/shifted"].argmin() == CONTROL_SHIFT
     # Two videos of three rows of eight faces.
     assert Image.open("out/strip.png").size == (8 * 132 + 12, 6 * 150 + 16)
     assert Image.open("out/offsets.png").size[0] > 400
@@ -168,7 +172,7 @@ def test_evaluate__a_folder_beside_itself(short, by_files, tmp_path, capsys):
     assert protocol["syncnet"]["name"] == "syncnet.pth"
     assert len(protocol["inception"]["sha256"]) == 64
     said = capsys.readouterr().out
-    assert "by SyncNet: 1 videos" in said
+    assert "by SyncNet (videos: 1)" in said
     assert "fewer than 64, so the covariance is singular" in said
 
 

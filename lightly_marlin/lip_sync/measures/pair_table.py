@@ -47,7 +47,7 @@ def show(rows: Mapping[str, MeasuredRow], videos: int) -> None:
         shown = {n: text for n, text in names.items() if n in rows["generated"]}
         if not shown:
             continue
-        table = Table(title=f"{title}: {videos} videos", box=box.SIMPLE)
+        table = Table(title=f"{title} (videos: {videos})", box=box.SIMPLE)
         table.add_column("")
         for text in shown.values():
             table.add_column(text, justify="right")
