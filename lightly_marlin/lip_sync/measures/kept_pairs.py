@@ -27,6 +27,9 @@ _SETTINGS_NAME = "settings.json"
 _PAIRS_NAME = "pairs"
 _RECORD = "record"
 
+# What reading a damaged file may end with; OSError also if there is none.
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile)
+
 
 class KeptPairs:
     """Measures of pairs, a file each, below the folder of an evaluation.
@@ -83,8 +86,7 @@ class KeptPairs:
             if kept.pop("files") != _files(pair):
                 return None
             return PairRecord(**kept)
-        # Any damage; a file that is not there is no damage.
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        except _DAMAGE:
             return None
 
     def save(self, pair: VideoPair, measures: PairMeasures) -> None:

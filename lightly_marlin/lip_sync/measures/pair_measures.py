@@ -188,10 +188,9 @@ class PairMeter:
         strip: bool,
     ) -> None:
         """Adds what is told by pictures of the same moments."""
-        on_frames = self.inception is not None and self.fid_on == "frames"
         errors, count, sizes = PictureErrors(), 0, ""
-        features: dict[str, list[npt.NDArray[np.float32]]] = {s: [] for s in faces}
         crops: list[npt.NDArray[np.uint8]] = []
+        features: dict[str, list[npt.NDArray[np.float32]]] = {s: [] for s in faces}
         for moment in moments:
             count += 1
             if moment.generated_crop is None:
@@ -200,7 +199,7 @@ class PairMeter:
                 errors.update(moment)
                 if strip:
                     crops.append(moment.generated_crop)
-            if on_frames:
+            if self.inception is not None and self.fid_on == "frames":
                 features["real"].append(self._features(moment.real[None]))
                 features["generated"].append(self._features(moment.generated[None]))
         record.seconds = count / FPS
@@ -209,12 +208,12 @@ class PairMeter:
         record.notes += _notes(faces, count, sizes)
         if strip:
             shown = faces["real"].face.frames[: max(count, 1)]
-            made = np.stack(crops) if len(crops) == count > 0 else None
+            made = faces["generated"].face.frames
             arrays["strip/real"] = _spread(shown)
             arrays["strip/generated"] = _spread(
-                faces["generated"].face.frames if made is None else made
+                np.stack(crops) if crops and not sizes else made
             )
-        if self.inception is not None and not on_frames:
+        if self.inception is not None and self.fid_on == "faces":
             for side, placed in faces.items():
                 features[side].append(self._features(placed.face.frames))
         for side, parts in features.items():
