@@ -38,8 +38,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from lightly_marlin.evaluation.results.result import RESULTS_NAME
 from lightly_marlin.evaluation.table_arguments import (
     add_table_arguments,
@@ -48,11 +46,11 @@ from lightly_marlin.evaluation.table_arguments import (
     read_table,
 )
 from lightly_marlin.evaluation.tuning.finetune_settings import FinetuneSettings
+from lightly_marlin.training.run_config import check_same_config, write_config
 from lightly_marlin.training.run_folder import RunFolder
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
-from lightly_marlin.utils.files import atomic_write
 from lightly_marlin.utils.options import add_options
 
 if TYPE_CHECKING:
@@ -114,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if is_leader():
         # Not before: what cannot be used leaves no run behind.
-        write_command(folder, command)
+        write_config(folder, command)
         describe_training(settings, inputs, data)
     train(module, data, settings, folder, checkpoint)
     if is_leader():
@@ -185,27 +183,13 @@ def has_finished(folder: RunFolder, command: dict[str, Any], *, resume: bool) ->
     """Returns whether the run is finished; checks that it is the same one."""
     if not resume or not folder.config.exists():
         return False
-    try:
-        before = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise UsageError(f"{folder.config} cannot be read: {error}.") from error
-    before = before if isinstance(before, dict) else {}
-    for name, value in command.items():
-        if before.get(name) != value:
-            flag = name.upper() if name == "labels" else "--" + name.replace("_", "-")
-            raise UsageError(
-                f"The run in {folder.path} was begun with {flag} "
-                f"{before.get(name)}, not {value}. Resume with the same options, or "
-                "choose another --out."
-            )
+    check_same_config(folder, command, flag_of)
     return (folder.path / RESULTS_NAME).exists()
 
 
-def write_command(folder: RunFolder, command: dict[str, Any]) -> None:
-    """Writes config.yaml."""
-    with atomic_write(folder.config) as temporary:
-        text = yaml.safe_dump(command, sort_keys=False)
-        temporary.write_text(text, encoding="utf-8")
+def flag_of(name: str) -> str:
+    """Returns how the command line calls an option."""
+    return name.upper() if name == "labels" else "--" + name.replace("_", "-")
 
 
 def read_inputs(

@@ -3,13 +3,16 @@
     python recipes/train_sync_expert.py --out expert_run
     python recipes/preprocess_faces.py my_videos store --audio
     python recipes/train_sync_expert.py --store store --out expert_run
+    python recipes/train_sync_expert.py --data mvlrs_v1 --out expert_run
 
 Features:
 - Pairs of lips and sound of one track: half of a batch are in sync, of the others the
   sound is 2 frames to 2 seconds early or late. Everything is at 25 frames per second,
   by the times of the frames, whatever the rate of a video.
-- Without --store, a small expert (width 8) learns from built-in demo clips in some
-  minutes on two cores. With it, the sizes and the learning rate are Wav2Lip's.
+- Without --store or --data, a small expert (width 8) learns from built-in demo clips in
+  some minutes on two cores. With one, the sizes and the learning rate are Wav2Lip's.
+- --data prepares a folder of videos into OUT/store. Of LRS2 (the folder with main/),
+  the lists train.txt and val.txt beside main/ decide what is held out.
 - --frames 16 for MARLIN's windows, 5 for Wav2Lip's. --weights goes on from an expert.
 - A tenth of the videos (of the demo a fifth) is held out: no video is on both sides.
   Its pairs are always the same.
@@ -31,13 +34,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import yaml
 from rich.table import Table
 
 from lightly_marlin.lip_sync.pairs.expert_settings import ExpertSettings
+from lightly_marlin.training.run_config import check_same_config, write_config
 from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, one_line, run_recipe
@@ -50,23 +52,12 @@ if TYPE_CHECKING:
 
     from lightly_marlin.lip_sync import SyncExpert
     from lightly_marlin.lip_sync.pairs.sync_training import SyncTraining
+    from lightly_marlin.lip_sync.talking_data import TalkingSplit
     from lightly_marlin.store import FaceStore
 
-DEMO_CLIPS, DEMO_FRAMES = 24, 64
-HELD_OUT = {"demo": 0.2, "store": 0.1}
-
 USEFUL_LOSS = 0.25
-MAX_NAMED = 5
 MAX_VALIDATION_PAIRS = 512
 NUM_CURVES = 5
-
-
-@dataclass(frozen=True)
-class Split:
-    """Names of the tracks to train on, and of those held out."""
-
-    training: list[str]
-    held_out: list[str]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,26 +77,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import pytorch_lightning as pl
 
     from lightly_marlin.demo import open_store
+    from lightly_marlin.lip_sync.talking_data import (
+        TALKING_DEMO,
+        prepare_talking,
+        split_talking,
+        usable_tracks,
+    )
     from lightly_marlin.training.checkpoint import check_checkpoint
     from lightly_marlin.training.trainer_setup import quiet_lightning
 
     quiet_lightning()
     folder = RunFolder(settings.out)
-    check_same_run(folder, settings, resume=resume)
+    if resume:
+        check_same_config(folder, settings.plain())
     pl.seed_everything(settings.seed, workers=True, verbose=False)
     expert = build_expert(settings)
-    store = open_store(
-        settings.store,
-        demo_clips=DEMO_CLIPS,
-        demo_frames=DEMO_FRAMES,
-        demo_audio=True,
+    store = (
+        open_store(settings.store, **TALKING_DEMO)
+        if settings.data is None
+        else prepare_talking(settings.data, settings.out / "store")
     )
-    split = split_store(store, settings, expert.num_frames)
+    split = split_talking(
+        store,
+        usable_tracks(store, expert.num_frames),
+        data=settings.data,
+        demo=settings.demo,
+        seed=settings.seed,
+    )
     checkpoint = folder.open(resume=resume)
     module = build_training(settings, expert, store, split)
     if checkpoint is not None:
         check_checkpoint(checkpoint, module)
-    write_config(folder, settings)
+    write_config(folder, settings.plain())
     describe(settings, expert, split)
     trainer = make_trainer(settings, folder, store, split, expert.num_frames)
     trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
@@ -129,33 +132,6 @@ def parse_arguments(
     return ExpertSettings(**options).completed(), resume
 
 
-def check_same_run(
-    folder: RunFolder, settings: ExpertSettings, *, resume: bool
-) -> None:
-    """Raises a UsageError if a run to resume was begun with other settings."""
-    if not resume or not folder.config.exists():
-        return
-    try:
-        before = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise UsageError(f"{folder.config} cannot be read: {error}.") from error
-    before = before if isinstance(before, dict) else {}
-    for name, value in settings.plain().items():
-        if before.get(name) != value:
-            raise UsageError(
-                f"The run in {folder.path} was begun with --{name.replace('_', '-')} "
-                f"{before.get(name)}, not {value}. Resume with the same options, or "
-                "choose another --out."
-            )
-
-
-def write_config(folder: RunFolder, settings: ExpertSettings) -> None:
-    """Writes config.yaml."""
-    with atomic_write(folder.config) as temporary:
-        text = yaml.safe_dump(settings.plain(), sort_keys=False)
-        temporary.write_text(text, encoding="utf-8")
-
-
 def build_expert(settings: ExpertSettings) -> SyncExpert:
     """Returns the expert to train."""
     from lightly_marlin.lip_sync import SyncExpert
@@ -173,31 +149,8 @@ def build_expert(settings: ExpertSettings) -> SyncExpert:
     return expert.train()
 
 
-def split_store(store: FaceStore, settings: ExpertSettings, frames: int) -> Split:
-    """Divides the tracks that can be used, and names the others."""
-    from lightly_marlin.lip_sync import sound_tracks
-    from lightly_marlin.store import split_tracks
-
-    usable, reasons = sound_tracks(store, frames)
-    for name, reason in list(reasons.items())[:MAX_NAMED]:
-        text = f"left out: {one_line(name)}: {reason}"
-        console.print(text, markup=False, soft_wrap=True)
-    if len(reasons) > MAX_NAMED:
-        console.print(f"left out: {len(reasons) - MAX_NAMED} more tracks")
-    if not usable:
-        name, reason = next(iter(reasons.items()), ("", "it has no tracks"))
-        where = f", such as {one_line(name)}: {reason}" if name else ""
-        raise UsageError(
-            f"The store {store.path} has no track to train on{where}. Prepare videos "
-            "with sound: python recipes/preprocess_faces.py VIDEOS STORE --audio"
-        )
-    share = HELD_OUT["demo" if settings.store is None else "store"]
-    training, held_out = split_tracks(store, share, seed=settings.seed, tracks=usable)
-    return Split(training, held_out)
-
-
 def build_training(
-    settings: ExpertSettings, expert: SyncExpert, store: FaceStore, split: Split
+    settings: ExpertSettings, expert: SyncExpert, store: FaceStore, split: TalkingSplit
 ) -> SyncTraining:
     """Returns the module that Lightning trains."""
     from lightly_marlin.lip_sync import SyncPairs
@@ -221,7 +174,7 @@ def make_trainer(
     settings: ExpertSettings,
     folder: RunFolder,
     store: FaceStore,
-    split: Split,
+    split: TalkingSplit,
     frames: int,
 ) -> Trainer:
     """Returns Lightning's trainer of the run, on one device."""
@@ -268,12 +221,12 @@ def make_trainer(
     )
 
 
-def describe(settings: ExpertSettings, expert: SyncExpert, split: Split) -> None:
+def describe(settings: ExpertSettings, expert: SyncExpert, split: TalkingSplit) -> None:
     """Prints what is about to happen."""
     table = Table(title="Sync expert", show_header=False)
     rows = {
         "expert": f"{expert.num_frames} frames, width {expert.width}",
-        "store": settings.store or "built-in demo clips",
+        "data": settings.store or settings.data or "built-in demo clips",
         "tracks": f"{len(split.training)} to train on, {len(split.held_out)} held out",
         "batch": f"{settings.batch_size} pairs, half of them in sync",
         "learning rate": f"up to {settings.learning_rate:.3g}, cosine to step "
@@ -288,7 +241,7 @@ def describe(settings: ExpertSettings, expert: SyncExpert, split: Split) -> None
 
 
 def summarise(
-    folder: RunFolder, expert: SyncExpert, store: FaceStore, split: Split
+    folder: RunFolder, expert: SyncExpert, store: FaceStore, split: TalkingSplit
 ) -> None:
     """Draws the pictures, and prints the last validation beside chance."""
     from lightly_marlin.lip_sync.pairs.sync_training import (

@@ -29,8 +29,8 @@ MAY_IMPORT = {
     "visualization": "features models regions transforms",
     "analysis": "features models regions transforms visualization",
     "training": "kernels regions models loss transforms store data visualization",
-    "lip_sync": "kernels models loss data audio faces video store preparation training "
-    "jobs evaluation",
+    "lip_sync": "kernels regions models loss data audio faces video store preparation "
+    "training visualization jobs evaluation",
     "evaluation": "regions features models transforms store preparation data training "
     "visualization",
 }

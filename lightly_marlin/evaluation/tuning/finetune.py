@@ -25,10 +25,10 @@ from lightly_marlin.data.frame_size import fit_frames
 from lightly_marlin.evaluation.labels.target import Target
 from lightly_marlin.evaluation.metrics.item_scores import mean_over_windows
 from lightly_marlin.evaluation.metrics.metrics import metrics_for, primary_metric
-from lightly_marlin.evaluation.tuning.layer_decay import layer_decay_groups
 from lightly_marlin.evaluation.tuning.mixing import mix_clips
 from lightly_marlin.evaluation.tuning.tuned_model import TunedModel
 from lightly_marlin.models import MarlinEncoder
+from lightly_marlin.training.layer_decay import layer_decay_groups
 from lightly_marlin.training.schedule import WarmupCosine, scale_rate
 from lightly_marlin.transforms.clip_augmentation import ClipAugmentation
 

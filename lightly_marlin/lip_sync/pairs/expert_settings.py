@@ -34,6 +34,9 @@ class ExpertSettings:
     store: str | None = setting(
         None, "Made by preprocess_faces.py --audio; without it, demo clips that talk."
     )
+    data: str | None = setting(
+        None, "Folder of videos, or of LRS2, to prepare into OUT/store instead."
+    )
     out: Path = setting(Path("expert_run"), "Folder of the run.")
     frames: int | None = setting(
         None, "Frames of a window: 5 as Wav2Lip, 16 as MARLIN (default: 5).", AT_LEAST_1
@@ -74,9 +77,16 @@ class ExpertSettings:
         """Checks ranges.
 
         Raises:
-            UsageError: If a value is not supported.
+            UsageError: If a value is not supported, or there are two sources of data.
         """
         check_settings(self)
+        if self.store is not None and self.data is not None:
+            raise UsageError("Give --store or --data, not both.")
+
+    @property
+    def demo(self) -> bool:
+        """Whether demo clips are trained on."""
+        return self.store is None and self.data is None
 
     def completed(self) -> ExpertSettings:
         """Returns the settings with the defaults that suit the data.
@@ -84,7 +94,7 @@ class ExpertSettings:
         Raises:
             UsageError: If width and weights are given.
         """
-        defaults = _DEMO if self.store is None else _REAL
+        defaults = _DEMO if self.demo else _REAL
         own = asdict(self)
         if self.weights is not None:
             if self.width is not None:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from lightly_marlin.evaluation.tuning.layer_decay import layer_decay_groups
 from lightly_marlin.models import MarlinConfig, MarlinEncoder
+from lightly_marlin.training.layer_decay import layer_decay_groups
 
 
 @pytest.fixture
