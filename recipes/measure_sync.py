@@ -32,7 +32,6 @@ arguments, or when no video could be.
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -169,6 +168,7 @@ def measure(
 ) -> Measured:
     """Measures a video; the reason tells why that is not possible."""
     from lightly_marlin.lip_sync import measure_video, talking_face
+    from lightly_marlin.lip_sync.measures.sync_reading import too_short
     from lightly_marlin.utils.media import MediaError
 
     try:
@@ -178,8 +178,7 @@ def measure(
     count = len(face.frames)
     reading = measure_video(network, face)
     if reading is None:
-        reason = f"its face is seen for {count} frames at {FPS} per second: too short"
-        return Measured(file.source, None, face.start, count, reason)
+        return Measured(file.source, None, face.start, count, too_short(face))
     return Measured(file.source, reading, face.start, count)
 
 
@@ -208,6 +207,8 @@ def show(measured: Sequence[Measured], *, by_syncnet: bool) -> None:
 
 def write_table(path: Path, measured: Sequence[Measured]) -> None:
     """Writes a row per video as CSV."""
+    from lightly_marlin.evaluation.results.table_files import write_csv
+
     rows = []
     for video, reading, start, num_frames, reason in measured:
         row = dict.fromkeys(COLUMNS, "") | {"video": video, "reason": reason}
@@ -223,13 +224,7 @@ def write_table(path: Path, measured: Sequence[Measured]) -> None:
         rows.append(row)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            atomic_write(path) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(path, rows)
     except OSError as error:
         raise not_written(path, error) from error
     console.print(f"The table is in {path}", markup=False, soft_wrap=True)

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "analysis": "features models regions transforms visualization",
     "training": "kernels regions models loss transforms store data visualization",
     "lip_sync": "kernels regions models loss data audio faces video store preparation "
-    "training visualization",
+    "training visualization jobs evaluation",
     "evaluation": "regions features models transforms store preparation data training "
     "visualization",
 }

@@ -14,11 +14,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["atomic_write", "remove_leftovers", "why_not_writable", "write_json"]
+__all__ = [
+    "atomic_write",
+    "file_sha256",
+    "remove_leftovers",
+    "why_not_writable",
+    "write_json",
+]
 
 _MAX_STEM_BYTES = 40
 _MAX_SUFFIX_BYTES = 16
 _PROBE_BYTES = 2**18
+_HASH_BYTES = 2**20
 
 # Whatever is written next fails for these, too, even if little of it still fits.
 _LASTING_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
@@ -106,6 +113,19 @@ def why_not_writable(folder: Path, error: BaseException | None = None) -> str | 
         with contextlib.suppress(OSError):
             probe.unlink()
     return None
+
+
+def file_sha256(path: Path | str) -> str:
+    """Returns the SHA-256 of a file, 64 hexadecimal digits.
+
+    Args:
+        path: An existing file.
+    """
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_HASH_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def write_json(path: Path | str, value: Any) -> None:

@@ -1,12 +1,14 @@
-"""Recipes as modules, and a store small enough to train on in a test."""
+"""Recipes as modules, a store small enough to train on, an expert that knows."""
 
 import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from lightly_marlin.demo import demo_store
+from lightly_marlin.lip_sync import SyncExpert
 from lightly_marlin.utils.console import run_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -53,3 +55,33 @@ def six_store(tmp_path_factory):
     path = tmp_path_factory.mktemp("six") / "store"
     demo_store(path, num_clips=6, num_frames=24)
     return path
+
+
+class MouthExpert(torch.nn.Module):
+    """Stands in for a trained expert: compares a bright lip with loud sound.
+
+    Embeddings are curves of five frames, of mean 0 and norm 1.
+    """
+
+    num_frames, mel_steps = 5, 16
+
+    def __init__(self):
+        super().__init__()
+        self.device = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, frames, mel):
+        # Where the lower lip of the open mouth is, the closed one has the darker chin.
+        mouth = frames[..., 80:84, 40:56].float().mean(dim=(1, 3, 4))
+        loud = mel[:, 0].exp().mean(dim=1)[:, :15].unflatten(1, (5, 3)).mean(dim=2)
+        return tuple(map(self._shape, (mouth, loud)))
+
+    def _shape(self, curve):
+        curve = curve - curve.mean(dim=1, keepdim=True)
+        return torch.nn.functional.normalize(curve, dim=1)
+
+    similarity = SyncExpert.similarity
+
+
+@pytest.fixture(scope="session")
+def mouth_expert():
+    return MouthExpert()

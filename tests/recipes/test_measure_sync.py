@@ -15,31 +15,6 @@ from lightly_marlin.video import write_video
 SHIFT = 4
 
 
-class MouthExpert(torch.nn.Module):
-    """Stands in for a trained expert: compares a bright lip with loud sound.
-
-    Embeddings are curves of five frames, of mean 0 and norm 1.
-    """
-
-    num_frames, mel_steps = 5, 16
-
-    def __init__(self):
-        super().__init__()
-        self.device = torch.nn.Parameter(torch.zeros(()))
-
-    def forward(self, frames, mel):
-        # Where the lower lip of the open mouth is, the closed one has the darker chin.
-        mouth = frames[..., 80:84, 40:56].float().mean(dim=(1, 3, 4))
-        loud = mel[:, 0].exp().mean(dim=1)[:, :15].unflatten(1, (5, 3)).mean(dim=2)
-        return tuple(map(self._shape, (mouth, loud)))
-
-    def _shape(self, curve):
-        curve = curve - curve.mean(dim=1, keepdim=True)
-        return torch.nn.functional.normalize(curve, dim=1)
-
-    similarity = SyncExpert.similarity
-
-
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
     """A video in sync, one whose sound is early, and some that cannot be measured."""
@@ -70,9 +45,9 @@ def measure(recipe):
 
 
 def test_measure__finds_offsets_and_names_the_rest(
-    videos, recipe, measure, tmp_path, monkeypatch, capsys
+    videos, recipe, measure, mouth_expert, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(recipe, "load_network", lambda *_: MouthExpert())
+    monkeypatch.setattr(recipe, "load_network", lambda *_: mouth_expert)
     out, picture = tmp_path / "made" / "table.csv", tmp_path / "curves.png"
     options = ("--expert", "known", "--out", out, "--picture", picture)
     assert measure(videos, *options, "--device", "cpu") == 0

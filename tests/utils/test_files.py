@@ -7,6 +7,7 @@ import pytest
 
 from lightly_marlin.utils.files import (
     atomic_write,
+    file_sha256,
     remove_leftovers,
     why_not_writable,
     write_json,
@@ -106,3 +107,10 @@ def test_why_not_writable__of_a_folder(tmp_path):
 def test_why_not_writable__after_an_error(tmp_path, number, is_lasting):
     reason = why_not_writable(tmp_path, OSError(number, os.strerror(number)))
     assert reason == (os.strerror(number) if is_lasting else None)
+
+
+def test_file_sha256__of_abc(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert file_sha256(tmp_path / "abc") == (
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )

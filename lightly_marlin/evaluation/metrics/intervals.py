@@ -25,6 +25,7 @@ __all__ = [
     "MIN_GROUPS",
     "PairedDifference",
     "grouped_bootstrap",
+    "mean_interval",
     "paired_difference",
 ]
 
@@ -83,6 +84,32 @@ def grouped_bootstrap(
     values = _metrics_of_draws(predictions, metrics, weights)
     enough = len(set(predictions.groups)) >= MIN_GROUPS
     return {name: _interval(drawn, level, enough) for name, drawn in values.items()}
+
+
+def mean_interval(
+    values: Tensor,
+    groups: Sequence[str],
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Returns the percentile interval of a mean.
+
+    Args:
+        values: Finite floating-point tensor (n,).
+        groups: Group of each value.
+        draws: Number of resampled sets, at least 1.
+        seed: Seed of the draws.
+        level: Share of the draws inside the interval, in (0, 1).
+
+    Returns:
+        Lower and upper end; both NaN if there are fewer than 5 groups.
+    """
+    _check_settings(draws, level)
+    weights = _draw_weights(groups, draws, seed).double()
+    means = weights @ values.double() / weights.sum(dim=1)
+    return _interval(means, level, len(set(groups)) >= MIN_GROUPS)
 
 
 def paired_difference(

@@ -16,7 +16,7 @@ from lightly_marlin.preparation.video_faces import find_video_faces
 from lightly_marlin.store import CropOptions
 from lightly_marlin.video import VideoError
 
-__all__ = ["TalkingFace", "talking_face"]
+__all__ = ["PlacedFace", "TalkingFace", "placed_face", "talking_face"]
 
 
 class TalkingFace(NamedTuple):
@@ -32,6 +32,31 @@ class TalkingFace(NamedTuple):
     frames: npt.NDArray[np.uint8]
     samples: npt.NDArray[np.float32]
     start: float
+
+
+class PlacedFace(NamedTuple):
+    """A talking face, and where its crops are in the video.
+
+    Attributes:
+        face: Crops and sound, T frames.
+        boxes: float32 array with shape (T, 4): x0, y0, x1, y1 of each crop in pixels of
+            the video.
+        angles: Floating-point array with shape (T,): rotation of each crop in radians.
+        seconds: float64 array with shape (n,): time of each frame of the video after
+            its first.
+        fps: Average frame rate of the video.
+    """
+
+    face: TalkingFace
+    boxes: npt.NDArray[np.float32]
+    angles: npt.NDArray[np.floating]
+    seconds: npt.NDArray[np.float64]
+    fps: float
+
+    @property
+    def duration(self) -> float:
+        """Seconds that the pictures of the video last."""
+        return float(self.seconds[-1]) + 1 / self.fps
 
 
 def talking_face(
@@ -52,6 +77,31 @@ def talking_face(
 
     Returns:
         The face. Where the recording has no sound, it is silent.
+
+    Raises:
+        AudioError: If the video has no sound, or none while the face is seen.
+        VideoError: If it cannot be read, or shows no face.
+    """
+    return placed_face(path, crops, size=size, max_seconds=max_seconds).face
+
+
+def placed_face(
+    path: Path | str,
+    crops: CropOptions | None = None,
+    *,
+    size: int = 224,
+    max_seconds: float = 60.0,
+) -> PlacedFace:
+    """Reads the main face of a video, its sound, and where it is.
+
+    Args:
+        path: As for `talking_face`, like all others.
+        crops: Options of search and crops.
+        size: Height and width of the crops in pixels.
+        max_seconds: Seconds of the face that are read.
+
+    Returns:
+        The face with its places.
 
     Raises:
         AudioError: If the video has no sound, or none while the face is seen.
@@ -79,7 +129,9 @@ def talking_face(
     sound = _cut(samples, first, len(frames) * RATE // FPS)
     if sound is None:
         raise VideoError(path, "it has no sound while its main face is seen")
-    return TalkingFace(frames, sound, start)
+    face = TalkingFace(frames, sound, start)
+    boxes, angles = track.boxes[shown], track.angles[shown]
+    return PlacedFace(face, boxes, angles, faces.seconds, faces.fps)
 
 
 def _cut(

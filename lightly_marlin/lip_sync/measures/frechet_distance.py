@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from lightly_marlin.lip_sync.measures.inception import FidInception
 
-__all__ = ["FrameFid", "frame_fid"]
+__all__ = ["FrameFid", "feature_fid", "frame_fid"]
 
 _PUBLISHED_FEATURES = 2048
 
@@ -76,3 +77,38 @@ def frame_fid(inception: FidInception, **options: Any) -> FrameFid:
         and `compute()`.
     """
     return FrameFid(feature=inception, normalize=True, **options)
+
+
+def feature_fid(
+    real: Iterable[Tensor], generated: Iterable[Tensor], num_features: int
+) -> float:
+    """Returns the distance of two sets of images whose features are known.
+
+    Args:
+        real: Features (n, num_features) of real images, as `FidInception` returns them,
+            in parts of any length, at least two images in all.
+        generated: Those of generated images.
+        num_features: Number of features of an image.
+
+    Returns:
+        The distance, as `FrameFid` computes it.
+
+    Warns:
+        UserWarning: If there are fewer images than features, in either set.
+    """
+    fid = FrameFid(feature=_Known(num_features), normalize=True)
+    for parts, is_real in ((real, True), (generated, False)):
+        for features in parts:
+            fid.update(features, real=is_real)
+    return float(fid.compute())
+
+
+class _Known(nn.Module):
+    """Stands in for the network where features are known."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features

@@ -17,7 +17,7 @@ from lightly_marlin.lip_sync.measures.syncnet import SyncNet
 from lightly_marlin.lip_sync.measures.video_sync import video_sync_distances
 from lightly_marlin.lip_sync.networks.sync_expert import SyncExpert
 
-__all__ = ["SyncReading", "measure_video"]
+__all__ = ["SyncReading", "measure_video", "too_short"]
 
 
 class SyncReading(NamedTuple):
@@ -57,6 +57,12 @@ def measure_video(
     if isinstance(network, SyncNet):
         return _by_syncnet(network, face, batch_size)
     return _by_expert(network, face, batch_size)
+
+
+def too_short(face: TalkingFace) -> str:
+    """Returns the reason why `measure_video` has no reading of a face."""
+    count = len(face.frames)
+    return f"its face is seen for {count} frames at {FPS} per second: too short"
 
 
 def _by_syncnet(

@@ -9,6 +9,7 @@ import torch
 from lightly_marlin.evaluation import Predictions, Result, Target
 from lightly_marlin.evaluation.metrics.intervals import (
     grouped_bootstrap,
+    mean_interval,
     paired_difference,
 )
 from lightly_marlin.evaluation.metrics.metrics import metrics_for
@@ -191,3 +192,13 @@ def test_paired_difference__refuses_other_data():
     other = make_result(a.predictions, Target("multilabel", ("a", "c")))
     with pytest.raises(UsageError, match="different targets"):
         paired_difference(a, other)
+
+
+def test_mean_interval__is_that_of_a_mean():
+    values = torch.randn(400, generator=torch.Generator().manual_seed(0)).double()
+    low, high = mean_interval(values, [f"{n:03d}" for n in range(400)])
+    assert low < float(values.mean()) < high
+    assert high - low == pytest.approx(2 * 1.96 * float(values.std()) / 20, rel=0.1)
+    assert mean_interval(values[:9], ["one"] * 5 + ["two"] * 4) == pytest.approx(
+        (math.nan, math.nan), nan_ok=True
+    )

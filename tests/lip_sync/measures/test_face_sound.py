@@ -5,8 +5,9 @@ import pytest
 
 from lightly_marlin.audio.reader import AudioError
 from lightly_marlin.demo.clips import talking_clips
-from lightly_marlin.lip_sync import talking_face
-from lightly_marlin.video import VideoError, write_video
+from lightly_marlin.faces.crop import crop_face
+from lightly_marlin.lip_sync import placed_face, talking_face
+from lightly_marlin.video import VideoError, iter_frames, write_video
 
 BLACK = 10
 
@@ -38,6 +39,17 @@ def test_talking_face__begins_where_the_face_does(clip, video):
     assert face.samples.shape == (640 * count,)
     expected = clip.samples[640 * (first - BLACK) :]
     assert np.corrcoef(face.samples, expected)[0, 1] > 0.95
+
+
+def test_placed_face__tells_where_the_crops_are(video):
+    placed = placed_face(video, size=64, max_seconds=0.2)
+    first = round(25 * placed.face.start)
+    frames = list(iter_frames(video))
+    assert len(placed.boxes) == len(placed.angles) == 5
+    for index, (box, angle) in enumerate(zip(placed.boxes, placed.angles, strict=True)):
+        crop = crop_face(frames[first + index], box, 64, float(angle))
+        np.testing.assert_array_equal(placed.face.frames[index], crop)
+    assert placed.duration == pytest.approx((BLACK + 40) / 25)
 
 
 def test_talking_face__reads_no_more_than_asked(video):

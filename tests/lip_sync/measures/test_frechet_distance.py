@@ -8,7 +8,7 @@ import torch
 from scipy import linalg
 from torch import nn
 
-from lightly_marlin.lip_sync import FidInception, frame_fid
+from lightly_marlin.lip_sync import FidInception, feature_fid, frame_fid
 
 
 class FirstValues(nn.Module):
@@ -85,6 +85,13 @@ def test_distance__of_images():
     expected = distance(network(images), network(images / 2))
     assert expected > 0
     assert distance(images, images / 2, network) == pytest.approx(expected, rel=1e-6)
+
+
+def test_feature_fid__of_known_features_in_parts():
+    real, generated = torch.rand(2, 60, 4, generator=torch.Generator().manual_seed(0))
+    parts = (real.split(17), generated.split(9))
+    assert feature_fid(*parts, 4) == pytest.approx(naive(real, generated), abs=1e-4)
+    assert feature_fid(parts[0], parts[0], 4) == pytest.approx(0, abs=1e-5)
 
 
 def test_compute__warns_of_fewer_images_than_features():
