@@ -185,8 +185,8 @@ class LipSyncTraining(pl.LightningModule):
         """Returns the sum of the losses of a batch; logs each of them."""
         generated = draw_lips(self.generator, batch)
         target = fit_frames(batch.target.float() / 255, self.generator.size)
-        losses = {"l1": self.l1_loss(generated, target)}
-        total = losses["l1"]
+        total: Tensor = self.l1_loss(generated, target)
+        losses = {"l1": total}
         if self.sync_loss is not None and self.sync_weight.value:
             losses["sync"] = self.sync_loss(generated, batch.sounds)
             total = total + self.sync_weight.value * losses["sync"]

@@ -162,9 +162,9 @@ def score_lips(
     right = expert.similarity(video, audio)
     other = expert.similarity(video, audio[_other_tracks(clips)])
     losses = [cosine_bce(row, torch.ones_like(row)) for row in right]
-    sync = (x.double().mean(dim=1).cpu() for x in (right, other))
+    sync, other_sync = (x.double().mean(dim=1).cpu() for x in (right, other))
     loss = torch.stack(losses).double().cpu()
-    return ClipScores(l1, mouth, still_mouth, *sync, loss)
+    return ClipScores(l1, mouth, still_mouth, sync, other_sync, loss)
 
 
 def _batches(

@@ -71,4 +71,4 @@ class ExpertSettings(TalkingSettings):
                 raise UsageError("--width is that of --weights: leave it out.")
             defaults = {n: x for n, x in defaults.items() if n != "width"}
         missing = {name: x for name, x in defaults.items() if own[name] is None}
-        return replace(self, **missing)  # type: ignore[arg-type]
+        return replace(self, **missing)
