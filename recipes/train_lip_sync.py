@@ -143,27 +143,30 @@ def build_generator(settings: GeneratorSettings) -> AnyGenerator:
     from lightly_marlin.models import accelerate_cpu, create_marlin_encoder
     from lightly_marlin.models.loading import load_encoder
 
-    if settings.weights is not None:
-        return load_generator(settings.weights).train()
-    assert settings.width is not None
-    if settings.generator == "wav2lip":
-        try:
-            return accelerate_cpu(Wav2LipGenerator(settings.width))
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-    if settings.encoder_weights is not None:
-        encoder = load_encoder(settings.encoder_weights)
-    else:
-        assert settings.model is not None
-        encoder = create_marlin_encoder(settings.model, img_size=settings.image_size)
-    assert settings.size is not None
+    generator: AnyGenerator
+    assert settings.width is not None or settings.weights is not None
     try:
-        generator = LipSyncGenerator(
-            encoder, size=settings.size, audio_width=settings.width
-        )
+        if settings.weights is not None:
+            generator = load_generator(settings.weights)
+        elif settings.generator == "wav2lip":
+            generator = accelerate_cpu(Wav2LipGenerator(settings.width))
+        else:
+            if settings.encoder_weights is not None:
+                encoder = load_encoder(settings.encoder_weights)
+            else:
+                assert settings.model is not None
+                encoder = create_marlin_encoder(
+                    settings.model, img_size=settings.image_size
+                )
+            generator = accelerate_cpu(
+                LipSyncGenerator(
+                    encoder, size=settings.size, audio_width=settings.width
+                )
+            )
     except ValueError as error:
         raise UsageError(str(error)) from error
-    return accelerate_cpu(generator).train()
+    generator.train()
+    return generator
 
 
 def load_expert(
