@@ -273,7 +273,10 @@ def add_fid(
     name = f"fid_{meter.fid_on}"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        value = feature_fid(real, generated, meter.inception.num_features)
+        try:
+            value = feature_fid(real, generated, meter.inception.num_features)
+        except ValueError as error:
+            return [f"FID: not measured, {error}"]
     rows["real"][name] = Mean(0.0, None, len(done))
     rows["generated"][name] = Mean(value, None, len(done))
     return [str(one.message) for one in caught]

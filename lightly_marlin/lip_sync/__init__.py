@@ -62,6 +62,7 @@ _HOMES = {
     "plan_dub": "dubbing.dub_video",
     "score_lips": "generation.lip_scores",
     "score_pairs": "pairs.pair_scores",
+    "shift_sound": "measures.face_sound",
     "sound_tracks": "pairs.sync_data",
     "summarise_pairs": "measures.pair_summary",
     "sync_curve": "measures.offset_curve",

@@ -17,6 +17,7 @@ from lightly_marlin.lip_sync import (
     TalkingFace,
     measure_video,
     mel_windows,
+    shift_sound,
 )
 from lightly_marlin.utils.evaluation_mode import evaluation_mode
 
@@ -57,17 +58,6 @@ def clip_accuracy(expert: SyncExpert, face: TalkingFace) -> ClipAccuracy:
     labels = np.repeat([1, 0], [len(in_sync), len(shifted)])
     auc = roc_auc_score(labels, np.concatenate([in_sync, shifted]))
     return ClipAccuracy(float(accuracy), float(auc))
-
-
-def shift_sound(face: TalkingFace, frames: int) -> TalkingFace:
-    """Returns a clip whose sound comes earlier by some frames; later if negative."""
-    samples = np.zeros_like(face.samples)
-    count = frames * len(samples) // len(face.frames)
-    if count >= 0:
-        samples[: len(samples) - count] = face.samples[count:]
-    else:
-        samples[-count:] = face.samples[:count]
-    return face._replace(samples=samples)
 
 
 def offsets_found(expert: SyncExpert, faces: Sequence[TalkingFace]) -> dict[str, int]:

@@ -69,17 +69,6 @@ def test_clip_accuracy__by_hand(load):
     assert score.auc == pytest.approx(0.5 + 0.5 / 2)
 
 
-def test_shift_sound__positive_is_early(load):
-    module, face = load("sync_accuracy"), make_face(20)
-    early, late = module.shift_sound(face, 3), module.shift_sound(face, -3)
-    np.testing.assert_array_equal(early.samples[: 17 * 640], face.samples[3 * 640 :])
-    assert not early.samples[17 * 640 :].any()
-    np.testing.assert_array_equal(late.samples[3 * 640 :], face.samples[: 17 * 640])
-    assert not late.samples[: 3 * 640].any()
-    same = module.shift_sound(face, 0)
-    np.testing.assert_array_equal(same.samples, face.samples)
-
-
 def test_offsets_found__counts_exact_ones(load, monkeypatch):
     module = load("sync_accuracy")
     shifts = []

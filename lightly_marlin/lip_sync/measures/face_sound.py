@@ -16,7 +16,7 @@ from lightly_marlin.preparation.video_faces import find_video_faces
 from lightly_marlin.store import CropOptions
 from lightly_marlin.video import VideoError
 
-__all__ = ["PlacedFace", "TalkingFace", "placed_face", "talking_face"]
+__all__ = ["PlacedFace", "TalkingFace", "placed_face", "shift_sound", "talking_face"]
 
 
 class TalkingFace(NamedTuple):
@@ -132,6 +132,24 @@ def placed_face(
     face = TalkingFace(frames, sound, start)
     boxes, angles = track.boxes[shown], track.angles[shown]
     return PlacedFace(face, boxes, angles, faces.seconds, faces.fps)
+
+
+def shift_sound(face: TalkingFace, frames: int) -> TalkingFace:
+    """Moves the sound of a face, and fills what is missing with silence.
+
+    Args:
+        face: The face.
+        frames: Frames by which the sound comes earlier; later if negative. Fewer than
+            the face has.
+    """
+    samples = np.zeros_like(face.samples)
+    count = abs(frames) * RATE // FPS
+    kept = len(samples) - count
+    if frames >= 0:
+        samples[:kept] = face.samples[count:]
+    else:
+        samples[count:] = face.samples[:kept]
+    return face._replace(samples=samples)
 
 
 def _cut(

@@ -95,11 +95,17 @@ def feature_fid(
 
     Warns:
         UserWarning: If there are fewer images than features, in either set.
+
+    Raises:
+        ValueError: If a set has fewer than two images.
     """
     fid = FrameFid(feature=_Known(num_features), normalize=True)
     for parts, is_real in ((real, True), (generated, False)):
         for features in parts:
             fid.update(features, real=is_real)
+    fewest = min(int(fid.real_features_num_samples), int(fid.fake_features_num_samples))
+    if fewest < 2:
+        raise ValueError(f"needs two images of either kind, got {fewest}")
     return float(fid.compute())
 
 

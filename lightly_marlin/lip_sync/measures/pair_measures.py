@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lightly_marlin.audio.samples import RATE
 from lightly_marlin.lip_sync.frame_rate import FPS
 from lightly_marlin.lip_sync.measures.face_sound import (
     PlacedFace,
     TalkingFace,
     placed_face,
+    shift_sound,
 )
 from lightly_marlin.lip_sync.measures.inception import FidInception
 from lightly_marlin.lip_sync.measures.picture_errors import PictureErrors
@@ -145,7 +145,7 @@ class PairMeter:
         for side, placed in faces.items():
             self._measure_sync(side, placed.face, record, arrays)
         if control:
-            shifted = _early(faces["real"].face, CONTROL_SHIFT)
+            shifted = shift_sound(faces["real"].face, CONTROL_SHIFT)
             self._measure_sync("shifted", shifted, record, arrays)
         moments = same_moments(
             pair.real, faces["real"], pair.generated, faces["generated"]
@@ -236,14 +236,6 @@ class PairMeter:
 
 class _LeftOutError(Exception):
     """Reason why a pair cannot be measured."""
-
-
-def _early(face: TalkingFace, frames: int) -> TalkingFace:
-    """Returns a face whose sound comes some frames before its picture."""
-    cut = frames * RATE // FPS
-    kept = face.samples[cut:]
-    samples = np.append(kept, np.zeros(len(face.samples) - len(kept), np.float32))
-    return face._replace(samples=samples)
 
 
 def _spread(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

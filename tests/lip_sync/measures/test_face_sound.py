@@ -6,7 +6,12 @@ import pytest
 from lightly_marlin.audio.reader import AudioError
 from lightly_marlin.demo.clips import talking_clips
 from lightly_marlin.faces.crop import crop_face
-from lightly_marlin.lip_sync import placed_face, talking_face
+from lightly_marlin.lip_sync import (
+    TalkingFace,
+    placed_face,
+    shift_sound,
+    talking_face,
+)
 from lightly_marlin.video import VideoError, iter_frames, write_video
 
 BLACK = 10
@@ -80,3 +85,15 @@ def test_talking_face__without_sound_or_face(clip, tmp_path):
     write_video(early, frames, 25, audio=clip.samples[: 5 * 640])
     with pytest.raises(VideoError, match="no sound while its main face is seen"):
         talking_face(early)
+
+
+def test_shift_sound__positive_is_early():
+    samples = np.random.default_rng(0).standard_normal(20 * 640).astype(np.float32)
+    face = TalkingFace(np.zeros((20, 8, 8, 3), np.uint8), samples, 0.0)
+    early, late = shift_sound(face, 3), shift_sound(face, -3)
+    np.testing.assert_array_equal(early.samples[: 17 * 640], face.samples[3 * 640 :])
+    assert not early.samples[17 * 640 :].any()
+    np.testing.assert_array_equal(late.samples[3 * 640 :], face.samples[: 17 * 640])
+    assert not late.samples[: 3 * 640].any()
+    same = shift_sound(face, 0)
+    np.testing.assert_array_equal(same.samples, face.samples)

@@ -116,3 +116,9 @@ def test_compute__of_one_image():
     fid.update(torch.rand(2, 3), real=False)
     with pytest.raises(RuntimeError, match="More than one sample"):
         fid.compute()
+
+
+def test_feature_fid__needs_two_images():
+    features = torch.rand(3, 4)
+    with pytest.raises(ValueError, match="needs two images of either kind, got 1"):
+        feature_fid([features], [features[:1]], 4)
