@@ -24,7 +24,7 @@ _DEFAULTS = Defaults(
         "learning_rate": 1e-4,
         "max_steps": 100_000,
     },
-    demo={"width": 8, "batch_size": 32, "learning_rate": 1e-3, "max_steps": 600},
+    demo={"width": 8, "batch_size": 32, "learning_rate": 1e-3, "max_steps": 900},
 )
 
 _EVEN = Range("even, and at least 2", lambda value: value >= 2 and value % 2 == 0)
