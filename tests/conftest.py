@@ -3,6 +3,8 @@
 The package is imported where it is used: tests of the kernels need torch alone.
 """
 
+import importlib.util
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,18 @@ def _own_scheduling():
 
     with keep_scheduling():
         yield
+
+
+@pytest.fixture(scope="session")
+def warm_python():
+    """Path of a `python` in which the large libraries are imported already."""
+    path = Path(__file__).with_name("warm_python.py")
+    spec = importlib.util.spec_from_file_location("warm_python", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    # Addresses of sockets must be short.
+    with tempfile.TemporaryDirectory() as folder, module.start(Path(folder)) as path:
+        yield path
 
 
 @pytest.fixture(scope="session")
