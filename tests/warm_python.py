@@ -17,7 +17,6 @@ import socket
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 LIBRARIES = (
     "torch",
@@ -45,8 +44,8 @@ def start(folder):
         try:
             assert server.stdout.readline() == b"ready\n"
             stand_in = folder / "python"
-            text = STAND_IN.format(python=sys.executable, file=__file__, address=address)
-            stand_in.write_text(text)
+            places = {"file": __file__, "address": address}
+            stand_in.write_text(STAND_IN.format(python=sys.executable, **places))
             stand_in.chmod(0o755)
             yield stand_in
         finally:

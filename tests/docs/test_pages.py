@@ -53,11 +53,10 @@ def run_commands(text, folder, python):
     recipes = folder / "recipes"
     if not recipes.exists():
         recipes.symlink_to(ROOT / "recipes", target_is_directory=True)
+    folders = [str(Path(path).parent) for path in (python, sys.executable)]
     environment = {
         **os.environ,
-        "PATH": os.pathsep.join(
-            [*(str(Path(p).parent) for p in (python, sys.executable)), os.environ["PATH"]]
-        ),
+        "PATH": os.pathsep.join([*folders, os.environ["PATH"]]),
         "XDG_CACHE_HOME": str(folder / "cache"),
         # More threads than free cores wait for each other in loops.
         "OMP_NUM_THREADS": "1",
