@@ -4,7 +4,11 @@ The package is imported where it is used: tests of the kernels need torch alone.
 """
 
 import importlib.util
+import os
+import signal
+import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +50,26 @@ def warm_python():
     # Addresses of sockets must be short.
     with tempfile.TemporaryDirectory() as folder, module.start(Path(folder)) as path:
         yield path
+
+
+@pytest.fixture
+def kill_when(warm_python):
+    """Runs a program until something is the case, and kills it then."""
+
+    def run(command, condition):
+        command = [str(part) for part in (warm_python, *command)]
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, preexec_fn=os.setpgrp
+        )
+        deadline = time.monotonic() + 120
+        while not condition():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    return run
 
 
 @pytest.fixture(scope="session")

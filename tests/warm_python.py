@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import json
 import os
 import signal
@@ -40,7 +41,10 @@ def start(folder):
     """Gives the path of a stand-in for `python`, which works inside the block."""
     address = folder / "socket"
     command = [sys.executable, __file__, "--serve", str(address)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=folder) as server:
+    # More threads than free cores wait for each other, and round differently.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    options = {"stdout": subprocess.PIPE, "cwd": folder, "env": environment}
+    with subprocess.Popen(command, **options) as server:
         try:
             assert server.stdout.readline() == b"ready\n"
             stand_in = folder / "python"
@@ -59,6 +63,7 @@ def ask(address, arguments):
     request = {
         "arguments": arguments,
         "folder": os.getcwd(),
+        "group": os.getpgrp(),
         "environment": dict(os.environ),
     }
     with socket.socket(socket.AF_UNIX) as connection:
@@ -94,6 +99,12 @@ def answer(connection):
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    # The objects remember what the first streams were: pipes, files, terminals.
+    sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
+    sys.stdout, sys.stderr = (
+        io.TextIOWrapper(io.FileIO(number, "w", closefd=False), errors=errors)
+        for number, errors in ((1, "strict"), (2, "backslashreplace"))
+    )
     with connection.makefile("rb") as lines:
         request = json.loads(lines.readline())
     threading.Thread(target=die_with, args=(connection,), daemon=True).start()
@@ -108,13 +119,16 @@ def die_with(connection):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(arguments, folder, environment):
+def run(arguments, folder, group, environment):
     """Runs a program to its very end as Python would; returns the exit status."""
     import atexit
     import multiprocessing.process
     import runpy
     import traceback
 
+    # Whoever kills the stand-in's group kills this process in the same moment.
+    with contextlib.suppress(OSError):
+        os.setpgid(0, group)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)

@@ -87,6 +87,7 @@ def test_evaluate__again_keeps_the_result(evaluate, labels, store, tmp_path, cap
 
 
 @pytest.mark.parametrize("protocol", ["linear", "attentive", "grid", "knn"])
+@pytest.mark.usefixtures("quick_probes")
 def test_evaluate__protocols(evaluate, labels, store, protocol):
     arguments = (labels, "--store", store, *TINY, "--protocol", protocol)
     assert evaluate(*arguments, "--out", "out") == 0
@@ -95,6 +96,7 @@ def test_evaluate__protocols(evaluate, labels, store, protocol):
     assert len(result.predictions) == 6
 
 
+@pytest.mark.usefixtures("quick_probes")
 def test_evaluate__released_takes_labels_of_yes_and_no(
     evaluate, store, tmp_path, capsys
 ):

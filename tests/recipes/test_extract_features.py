@@ -4,10 +4,6 @@ import json
 import os
 import runpy
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -138,22 +134,12 @@ def test_bad_arguments(
     assert message in lines[0]
 
 
-def test_a_killed_run_goes_on(extract, weights, videos, tmp_path, capsys):
+def test_a_killed_run_goes_on(extract, weights, videos, tmp_path, capsys, kill_when):
     for index in range(8):
         os.link(videos / "a.mp4", videos / f"b{index}.mp4")
     out = tmp_path / "out"
     arguments = (videos, out, "--weights", weights, "--batch-size", 1)
-    command = [sys.executable, str(RECIPE), *map(str, arguments)]
-    # As many threads as the tests have: sums in another order round differently.
-    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, **threads}
-    )
-    deadline = time.monotonic() + 120
-    while not list(out.glob("b*.npy")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    kill_when((RECIPE, *arguments), lambda: list(out.glob("b*.npy")))
     # A file that was being written has a name with a dot; the next run removes it.
     finished = {p.name: p.stat().st_mtime_ns for p in out.glob("[!.]*.npy")}
     assert 0 < len(finished) < 10

@@ -1,12 +1,9 @@
 """Pretraining from end to end, on three short demo clips."""
 
 import csv
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -101,28 +98,17 @@ def test_pretrain_marlin__resume_with_more_steps(
     assert_equal_states(state(out), state(tmp_path / "six"))
 
 
-def test_pretrain_marlin__killed_and_resumed(tiny_store, tmp_path, pretrain_marlin):
-    """A process as users start it is killed; another resumes to the same end."""
+def test_pretrain_marlin__killed_and_resumed(
+    tiny_store, tmp_path, pretrain_marlin, kill_when
+):
+    """A process is killed; another resumes to the same end."""
     options = ("--store", tiny_store, *TINY, "--workers", 1, "--max-steps", 8)
     options = (*options, "--save-every", 2, "--log-every", 1)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert pretrain_marlin(*options, "--out", whole) == 0
 
-    command = [sys.executable, RECIPES / "pretrain_marlin.py", *options]
-    # As many threads as the tests have: sums in another order round differently.
-    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [str(part) for part in (*command, "--out", killed)],
-        stdout=subprocess.DEVNULL,
-        env={**os.environ, **threads},
-    )
-    deadline = time.monotonic() + 120
-    while not (killed / "checkpoints" / "last.ckpt").exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    command = (RECIPES / "pretrain_marlin.py", *options, "--out", killed)
+    kill_when(command, (killed / "checkpoints" / "last.ckpt").exists)
     assert state(killed)[0] < 8
 
     assert pretrain_marlin(*options, "--out", killed, "--resume") == 0
