@@ -50,7 +50,7 @@ def losses(out):
 def test_recipe_learns_frames(name, run):
     """The loss falls by a third in 20 steps; without a learning rate it does not."""
     learned = losses(run(name, steps=20, batch=4))
-    stayed = losses(run(name, "--learning-rate", 0, steps=10, batch=4))
+    stayed = losses(run(name, "--learning-rate", 0, steps=5, batch=4))
     assert learned[-1] < 0.66 * learned[0]
     assert stayed[-1] > 0.8 * stayed[0]
 
@@ -73,9 +73,9 @@ def test_recipe_learns_features(name, run):
 @pytest.mark.parametrize("name", [*FRAMES, *FEATURES, "fasking_in_hf_videomae"])
 def test_recipe_repeats_with_its_seed(name, run):
     first, again = (losses(run(name, "--seed", 3)) for _ in range(2))
-    other = losses(run(name, "--seed", 4))
+    (other,) = losses(run(name, "--seed", 4, steps=1))
     assert first == again
-    assert first != other
+    assert first[0] != other
 
 
 @pytest.mark.parametrize(
