@@ -13,6 +13,7 @@ import importlib
 import io
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -43,8 +44,8 @@ def start(folder):
     command = [sys.executable, __file__, "--serve", str(address)]
     # More threads than free cores wait for each other, and round differently.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    options = {"stdout": subprocess.PIPE, "cwd": folder, "env": environment}
-    with subprocess.Popen(command, **options) as server:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, cwd=folder, env=environment) as server:
         try:
             assert server.stdout.readline() == b"ready\n"
             stand_in = folder / "python"
@@ -84,7 +85,8 @@ def serve(address):
         server.bind(address)
         server.listen()
         print("ready", flush=True)
-        while True:
+        # Standard input ends when whoever started this process does.
+        while sys.stdin not in select.select([server, sys.stdin], [], [])[0]:
             connection, _ = server.accept()
             if os.fork() == 0:
                 server.close()
