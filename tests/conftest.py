@@ -3,6 +3,12 @@
 The package is imported where it is used: tests of the kernels need torch alone.
 """
 
+import importlib.util
+import os
+import signal
+import subprocess
+import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +38,38 @@ def _own_scheduling():
 
     with keep_scheduling():
         yield
+
+
+@pytest.fixture(scope="session")
+def warm_python():
+    """Path of a `python` in which the large libraries are imported already."""
+    path = Path(__file__).with_name("warm_python.py")
+    spec = importlib.util.spec_from_file_location("warm_python", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    # Addresses of sockets must be short.
+    with tempfile.TemporaryDirectory() as folder, module.start(Path(folder)) as path:
+        yield path
+
+
+@pytest.fixture
+def kill_when(warm_python):
+    """Runs a program until something is the case, and kills it then."""
+
+    def run(command, condition):
+        command = [str(part) for part in (warm_python, *command)]
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, preexec_fn=os.setpgrp
+        )
+        deadline = time.monotonic() + 120
+        while not condition():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    return run
 
 
 @pytest.fixture(scope="session")

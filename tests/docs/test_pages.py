@@ -48,14 +48,15 @@ WITH_COMMANDS = [page for page in PAGES if blocks(page, "sh", None)]
 WITH_SLOW_COMMANDS = [page for page in PAGES if blocks(page, "sh", "slow")]
 
 
-def run_commands(text, folder):
+def run_commands(text, folder, python):
     """Runs shell commands in a folder where `recipes/` is that of the repository."""
     recipes = folder / "recipes"
     if not recipes.exists():
         recipes.symlink_to(ROOT / "recipes", target_is_directory=True)
+    folders = [str(Path(path).parent) for path in (python, sys.executable)]
     environment = {
         **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join([*folders, os.environ["PATH"]]),
         "XDG_CACHE_HOME": str(folder / "cache"),
         # More threads than free cores wait for each other in loops.
         "OMP_NUM_THREADS": "1",
@@ -74,34 +75,42 @@ def run_commands(text, folder):
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
-    """Runs a page's first commands once for all pages that begin with the same."""
+    """Runs a page's first commands, one a line, once for all that begin alike."""
 
     @functools.cache
-    def run(text):
+    def run(text, python):
         folder = tmp_path_factory.mktemp("start")
-        run_commands(text, folder)
+        *before, last = text.splitlines(keepends=True)
+        if before:
+            copy(run("".join(before), python), folder)
+        run_commands(last, folder, python)
         return folder
 
     return run
 
 
-def run_page(page, marks, start, folder):
+def copy(source, folder):
+    shutil.copytree(source, folder, symlinks=True, dirs_exist_ok=True)
+
+
+def run_page(page, marks, start, folder, python):
     """Runs the commands of a page from top to bottom in one folder."""
     first, *others = blocks(page, "sh", *marks)
-    shutil.copytree(start(first), folder, symlinks=True, dirs_exist_ok=True)
+    copy(start(first, python), folder)
     for text in others:
-        run_commands(text, folder)
+        run_commands(text, folder, python)
 
 
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=name_of)
-def test_page__commands_run(page, start, tmp_path):
-    run_page(page, [None], start, tmp_path)
+def test_page__commands_run(page, start, tmp_path, warm_python):
+    run_page(page, [None], start, tmp_path, warm_python)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_SLOW_COMMANDS, ids=name_of)
 def test_page__slow_commands_run(page, start, tmp_path):
-    run_page(page, [None, "slow"], start, tmp_path)
+    """All commands of the page, each in a Python of its own as printed."""
+    run_page(page, [None, "slow"], start, tmp_path, sys.executable)
 
 
 @pytest.mark.parametrize(("page", "text"), PYTHON)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lightly_marlin.features import extract_video
-from lightly_marlin.models import create_marlin_encoder
+from lightly_marlin.models import MarlinEncoder, create_marlin_encoder
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "extract_features.py"
 
@@ -48,26 +48,27 @@ REASONS = {
 @pytest.fixture
 def weights(tmp_path):
     torch.manual_seed(0)
-    create_marlin_encoder("marlin_vit_tiny").save_pretrained(tmp_path / "model")
+    encoder = create_marlin_encoder("marlin_vit_tiny", img_size=32)
+    encoder.save_pretrained(tmp_path / "model")
     return tmp_path / "model"
 
 
-def run(tmp_path, *arguments):
+def run(tmp_path, *arguments, python=sys.executable):
     """Runs the recipe with the decoder; returns the process."""
     (tmp_path / "program.py").write_text(PROGRAM)
-    command = [sys.executable, str(tmp_path / "program.py"), *map(str, arguments)]
+    command = [python, str(tmp_path / "program.py"), *map(str, arguments)]
     return subprocess.run(
         command, check=False, capture_output=True, text=True, timeout=240
     )
 
 
 @pytest.mark.parametrize("options", [[], ["--workers", "1"]])
-def test_the_others_go_on(options, save, make_frames, weights, tmp_path):
+def test_the_others_go_on(options, save, make_frames, weights, tmp_path, warm_python):
     for name in ("a", "z", *REASONS):
-        save(f"videos/{name}.mkv", make_frames(70, 224, 224, seed=len(name)))
+        save(f"videos/{name}.mkv", make_frames(70, seed=len(name)))
     out = tmp_path / "out"
     arguments = ("videos", out, "--weights", weights, "--batch-size", 4, *options)
-    done = run(tmp_path, *arguments)
+    done = run(tmp_path, *arguments, python=warm_python)
     assert done.returncode == 0, done.stderr
     # As one line each, and nothing but them: no traceback of a worker.
     for name, reason in REASONS.items():
@@ -79,21 +80,21 @@ def test_the_others_go_on(options, save, make_frames, weights, tmp_path):
         f"{name}.mkv": reason for name, reason in REASONS.items()
     }
     assert sorted(path.name for path in out.glob("*.npy")) == ["a.npy", "z.npy"]
-    encoder = create_marlin_encoder("marlin_vit_tiny", weights=weights)
+    encoder = MarlinEncoder.from_pretrained(weights).eval()
     expected = extract_video(encoder, tmp_path / "videos" / "a.mkv")
     found = torch.from_numpy(np.load(out / "a.npy"))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_without_workers_it_ends_the_run_and_the_next_one_goes_on(
-    save, make_frames, weights, tmp_path
+    save, make_frames, weights, tmp_path, warm_python
 ):
     for name in ("a", "dies_later", "z"):
-        save(f"videos/{name}.mkv", make_frames(70, 224, 224))
+        save(f"videos/{name}.mkv", make_frames(70))
     arguments = ("videos", "out", "--weights", weights)
     assert run(tmp_path, *arguments, "--workers", 0).returncode == -9
     assert [p.name for p in (tmp_path / "out").glob("*.npy")] == ["a.npy"]
-    done = run(tmp_path, *arguments, "--workers", 1)
+    done = run(tmp_path, *arguments, "--workers", 1, python=warm_python)
     assert done.returncode == 0, done.stderr
     assert REASONS["dies_later"] in done.stdout
     assert [p.name for p in (tmp_path / "out").glob("z.npy")] == ["z.npy"]

@@ -72,6 +72,17 @@ def program(tmp_path):
 
 
 @pytest.fixture
+def run(program, warm_python):
+    """Runs the program to its end, which must be a good one."""
+
+    def start(*arguments):
+        command = [warm_python, *program[1:], *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True)
+
+    return start
+
+
+@pytest.fixture
 def many_videos(tmp_path, make_frames):
     folder = tmp_path / "v"
     folder.mkdir()
@@ -81,15 +92,15 @@ def many_videos(tmp_path, make_frames):
     return folder
 
 
-def test_dead_worker_costs_one_video(program, many_videos, tmp_path):
-    done = subprocess.run([*program, "3"], capture_output=True, text=True, check=True)
+def test_dead_worker_costs_one_video(run, many_videos, tmp_path):
+    done = run("3")
     lines = done.stdout.splitlines()
     assert [line.split()[1] for line in lines] == ["ok", "ok", "failed", "ok", "ok"]
     assert "its worker process was ended by SIGKILL" in lines[2]
     assert len(FaceStore(tmp_path / "store")) == 4
 
 
-def test_parser_in_a_worker(program, many_videos, tmp_path):
+def test_parser_in_a_worker(run, many_videos, tmp_path):
     """A network that cannot be pickled itself is loaded again by the worker."""
 
     class Nose(torch.nn.Module):
@@ -98,24 +109,24 @@ def test_parser_in_a_worker(program, many_videos, tmp_path):
 
     network = tmp_path / "nose.pt"
     torch.jit.save(torch.jit.script(Nose()), network)
-    subprocess.run([*program, "1", network], capture_output=True, check=True)
+    run("1", network)
     store = FaceStore(tmp_path / "store")
     assert len(store) == 5
     assert all((track.cells.bits == 1 << 6).all() for track in store)
 
 
-def test_killed_run_is_finished_by_the_next(program, many_videos, tmp_path):
+def test_killed_run_is_finished_by_the_next(program, run, many_videos, tmp_path):
     store = tmp_path / "store"
     tracks = store / "tracks"
-    run = subprocess.Popen([*program, "2"], stdout=subprocess.PIPE)
+    killed = subprocess.Popen([*program, "2"], stdout=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while not list(tracks.glob("[!.]*/video.json")) and time.monotonic() < deadline:
         time.sleep(0.005)
-    os.kill(run.pid, 9)
-    run.communicate()
+    killed.kill()
+    killed.communicate()
     assert len(FaceStore(store)) < 5
     before = {p: t for p, t in states(store).items() if p.parent.name[0] != "."}
-    subprocess.run([*program, "2"], capture_output=True, check=True)
+    run("2")
     after = states(store)
     assert {path: after[path] for path in before} == before
     assert len(FaceStore(store)) == 5

@@ -1,5 +1,6 @@
 """Recipes as modules, a store small enough to train on, an expert that knows."""
 
+import functools
 import importlib.util
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from lightly_marlin.demo import demo_store
+from lightly_marlin.evaluation.probes.protocols import PROTOCOLS
 from lightly_marlin.lip_sync import SyncExpert
 from lightly_marlin.utils.console import run_recipe
 
@@ -40,6 +42,15 @@ def pretrain_marlin():
         return run_recipe(lambda: module.main([str(x) for x in arguments]))
 
     return run
+
+
+@pytest.fixture
+def quick_probes(monkeypatch):
+    """Probes of few steps: what they learn in more is asked where they are tested."""
+    quick = {"linear": {"epochs": 1, "min_steps": 5}, "released": {"epochs": 10}}
+    for name, options in quick.items():
+        probe = functools.partial(PROTOCOLS[name], **options)
+        monkeypatch.setitem(PROTOCOLS, name, probe)
 
 
 @pytest.fixture(scope="session")

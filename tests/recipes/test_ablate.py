@@ -75,8 +75,11 @@ def test_ablate__wrong_grid_is_one_line(tmp_path, tiny_store, ablate, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_ablate__a_step_that_fails(tmp_path, tiny_store, ablate, capsys):
+def test_ablate__a_step_that_fails(
+    tmp_path, tiny_store, ablate, capsys, warm_python, monkeypatch
+):
     """The pretraining finds no weights: one line that names cell, reason and log."""
+    monkeypatch.setattr(sys, "executable", str(warm_python))
     shared = {"model": "marlin_vit_tiny", "store": str(tiny_store), "weights": "./no"}
     grid = write_grid(tmp_path, tiny_store, pretrain=shared)
     assert ablate(grid, "--out", tmp_path / "out") == 1

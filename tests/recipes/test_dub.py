@@ -1,5 +1,6 @@
 """Dubbing from the command line: what it says, writes and refuses."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,9 +24,10 @@ def dub(load_recipe):
     return lambda *words: run_recipe(lambda: recipe.main([str(w) for w in words]))
 
 
-@pytest.fixture
-def folder(tmp_path, encoder, make_frames):
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, encoder, make_frames):
     """A video of a face, one without, a second of sound, and two generators."""
+    tmp_path = tmp_path_factory.mktemp("files")
     torch.manual_seed(0)
     LipSyncGenerator(encoder, size=32, audio_width=1).save_pretrained(tmp_path / "w")
     Wav2LipGenerator(2).save_pretrained(tmp_path / "frames")
@@ -43,6 +45,11 @@ def folder(tmp_path, encoder, make_frames):
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return tmp_path
+
+
+@pytest.fixture
+def folder(files, tmp_path):
+    return Path(shutil.copytree(files, tmp_path, dirs_exist_ok=True))
 
 
 @pytest.mark.parametrize("model", ["w", "frames"])

@@ -44,11 +44,11 @@ def compare(load_recipe):
     return _run(load_recipe, "compare_results")
 
 
-TINY = ("--model", "marlin_vit_tiny")
+TINY = ("--model", "marlin_vit_tiny", "--image-size", 32)
 
 
 def test_evaluate__video_and_one_column(evaluate, labels, store, tmp_path, capsys):
-    create_marlin("marlin_vit_tiny").save_pretrained(tmp_path / "model")
+    create_marlin("marlin_vit_tiny", img_size=32).save_pretrained(tmp_path / "model")
     arguments = (labels, "--store", store, "--weights", tmp_path / "model")
     assert evaluate(*arguments, "--column", "mood", "--out", "out") == 0
     shown = capsys.readouterr().out
@@ -87,6 +87,7 @@ def test_evaluate__again_keeps_the_result(evaluate, labels, store, tmp_path, cap
 
 
 @pytest.mark.parametrize("protocol", ["linear", "attentive", "grid", "knn"])
+@pytest.mark.usefixtures("quick_probes")
 def test_evaluate__protocols(evaluate, labels, store, protocol):
     arguments = (labels, "--store", store, *TINY, "--protocol", protocol)
     assert evaluate(*arguments, "--out", "out") == 0
@@ -95,6 +96,7 @@ def test_evaluate__protocols(evaluate, labels, store, protocol):
     assert len(result.predictions) == 6
 
 
+@pytest.mark.usefixtures("quick_probes")
 def test_evaluate__released_takes_labels_of_yes_and_no(
     evaluate, store, tmp_path, capsys
 ):
@@ -125,8 +127,8 @@ def test_evaluate__fractions_and_seeds(evaluate, compare, labels, store, tmp_pat
 
 
 def test_compare_results(evaluate, compare, labels, store, tmp_path, capsys):
-    for name, model in (("pixels", "pixels"), ("random", "marlin_vit_tiny")):
-        arguments = (labels, "--store", store, "--model", model, "--out", name)
+    for name, model in (("pixels", ("--model", "pixels")), ("random", TINY)):
+        arguments = (labels, "--store", store, *model, "--out", name)
         assert evaluate(*arguments) == 0
     assert compare("random", "pixels", "--out", "table") == 0
     assert "| task | metric | constant | random | pixels |" in capsys.readouterr().out
@@ -218,13 +220,13 @@ def test_evaluate__changed_inputs_are_not_an_earlier_result(
     evaluate, labels, store, tmp_path, capsys, changed
 ):
     weights = tmp_path / "model"
-    create_marlin("marlin_vit_tiny").save_pretrained(weights)
+    create_marlin("marlin_vit_tiny", img_size=32).save_pretrained(weights)
     arguments = (labels, "--store", store, "--weights", weights, "--out", "out")
     assert evaluate(*arguments) == 0
     if changed == "labels":
         labels.write_text(labels.read_text().replace("demo_00.mp4,calm", "demo_00,sad"))
     else:
-        create_marlin("marlin_vit_tiny").save_pretrained(weights)
+        create_marlin("marlin_vit_tiny", img_size=32).save_pretrained(weights)
     before = (tmp_path / "out" / "results.json").read_bytes()
     assert evaluate(*arguments) == 2
     assert "labels or weights that changed since" in capsys.readouterr().err

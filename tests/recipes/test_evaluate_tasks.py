@@ -62,6 +62,7 @@ def test_celebv_hq(evaluate, celebv_hq, six_store, task, kind):
     assert len(result.predictions) == 6
 
 
+@pytest.mark.usefixtures("quick_probes")
 def test_celebv_hq__published_beside_the_released_protocol_alone(
     evaluate, celebv_hq, six_store, load_recipe, tmp_path, capsys
 ):

@@ -3,10 +3,7 @@
 import json
 import os
 import runpy
-import signal
-import subprocess
-import sys
-import time
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -41,16 +38,20 @@ def weights(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def videos(tmp_path):
-    folder = tmp_path / "videos"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
     noise = np.random.default_rng(0).integers(0, 256, (40, 7, 7, 3), dtype=np.uint8)
     big = noise.repeat(32, axis=1).repeat(32, axis=2)
     write_video(folder / "a.mp4", big)
     write_video(folder / "wide.mp4", big[:20, :, :112])
     (folder / "text.mp4").write_text("no video")
     return folder
+
+
+@pytest.fixture
+def videos(made, tmp_path):
+    return Path(shutil.copytree(made, tmp_path / "videos"))
 
 
 def test_writes_features_index_and_table(extract, weights, videos, tmp_path, capsys):
@@ -133,28 +134,17 @@ def test_bad_arguments(
     assert message in lines[0]
 
 
-def start(*arguments):
-    command = [sys.executable, str(RECIPE), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-def test_a_killed_run_goes_on(weights, videos, tmp_path):
+def test_a_killed_run_goes_on(extract, weights, videos, tmp_path, capsys, kill_when):
     for index in range(8):
         os.link(videos / "a.mp4", videos / f"b{index}.mp4")
     out = tmp_path / "out"
     arguments = (videos, out, "--weights", weights, "--batch-size", 1)
-    process = start(*arguments)
-    deadline = time.monotonic() + 120
-    while not list(out.glob("b*.npy")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    kill_when((RECIPE, *arguments), lambda: list(out.glob("b*.npy")))
     # A file that was being written has a name with a dot; the next run removes it.
     finished = {p.name: p.stat().st_mtime_ns for p in out.glob("[!.]*.npy")}
     assert 0 < len(finished) < 10
-    process = start(*arguments)
-    assert "finished before" in process.communicate(timeout=240)[0]
-    assert process.returncode == 0
+    assert extract(*arguments) == 0
+    assert "finished before" in capsys.readouterr().out
     after = {p.name: p.stat().st_mtime_ns for p in out.glob("*.npy")}
     assert len(after) == 10
     # A file may have come just before its line in the journal.

@@ -2,11 +2,7 @@
 
 import csv
 import json
-import os
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -130,25 +126,16 @@ def test_finetune__result_is_that_of_its_options(finetune, inputs, tuned, capsys
     assert (tuned / "results.json").read_bytes() == before
 
 
-def test_finetune__killed_and_resumed(finetune, inputs, tmp_path):
+def test_finetune__killed_and_resumed(finetune, inputs, tmp_path, kill_when):
     """The same bytes in the end, although the process was killed."""
     options = ("--column", "mood", "--epochs", 5, "--batch-size", 2, "--workers", 0)
     assert finetune(*inputs, *options, "--out", tmp_path / "whole") == 0
-    command = [sys.executable, RECIPES / "finetune.py", *inputs, *options]
     out = tmp_path / "killed"
-    # As many threads as the tests have: sums in another order round differently.
-    threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [str(x) for x in (*command, "--out", out)], env={**os.environ, **threads}
+    metrics = out / "metrics.csv"
+    kill_when(
+        (RECIPES / "finetune.py", *inputs, *options, "--out", out),
+        lambda: metrics.exists() and len(metrics.read_text().splitlines()) > 2,
     )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        metrics = out / "metrics.csv"
-        if metrics.exists() and len(metrics.read_text().splitlines()) > 2:
-            break
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
     assert not (out / "results.json").exists()
     assert finetune(*inputs, *options, "--out", out, "--resume") == 0
     for name in ("metrics.csv", "model/model.safetensors", "predictions.parquet"):
@@ -201,9 +188,9 @@ def test_finetune__videos_in_place_of_a_store(
     assert result.data["no_face"] == 0
 
 
-def test_finetune__two_processes(inputs, tmp_path):
+def test_finetune__two_processes(inputs, tmp_path, warm_python):
     """Both take their part, and one of them writes the result."""
-    command = [sys.executable, RECIPES / "finetune.py", *inputs, "--column", "mood"]
+    command = [warm_python, RECIPES / "finetune.py", *inputs, "--column", "mood"]
     command += ["--devices", 2, "--batch-size", 1, "--epochs", 2, "--workers", 0]
     command += ["--out", tmp_path / "out"]
     subprocess.run([str(part) for part in command], check=True, timeout=300)

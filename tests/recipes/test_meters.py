@@ -10,7 +10,7 @@ from lightly_marlin.evaluation.feature_meters import METERS_COLUMNS
 from lightly_marlin.training.run_folder import RunFolder
 
 OPTIONS = ("--model", "marlin_vit_tiny", "--batch-size", 2, "--workers", 0)
-OPTIONS += ("--logger", "none", "--log-every", 1)
+OPTIONS += ("--logger", "none", "--log-every", 1, "--image-size", 64)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def pretrain(load_recipe, data):
     def run(out, *more):
         arguments = ["--store", data / "store", "--model", "marlin_vit_tiny"]
         arguments += ["--batch-size", 2, "--workers", 0, "--logger", "none"]
-        arguments += ["--log-every", 1, "--out", out, *more]
+        arguments += ["--image-size", 64, "--log-every", 1, "--out", out, *more]
         return run_recipe(lambda: module.main([str(x) for x in arguments]))
 
     return run
@@ -75,7 +75,7 @@ def test_training_is_bit_identical_and_resumes(pretrain, data, tmp_path):
 
 
 def test_measure__leaves_modes_and_generators(data, tmp_path):
-    encoder = create_marlin_encoder("marlin_vit_tiny").train()
+    encoder = create_marlin_encoder("marlin_vit_tiny", img_size=64).train()
     encoder.blocks[0].eval()
     table = read_labels(data / "labels.csv")
     store = FaceStore(data / "store")
@@ -91,7 +91,7 @@ def test_measure__leaves_modes_and_generators(data, tmp_path):
 
 def test_measure__weights_that_diverged(data, tmp_path):
     """The probe does not end a training that its user would rather look at."""
-    encoder = create_marlin_encoder("marlin_vit_tiny")
+    encoder = create_marlin_encoder("marlin_vit_tiny", img_size=64)
     encoder.norm.weight.data[0] = float("nan")
     table, store = read_labels(data / "labels.csv"), FaceStore(data / "store")
     probe = OnlineProbe(tmp_path / "probe.csv", encoder, table, store, every=1)

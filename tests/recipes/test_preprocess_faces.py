@@ -1,7 +1,6 @@
 import json
 import runpy
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,15 @@ from lightly_marlin.video import write_video
 RECIPE = Path(__file__).parents[2] / "recipes" / "preprocess_faces.py"
 
 
-def run(*arguments):
-    command = [sys.executable, str(RECIPE), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.fixture
+def run(warm_python):
+    """Runs the recipe as a program."""
+
+    def start(*arguments):
+        command = [warm_python, str(RECIPE), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    return start
 
 
 @pytest.fixture
@@ -80,7 +85,7 @@ def test_bad_arguments(tmp_path, monkeypatch, capsys, arguments, message):
     assert message in lines[0]
 
 
-def test_nothing_usable(black_video, tmp_path):
+def test_nothing_usable(run, black_video, tmp_path):
     (black_video / "text.mp4").write_text("no video")
     done = run(black_video, tmp_path / "store", "--workers", "1")
     assert done.returncode == 2
@@ -92,7 +97,7 @@ def test_nothing_usable(black_video, tmp_path):
 
 
 @pytest.mark.real_data
-def test_real_clips(real_videos, tmp_path):
+def test_real_clips(run, real_videos, tmp_path):
     folder = tmp_path / "videos"
     folder.mkdir()
     for name in ("near_crop_talking_01.mp4", "near_crop_15frames_01.mp4"):

@@ -2,10 +2,8 @@
 
 import csv
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +18,8 @@ from lightly_marlin.transforms import BatchMasking
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
-TINY = ("--model", "marlin_vit_tiny", "--batch-size", "2", "--workers", "0")
+WHOLE_SIZE = ("--model", "marlin_vit_tiny", "--batch-size", "2", "--workers", "0")
+TINY = (*WHOLE_SIZE, "--image-size", "64")
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +64,7 @@ def test_pretrain_marlin__run_folder(run_folder):
 def test_pretrain_marlin__model_loads_and_equals_checkpoint(run_folder):
     model = Marlin.from_pretrained(run_folder / "model")
     _, weights, _ = state(run_folder)
+    assert model.config.grid == (8, 4, 4)
     for name, value in model.state_dict().items():
         assert torch.equal(value, weights[f"model.{name}"])
 
@@ -89,34 +89,29 @@ def test_pretrain_marlin__resume_of_another_model(
 def test_pretrain_marlin__resume_with_more_steps(
     run_folder, tiny_store, tmp_path, pretrain_marlin
 ):
-    """Three steps and three more are the same as six."""
+    """Three steps and three more, of clips of the run's size, are the same as six."""
     options = ("--store", tiny_store, *TINY, "--max-steps", 6)
     assert pretrain_marlin(*options, "--out", tmp_path / "six") == 0
-    assert pretrain_marlin("--resume", "--out", run_folder, "--max-steps", 6) == 0
-    assert_equal_states(state(run_folder), state(tmp_path / "six"))
+    out = tmp_path / "three and three"
+    shutil.copytree(run_folder, out)
+    assert pretrain_marlin("--resume", "--out", out, "--max-steps", 6) == 0
+    assert_equal_states(state(out), state(tmp_path / "six"))
 
 
-def test_pretrain_marlin__killed_and_resumed(tiny_store, tmp_path):
-    """Three processes as users start them: one whole, one killed, one that resumes."""
-    command = [sys.executable, RECIPES / "pretrain_marlin.py", "--store", tiny_store]
-    command += [*TINY, "--workers", 1, "--max-steps", 8]
-    command = [str(part) for part in [*command, "--save-every", 2, "--log-every", 1]]
+def test_pretrain_marlin__killed_and_resumed(
+    tiny_store, tmp_path, pretrain_marlin, kill_when
+):
+    """A process is killed; another resumes to the same end."""
+    options = ("--store", tiny_store, *TINY, "--workers", 1, "--max-steps", 8)
+    options = (*options, "--save-every", 2, "--log-every", 1)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    quiet = {"stdout": subprocess.DEVNULL}
-    subprocess.run([*command, "--out", whole], check=True, timeout=120, **quiet)
+    assert pretrain_marlin(*options, "--out", whole) == 0
 
-    process = subprocess.Popen([*command, "--out", killed], **quiet)
-    deadline = time.monotonic() + 120
-    while not (killed / "checkpoints" / "last.ckpt").exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    command = (RECIPES / "pretrain_marlin.py", *options, "--out", killed)
+    kill_when(command, (killed / "checkpoints" / "last.ckpt").exists)
     assert state(killed)[0] < 8
 
-    resume = [*command, "--out", killed, "--resume"]
-    subprocess.run(resume, check=True, timeout=120, **quiet)
+    assert pretrain_marlin(*options, "--out", killed, "--resume") == 0
     assert_equal_states(state(killed), state(whole))
     metrics = [(run / "metrics.csv").read_text() for run in (killed, whole)]
     losses = [[row.split(",")[:5] for row in text.splitlines()] for text in metrics]
@@ -136,8 +131,8 @@ def test_pretrain_marlin__mixture_and_half_decoder(
     """Training decodes half the tokens; validation and its picture show them all."""
     options = ("--mask", "fasking+tube", "--mask-share-end", 0.0, "--decode-ratio", 0.5)
     options += ("--mask-share", 1.0, "--mask-share-steps", 2, "--max-steps", 1)
-    arguments = ("--store", tiny_store, *TINY, *options, "--out", tmp_path / "run")
-    assert pretrain_marlin(*arguments) == 0
+    run = ("--store", tiny_store, *WHOLE_SIZE, "--out", tmp_path / "run")
+    assert pretrain_marlin(*run, *options) == 0
     text = (tmp_path / "run" / "config.yaml").read_text()
     assert "mask: fasking+tube" in text
     assert "decode_ratio: 0.5" in text
@@ -177,17 +172,6 @@ def test_pretrain_marlin__options(tiny_store, tmp_path, pretrain_marlin, run_fol
     text = (tmp_path / "run" / "config.yaml").read_text()
     assert "mask_mode: tube" in text
     assert "precision: bf16-mixed" in text
-
-
-def test_pretrain_marlin__smaller_clips(tiny_store, tmp_path, pretrain_marlin):
-    options = ("--store", tiny_store, "--out", tmp_path, *TINY, "--image-size", 64)
-    assert pretrain_marlin(*options, "--max-steps", 2, "--validate-every", 2) == 0
-    model = Marlin.from_pretrained(tmp_path / "model")
-    assert model.config.grid == (8, 4, 4)
-    assert (tmp_path / "reconstructions" / "step_0000002.png").exists()
-    # Resumed without the option, the size is that of the run.
-    assert pretrain_marlin("--out", tmp_path, "--resume", "--max-steps", 3) == 0
-    assert state(tmp_path)[0] == 3
 
 
 def test_pretrain_marlin__limits(tiny_store, tmp_path, pretrain_marlin, capsys):
@@ -259,7 +243,7 @@ def test_pretrain_marlin__two_processes_equal_one(
         (("--model", "vit"), "Invalid model (vit). Supported values are marlin_vit_t"),
         (("--mask", "cube"), "Invalid mask (cube). Supported values are fasking, tube"),
         (("--mask-ratio", "1.0"), "Invalid mask_ratio 1.0"),
-        (("--mask-ratio", "0.9999"), "leaves none of 1568 tokens visible"),
+        (("--mask-ratio", "0.9999"), "leaves none of 128 tokens visible"),
         (("--store", "nowhere"), "nowhere"),
         (("--weights", "nowhere.pt"), "nowhere.pt"),
         (("--config", "nowhere.yaml"), "nowhere.yaml cannot be read"),
@@ -291,24 +275,20 @@ def test_pretrain_marlin__checkpoint_that_does_not_fit(
 
 
 def test_pretrain_marlin__damaged_checkpoint(
-    tiny_store, tmp_path, pretrain_marlin, capsys
+    tmp_path, pretrain_marlin, run_folder, capsys
 ):
     out = tmp_path / "run"
-    options = ("--store", tiny_store, *TINY, "--max-steps", 1, "--out", out)
-    assert pretrain_marlin(*options) == 0
+    shutil.copytree(run_folder, out)
     (out / "checkpoints" / "last.ckpt").write_bytes(b"PK not a checkpoint")
-    capsys.readouterr()
-    assert pretrain_marlin(*options, "--resume") == 2
+    assert pretrain_marlin("--out", out, "--resume") == 2
     assert "last.ckpt" in capsys.readouterr().err
 
 
 def test_pretrain_marlin__checkpoint_of_another_training(
-    tiny_store, tmp_path, pretrain_marlin, capsys
+    pretrain_marlin, run_folder, capsys
 ):
-    out = tmp_path / "run"
-    options = ("--store", tiny_store, *TINY, "--max-steps", 1, "--out", out)
-    assert pretrain_marlin(*options) == 0
-    assert pretrain_marlin(*options, "--resume", "--image-size", 64) == 2
+    options = ("--out", run_folder, "--resume", "--image-size", 32)
+    assert pretrain_marlin(*options) == 2
     error = capsys.readouterr().err
     assert "is of another training" in error
     assert "pos_embed" in error

@@ -50,7 +50,7 @@ def losses(out):
 def test_recipe_learns_frames(name, run):
     """The loss falls by a third in 20 steps; without a learning rate it does not."""
     learned = losses(run(name, steps=20, batch=4))
-    stayed = losses(run(name, "--learning-rate", 0, steps=10, batch=4))
+    stayed = losses(run(name, "--learning-rate", 0, steps=5, batch=4))
     assert learned[-1] < 0.66 * learned[0]
     assert stayed[-1] > 0.8 * stayed[0]
 
@@ -73,9 +73,9 @@ def test_recipe_learns_features(name, run):
 @pytest.mark.parametrize("name", [*FRAMES, *FEATURES, "fasking_in_hf_videomae"])
 def test_recipe_repeats_with_its_seed(name, run):
     first, again = (losses(run(name, "--seed", 3)) for _ in range(2))
-    other = losses(run(name, "--seed", 4))
+    (other,) = losses(run(name, "--seed", 4, steps=1))
     assert first == again
-    assert first != other
+    assert first[0] != other
 
 
 @pytest.mark.parametrize(
@@ -222,23 +222,21 @@ def test_hf_recipes__say_what_to_install(load_recipe, monkeypatch, tiny_store):
         main(["--store", str(tiny_store)])
 
 
-def test_marlin_distributed__two_processes_learn(tiny_store, tmp_path):
-    """As a user starts it; two processes with a clip each."""
-
-    def train(out, *options):
-        command = [sys.executable, RECIPES / "marlin_distributed.py", "--devices", 2]
-        command += ["--store", tiny_store, "--out", out, "--batch-size", 1, *options]
-        command = [str(part) for part in command]
-        done = subprocess.run(command, timeout=300, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        # Of two processes, one speaks.
-        assert done.stdout.count("weights in model/") == 1
-        return losses(out)
-
-    learned = train(tmp_path / "learned", "--max-steps", 8)
-    (untrained,) = train(tmp_path / "zero", "--max-steps", 1, "--learning-rate", 0)
-    assert learned[-1] < 0.85 * untrained
-    assert Marlin.from_pretrained(tmp_path / "learned" / "model")
+def test_marlin_distributed__two_processes_learn(
+    tiny_store, tmp_path, run, warm_python
+):
+    """Two processes with a clip each, beside an untrained model in one."""
+    out = tmp_path / "learned"
+    command = [warm_python, RECIPES / "marlin_distributed.py", "--devices", 2]
+    command += ["--store", tiny_store, "--out", out, "--batch-size", 1]
+    command = [str(part) for part in (*command, "--max-steps", 8)]
+    done = subprocess.run(command, timeout=300, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    # Of two processes, one speaks.
+    assert done.stdout.count("weights in model/") == 1
+    (untrained,) = losses(run("marlin_distributed", "--learning-rate", 0, steps=1))
+    assert losses(out)[-1] < 0.85 * untrained
+    assert Marlin.from_pretrained(out / "model")
 
 
 def test_marlin_distributed__more_devices_than_there_are(
