@@ -2,6 +2,8 @@
 
 import functools
 import importlib.util
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from lightly_marlin.lip_sync import SyncExpert
 from lightly_marlin.utils.console import run_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
+BENCHMARKS = RECIPES / "benchmarks"
 
 
 def load(name):
@@ -31,6 +34,49 @@ def load(name):
 def load_recipe():
     """Loads a recipe as a module, by its name."""
     return load
+
+
+@pytest.fixture
+def load_benchmark(monkeypatch):
+    """Loads a benchmark as a module, by its name, beside the others."""
+
+    def load(name):
+        monkeypatch.syspath_prepend(str(BENCHMARKS))
+        path = BENCHMARKS / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        # Dataclasses look up their module by its name.
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def run_benchmark():
+    """Runs a benchmark in a process of its own."""
+
+    def run(name, *options, python=sys.executable):
+        command = [python, BENCHMARKS / f"{name}.py", *options]
+        subprocess.run([str(part) for part in command], check=True, timeout=600)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def read_result():
+    """Reads the only result of a suite in a folder."""
+
+    def read(folder, suite):
+        (path,) = folder.glob(f"{suite}-*.json")
+        result = json.loads(path.read_text())
+        assert result["suite"] == suite
+        version = torch.__version__.split("+")[0]
+        assert result["machine"]["versions"]["torch"] == version
+        return result
+
+    return read
 
 
 @pytest.fixture(scope="session")

@@ -1,44 +1,11 @@
 """Benchmarks of lip synchronisation: what they measure, and that they run."""
 
-import importlib.util
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from lightly_marlin.demo import write_demo_videos
 from lightly_marlin.lip_sync import SyncExpert, TalkingFace
-
-BENCHMARKS = Path(__file__).parents[2] / "recipes" / "benchmarks"
-
-
-@pytest.fixture
-def load(monkeypatch):
-    def load_benchmark(name):
-        monkeypatch.syspath_prepend(str(BENCHMARKS))
-        spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, name, module)
-        spec.loader.exec_module(module)
-        return module
-
-    return load_benchmark
-
-
-def run(name, *options):
-    command = [sys.executable, BENCHMARKS / f"{name}.py", *options]
-    subprocess.run([str(part) for part in command], check=True, timeout=600)
-
-
-def read_result(folder, suite):
-    (path,) = folder.glob(f"{suite}-*.json")
-    result = json.loads(path.read_text())
-    assert result["suite"] == suite
-    return result
 
 
 def make_face(num_frames=70):
@@ -62,15 +29,15 @@ class Known(torch.nn.Module):
         return torch.eye(len(sounds))
 
 
-def test_clip_accuracy__by_hand(load):
-    score = load("sync_accuracy").clip_accuracy(Known(), make_face())
+def test_clip_accuracy__by_hand(load_benchmark):
+    score = load_benchmark("sync_accuracy").clip_accuracy(Known(), make_face())
     # Of 66 windows in sync, half are told; no shifted one is taken for one in sync.
     assert score.accuracy == pytest.approx((0.5 + 1) / 2)
     assert score.auc == pytest.approx(0.5 + 0.5 / 2)
 
 
-def test_offsets_found__counts_exact_ones(load, monkeypatch):
-    module = load("sync_accuracy")
+def test_offsets_found__counts_exact_ones(monkeypatch, load_benchmark):
+    module = load_benchmark("sync_accuracy")
     shifts = []
 
     def shift(face, frames):
@@ -87,8 +54,8 @@ def test_offsets_found__counts_exact_ones(load, monkeypatch):
     assert shifts == [*range(-10, 11)] * 2
 
 
-def test_with_interval__needs_five_that_differ(load):
-    with_interval = load("sync_accuracy").with_interval
+def test_with_interval__needs_five_that_differ(load_benchmark):
+    with_interval = load_benchmark("sync_accuracy").with_interval
     assert with_interval([0.5, 0.7])["interval"] is None
     assert with_interval([0.5] * 9)["interval"] is None
     row = with_interval([0.1, 0.2, 0.3, 0.4, 0.5])
@@ -96,8 +63,8 @@ def test_with_interval__needs_five_that_differ(load):
     assert 0.1 < row["interval"][0] < 0.3 < row["interval"][1] < 0.5
 
 
-def test_real__division_and_speech(load, tmp_path):
-    module = load("lip_sync_real")
+def test_real__division_and_speech(tmp_path, load_benchmark):
+    module = load_benchmark("lip_sync_real")
     videos = write_demo_videos(
         tmp_path / "videos", num_clips=2, num_frames=20, talking=True
     )
@@ -116,9 +83,11 @@ def test_real__division_and_speech(load, tmp_path):
 
 
 @pytest.mark.slow
-def test_demo__runs(tmp_path):
+def test_demo__runs(tmp_path, run_benchmark, read_result):
     steps = ("--expert-steps", 2, "--generator-steps", 2, "--clips", 1)
-    run("lip_sync_demo", "--work", tmp_path / "w", *steps, "--results", tmp_path)
+    run_benchmark(
+        "lip_sync_demo", "--work", tmp_path / "w", *steps, "--results", tmp_path
+    )
     result = read_result(tmp_path, "lip_sync_demo")
     assert result["expert"]["offsets"]["of"] == 21
     assert 0 < result["generator"]["mouth"] < 1
@@ -127,19 +96,19 @@ def test_demo__runs(tmp_path):
 
 
 @pytest.mark.slow
-def test_real__runs(real_data, tmp_path):
+def test_real__runs(real_data, tmp_path, run_benchmark, read_result):
     SyncExpert(width=1).save_pretrained(tmp_path / "expert")
     options = ("--expert", tmp_path / "expert", "--steps", 1, "--batch-size", 2)
     work = ("--work", tmp_path / "w", "--results", tmp_path)
-    run("lip_sync_real", real_data, *options, *work)
+    run_benchmark("lip_sync_real", real_data, *options, *work)
     result = read_result(tmp_path, "lip_sync_real")
     assert result["sentences"] == result["after"]["auc"]["clips"] == 9
 
 
 @pytest.mark.slow
-def test_dubbing__runs(tmp_path):
+def test_dubbing__runs(tmp_path, run_benchmark, read_result):
     options = ("--models", "marlin_vit_tiny", "--seconds", 1)
-    run("dubbing", *options, "--results", tmp_path)
+    run_benchmark("dubbing", *options, "--results", tmp_path)
     (row,) = read_result(tmp_path, "dubbing")["rows"]
     assert row["seconds"] > 0
     assert 0 < row["peak_gib"] < 8
