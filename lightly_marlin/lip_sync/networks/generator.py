@@ -23,12 +23,16 @@ from lightly_marlin.lip_sync.networks.generator_tensors import (
     join_pictures,
     pixels_of,
 )
+from lightly_marlin.lip_sync.networks.lower_half import lower_half
 from lightly_marlin.lip_sync.networks.pretrained import LipSyncPretrained
 from lightly_marlin.lip_sync.networks.sync_expert import FACE_SIZE
 from lightly_marlin.lip_sync.sound_windows import MEL_BANDS
 from lightly_marlin.models import MarlinConfig, MarlinEncoder
 
 __all__ = ["LipSyncGenerator"]
+
+_DARKEST = 1 / 64
+"""Pixel value at which a sigmoid still passes on some gradient."""
 
 _MIN_CHANNELS = 32
 """Channels in which a stage begins, pictures included."""
@@ -46,9 +50,10 @@ class LipSyncGenerator(LipSyncPretrained, nn.Module):
     (B 16, 384, 14, 14); with 384 channels of sound and 6 of pictures, the first stage
     turns 774 into 378 channels and 14x14 into 28x28. Ours: the encoder sees the masked
     target, and the pictures alone show the reference; half of the channels in each
-    later stage; kernels; GroupNorm; and stages only until the result is large enough,
-    from where it is resized. The authors ran MARLIN at 224 pixels and resized from and
-    to 96 for evaluation.
+    later stage; kernels; GroupNorm; stages only until the result is large enough, from
+    where it is resized; and the decoder's result is added, before the sigmoid, to the
+    target with the reference's lower half, so that only mouths have to be learned. The
+    authors ran MARLIN at 224 pixels and resized from and to 96 for evaluation.
 
     - [0]: A Lip Sync Expert Is All You Need for Speech to Lip Generation In the Wild,
       2020, https://arxiv.org/abs/2008.10010
@@ -171,7 +176,9 @@ class LipSyncGenerator(LipSyncPretrained, nn.Module):
         maps = torch.cat([seen, heard], dim=1)
         for stage in self.stages:
             maps = stage(_with_pictures(maps, pictures))
-        logits = self.head(_with_pictures(maps, pictures))
+        # What is learned is the difference to the target with the reference's mouth.
+        start = _logits_of(_composed(fit_frames(pictures, maps.shape[-1])))
+        logits = self.head(_with_pictures(maps, pictures)) + start
         clips = batch_as_clips(pixels_of(logits), masked.shape[2])
         return fit_frames(clips, self.size)
 
@@ -195,6 +202,25 @@ def _with_pictures(maps: Tensor, pictures: Tensor) -> Tensor:
     """Joins pictures (B, 6, T, H, W), resized, to maps (B T, C, s, s)."""
     resized = fit_frames(pictures, maps.shape[-1])
     return torch.cat([maps, frames_as_batch(resized).to(maps.dtype)], dim=1)
+
+
+def _composed(pictures: Tensor) -> Tensor:
+    """Returns targets with the lower half of the reference.
+
+    Args:
+        pictures: (B, 6, T, s, s).
+
+    Returns:
+        (B T, 3, s, s).
+    """
+    composed = pictures[:, :3].clone()
+    lower_half(composed).copy_(lower_half(pictures[:, 3:]))
+    return frames_as_batch(composed)
+
+
+def _logits_of(pixels: Tensor) -> Tensor:
+    """Undoes the sigmoid; black and white stay finite."""
+    return pixels.clamp(_DARKEST, 1 - _DARKEST).logit()
 
 
 def _check_encoder(config: MarlinConfig) -> None:
