@@ -54,9 +54,11 @@ def make_tables(machine: str) -> dict[Path, str]:
         "linear_probe_1_thread",
         "mask_ablation",
         "fake_detection",
+        "demo_probe",
     )
     results = tuple(read_result(suite, machine) for suite in suites)
-    demo, loader, step, features, faces, robustness, probe, masks, fakes = results
+    demo, loader, step, features, faces, robustness, probe, masks = results[:8]
+    fakes, demo_probe = results[8:]
     rows = {
         **demo_rows(demo),
         **step_rows(step),
@@ -65,6 +67,7 @@ def make_tables(machine: str) -> dict[Path, str]:
         **face_rows(faces),
         **robustness_rows(robustness),
         **probe_rows(probe),
+        **demo_probe_rows(demo_probe),
         **mask_rows(masks),
         **fake_rows(fakes),
     }
@@ -192,6 +195,32 @@ def probe_rows(probe: dict[str, Any]) -> Rows:
         f"{row['train_seconds']:.0f} s of processor time, {row['peak_gib']:.1f} GiB | "
         "| |\n"
     }
+
+
+def demo_probe_rows(probe: dict[str, Any]) -> Rows:
+    """Returns the rows on the demo's models, probed on labels of new demo clips."""
+    rows = probe["rows"]
+    weights = [row for name, row in rows.items() if name.startswith("weights")]
+
+    def text(row: dict[str, Any], protocol: str) -> str:
+        return score_text(row[protocol]["accuracy/mean"])
+
+    lines = {}
+    for protocol in weights[0]:
+        values = ", ".join(text(row, protocol) for row in weights)
+        pixels = (
+            f", {text(rows['pixels'], protocol)} pixels"
+            if protocol in rows["pixels"]
+            else ""
+        )
+        constant = rows["random"][protocol]["accuracy/mean"]["constant"]
+        lines[f"demo {protocol}"] = (
+            f"| labels of {probe['clips']} demo clips, {protocol} probe on the frozen "
+            f"{probe['model']['name']} of the demo, {len(weights)} seeds: mean "
+            f"accuracy | {values} | {text(rows['random'], protocol)} random initialisation"
+            f"{pixels}, {constant:.2f} constant predictor | |\n"
+        )
+    return lines
 
 
 def mask_rows(masks: dict[str, Any]) -> Rows:
