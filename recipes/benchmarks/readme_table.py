@@ -217,8 +217,8 @@ def demo_probe_rows(probe: dict[str, Any]) -> Rows:
         lines[f"demo {protocol}"] = (
             f"| labels of {probe['clips']} demo clips, {protocol} probe on the frozen "
             f"{probe['model']['name']} of the demo, {len(weights)} seeds: mean "
-            f"accuracy | {values} | {text(rows['random'], protocol)} random initialisation"
-            f"{pixels}, {constant:.2f} constant predictor | |\n"
+            f"accuracy | {values} | {text(rows['random'], protocol)} random "
+            f"initialisation{pixels}, {constant:.2f} constant predictor | |\n"
         )
     return lines
 
