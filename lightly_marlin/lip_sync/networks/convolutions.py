@@ -17,8 +17,8 @@ _GROUPS = 8
 def group_norm(channels: int) -> nn.Module:
     """Returns a GroupNorm of up to 8 groups.
 
-    Unlike batch norm, it makes a frame's result independent of the rest of the batch,
-    which in lip synchronisation consists of the neighbouring frames.
+    It takes no other pictures into account, and levels out what is the same all over
+    one: not for spectrograms, whose level is the loudness.
 
     Args:
         channels: Number of channels.
@@ -99,7 +99,9 @@ class UpBlock(nn.Sequential):
         norm: Function from a number of channels to a layer.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, norm: Norm = group_norm) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, *, norm: Norm = nn.BatchNorm2d
+    ) -> None:
         super().__init__(
             nn.ConvTranspose2d(inputs, outputs, 4, 2, padding=1, bias=False),
             norm(outputs),

@@ -13,7 +13,6 @@ from lightly_marlin.lip_sync.networks.convolutions import (
     ConvBlock,
     UpBlock,
     conv_tower,
-    group_norm,
 )
 from lightly_marlin.lip_sync.networks.generator_tensors import (
     MEL_STEPS,
@@ -50,10 +49,10 @@ class LipSyncGenerator(LipSyncPretrained, nn.Module):
     (B 16, 384, 14, 14); with 384 channels of sound and 6 of pictures, the first stage
     turns 774 into 378 channels and 14x14 into 28x28. Ours: the encoder sees the masked
     target, and the pictures alone show the reference; half of the channels in each
-    later stage; kernels; GroupNorm; stages only until the result is large enough, from
-    where it is resized; and the decoder's result is added, before the sigmoid, to the
-    target with the reference's lower half, so that only mouths have to be learned. The
-    authors ran MARLIN at 224 pixels and resized from and to 96 for evaluation.
+    later stage; kernels; stages only until the result is large enough, from where it is
+    resized; and the decoder's result is added, before the sigmoid, to the target with
+    the reference's lower half, so that only mouths have to be learned. The authors ran
+    MARLIN at 224 pixels and resized from and to 96 for evaluation.
 
     - [0]: A Lip Sync Expert Is All You Need for Speech to Lip Generation In the Wild,
       2020, https://arxiv.org/abs/2008.10010
@@ -101,7 +100,7 @@ class LipSyncGenerator(LipSyncPretrained, nn.Module):
         self.audio_width = audio_width
         channels = config.encoder_dim // config.tubelet_size
         self.audio_encoder = nn.Sequential(
-            conv_tower(1, (MEL_BANDS, MEL_STEPS), audio_width, norm=group_norm),
+            conv_tower(1, (MEL_BANDS, MEL_STEPS), audio_width),
             nn.Linear(16 * audio_width, channels),
         )
         stages: list[nn.Module] = []
@@ -112,7 +111,7 @@ class LipSyncGenerator(LipSyncPretrained, nn.Module):
             inputs, side = outputs, 2 * side
         self.stages = nn.ModuleList(stages)
         self.head = nn.Sequential(
-            ConvBlock(inputs + PICTURE_CHANNELS, _MIN_CHANNELS, norm=group_norm),
+            ConvBlock(inputs + PICTURE_CHANNELS, _MIN_CHANNELS),
             nn.Conv2d(_MIN_CHANNELS, 3, 1),
         )
 

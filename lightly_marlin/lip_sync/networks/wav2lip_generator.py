@@ -13,7 +13,6 @@ from lightly_marlin.lip_sync.networks.convolutions import (
     ResidualBlock,
     UpBlock,
     conv_tower,
-    group_norm,
 )
 from lightly_marlin.lip_sync.networks.generator_tensors import (
     MEL_STEPS,
@@ -39,8 +38,7 @@ class Wav2LipGenerator(LipSyncPretrained, nn.Module):
     The peer of `LipSyncGenerator` without MARLIN. The masked target and the reference,
     6x96x96, become a vector of 512, the frame's window of sound another one. A decoder
     grows the picture from both, with the face encoder's maps of each size joined to its
-    input as in a U-Net. The layers are ours, with GroupNorm in place of batch norm, so
-    the weights released for [0] do not fit.
+    input as in a U-Net. The layers are ours, so the weights released for [0] do not fit.
 
     - [0]: A Lip Sync Expert Is All You Need for Speech to Lip Generation In the Wild,
       2020, https://arxiv.org/abs/2008.10010
@@ -70,14 +68,12 @@ class Wav2LipGenerator(LipSyncPretrained, nn.Module):
         self.width = width
         channels = [width * 2**k // 2 for k in range(_HALVINGS + 1)]
         most = channels[-1]
-        self.audio_encoder = conv_tower(
-            1, (MEL_BANDS, MEL_STEPS), width, norm=group_norm
-        )
+        self.audio_encoder = conv_tower(1, (MEL_BANDS, MEL_STEPS), width)
         self.face_encoder = nn.ModuleList(
             [
-                ConvBlock(PICTURE_CHANNELS, channels[0], 7, norm=group_norm),
+                ConvBlock(PICTURE_CHANNELS, channels[0], 7),
                 *(_down_block(c, 2 * c) for c in channels[:-1]),
-                ConvBlock(most, most, 3, padding=0, norm=group_norm),
+                ConvBlock(most, most, 3, padding=0),
             ]
         )
         self.decoder = nn.ModuleList(
@@ -85,14 +81,14 @@ class Wav2LipGenerator(LipSyncPretrained, nn.Module):
                 # From 1x1 to 3x3 pixels.
                 nn.Sequential(
                     nn.ConvTranspose2d(2 * most, most, 3, bias=False),
-                    group_norm(most),
+                    nn.BatchNorm2d(most),
                     nn.ReLU(),
                 ),
                 *(UpBlock(2 * c, c // 2) for c in reversed(channels[1:])),
             ]
         )
         self.head = nn.Sequential(
-            ConvBlock(2 * channels[0], width, norm=group_norm), nn.Conv2d(width, 3, 1)
+            ConvBlock(2 * channels[0], width), nn.Conv2d(width, 3, 1)
         )
 
     def settings(self) -> dict[str, Any]:
@@ -133,6 +129,6 @@ class Wav2LipGenerator(LipSyncPretrained, nn.Module):
 def _down_block(inputs: int, outputs: int) -> nn.Module:
     """Halves a picture."""
     return nn.Sequential(
-        ConvBlock(inputs, outputs, stride=2, norm=group_norm),
-        ResidualBlock(outputs, norm=group_norm),
+        ConvBlock(inputs, outputs, stride=2),
+        ResidualBlock(outputs),
     )

@@ -61,6 +61,15 @@ def test_every_parameter_learns(case):
     assert idle == []
 
 
+def test_loudness_is_heard(case):
+    """It is the level of a spectrogram, which a norm of each alone would level out."""
+    frames = 8
+    levels = torch.linspace(-3.5, 1, frames).reshape(frames, 1, 1, 1)
+    mel = levels + 0.1 * torch.randn(frames, 1, 80, 16)
+    heard = case.model.train().audio_encoder(mel).flatten(1)
+    assert heard.std(dim=0).mean() > 0.2 * heard.std()
+
+
 def test_overfits_one_clip(case):
     masked, reference, mel = case.draw()
     grey = torch.full_like(masked, 0.5)
@@ -87,6 +96,7 @@ def test_saved_generators_come_back(case, tmp_path):
 
 
 def test_clips_do_not_depend_on_their_batch(case):
+    case.model.eval()
     inputs = case.draw(batch=2)
     alone = case.model(*(tensor[1:] for tensor in inputs))
     together = case.model(*inputs)[1:]

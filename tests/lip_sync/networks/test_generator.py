@@ -69,6 +69,7 @@ def frames_that_differ(one, other):
 
 def test_reach_of_the_inputs(model):
     """Sound and reference act on their own frame, the target on the whole clip."""
+    model.eval()
     inputs = draw()
     generated = model(*inputs)
     for index, reach in ((0, [*range(16)]), (1, [3]), (2, [3])):

@@ -34,7 +34,7 @@ def test_clips_of_any_length_and_size(model, frames, size):
 
 def test_released_sizes():
     """As far as they are known: 6x96x96 to 512x1x1, and sound to 512."""
-    model = Wav2LipGenerator()
+    model = Wav2LipGenerator().eval()
     maps = torch.zeros(1, 6, 96, 96)
     sides = []
     for block in model.face_encoder:
@@ -47,6 +47,7 @@ def test_released_sizes():
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_frames_are_independent(model, index):
+    model.eval()
     inputs = draw()
     changed = [tensor.clone() for tensor in inputs]
     if index == 2:
