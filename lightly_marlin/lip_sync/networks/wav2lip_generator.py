@@ -38,7 +38,8 @@ class Wav2LipGenerator(LipSyncPretrained, nn.Module):
     The peer of `LipSyncGenerator` without MARLIN. The masked target and the reference,
     6x96x96, become a vector of 512, the frame's window of sound another one. A decoder
     grows the picture from both, with the face encoder's maps of each size joined to its
-    input as in a U-Net. The layers are ours, so the weights released for [0] do not fit.
+    input as in a U-Net. The layers are ours, so the weights released for [0] do not
+    fit.
 
     - [0]: A Lip Sync Expert Is All You Need for Speech to Lip Generation In the Wild,
       2020, https://arxiv.org/abs/2008.10010
