@@ -40,7 +40,7 @@ _HOMES = {
     "item_features": "items.item_features",
     "join_videos": "labels.joining",
     "knn_probe": "probes.knn_probe",
-    "layer_decay_groups": "tuning.layer_decay",
+    "layer_decay_groups": ".training.layer_decay",
     "lidar": "metrics.lidar",
     "linear_probe": "probes.linear_probe",
     "list_tasks": "tasks",
