@@ -255,6 +255,7 @@ def build_training(
     assert settings.max_steps is not None
     assert settings.batch_size is not None
     assert settings.sync_weight is not None
+    assert settings.sync_threshold is not None
     width = generator.settings().get("width") or generator.settings()["audio_width"]
     return LipSyncTraining(
         generator,

@@ -27,16 +27,21 @@ _DEFAULTS = Defaults(
         "learning_rate": 1e-4,
         "max_steps": 200_000,
         "validate_every": 2000,
+        "sync_weight": 0.01,
+        "sync_threshold": 0.75,
     },
     demo={
         "model": "marlin_vit_tiny",
-        "image_size": 128,
-        "size": 64,
+        "image_size": 96,
+        "size": 48,
         "width": 8,
         "batch_size": 2,
         "learning_rate": 1e-3,
-        "max_steps": 300,
-        "validate_every": 100,
+        "max_steps": 600,
+        "validate_every": 50,
+        # Pixels alone teach a mouth that stays as it is, for a long time.
+        "sync_weight": 0.1,
+        "sync_threshold": 99.0,
     },
 )
 
@@ -101,10 +106,17 @@ class GeneratorSettings(TalkingSettings):
         1.0, "Weight of the L1 loss of lower halves; 0 as Wav2Lip.", NOT_NEGATIVE
     )
     sync_weight: float | None = setting(
-        None, "Weight of the sync loss (default: 0.01; 0.03 with a critic).", _POSITIVE
+        None,
+        "Weight of the sync loss (default: 0.01, 0.03 with a critic; 0.1 for the "
+        "demo).",
+        _POSITIVE,
     )
-    sync_threshold: float = setting(
-        0.75, "Held-out sync loss below which it is switched on.", _POSITIVE
+    sync_threshold: float | None = setting(
+        None,
+        _DEFAULTS.help(
+            "sync_threshold", "Held-out sync loss below which it is switched on"
+        ),
+        _POSITIVE,
     )
     critic_weight: float = setting(
         0.0,
@@ -154,7 +166,8 @@ class GeneratorSettings(TalkingSettings):
                         f"--{name.replace('_', '-')} is decided by {by}: leave it out."
                     )
                 defaults.pop(name, None)
-        defaults["sync_weight"] = 0.03 if self.critic_weight else 0.01
+        if self.critic_weight and not self.demo:
+            defaults["sync_weight"] = 0.03
         defaults["warmup_steps"] = (self.max_steps or defaults["max_steps"]) // 20
         missing = {name: x for name, x in defaults.items() if own[name] is None}
         return replace(self, **missing)
