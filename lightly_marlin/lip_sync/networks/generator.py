@@ -176,8 +176,9 @@ class LipSyncGenerator(LipSyncPretrained, nn.Module):
         for stage in self.stages:
             maps = stage(_with_pictures(maps, pictures))
         # What is learned is the difference to the target with the reference's mouth.
-        start = _logits_of(_composed(fit_frames(pictures, maps.shape[-1])))
-        logits = self.head(_with_pictures(maps, pictures)) + start
+        start = fit_frames(_composed(pictures), maps.shape[-1])
+        logits = self.head(_with_pictures(maps, pictures))
+        logits = logits + _logits_of(frames_as_batch(start))
         clips = batch_as_clips(pixels_of(logits), masked.shape[2])
         return fit_frames(clips, self.size)
 
@@ -204,17 +205,16 @@ def _with_pictures(maps: Tensor, pictures: Tensor) -> Tensor:
 
 
 def _composed(pictures: Tensor) -> Tensor:
-    """Returns targets with the lower half of the reference.
+    """Returns targets (B, 3, T, H, W) with the lower half of the reference.
+
+    Before they are resized, as the mask would leave a dark line where it begins.
 
     Args:
-        pictures: (B, 6, T, s, s).
-
-    Returns:
-        (B T, 3, s, s).
+        pictures: Masked targets and references (B, 6, T, H, W).
     """
     composed = pictures[:, :3].clone()
     lower_half(composed).copy_(lower_half(pictures[:, 3:]))
-    return frames_as_batch(composed)
+    return composed
 
 
 def _logits_of(pixels: Tensor) -> Tensor:

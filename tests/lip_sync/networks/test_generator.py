@@ -81,6 +81,18 @@ def test_reach_of_the_inputs(model):
         assert frames_that_differ(model(*changed), generated) == reach
 
 
+def test_without_a_decoder_it_joins_target_and_reference(model):
+    """Without a dark line where the mask begins, though both are resized."""
+    for parameter in model.head[-1].parameters():
+        torch.nn.init.zeros_(parameter)
+    masked, reference, mel = draw(size=48)
+    shown = mask_lower_half(torch.full_like(masked, 0.75))
+    generated = model(shown, torch.full_like(reference, 0.5), mel)
+    assert generated[..., :14, :].allclose(torch.tensor(0.75), atol=1e-6)
+    assert generated[..., 18:, :].allclose(torch.tensor(0.5), atol=1e-6)
+    assert generated.min() > 0.5 - 1e-6
+
+
 def test_errors(model, encoder):
     with pytest.raises(ValueError, match=r"masked .* \(B, 3, 16, H, W\)"):
         model(*draw(frames=8))
