@@ -29,7 +29,10 @@ def files(tmp_path_factory, encoder, make_frames):
     """A video of a face, one without, a second of sound, and two generators."""
     tmp_path = tmp_path_factory.mktemp("files")
     torch.manual_seed(0)
-    LipSyncGenerator(encoder, size=32, audio_width=1).save_pretrained(tmp_path / "w")
+    generator = LipSyncGenerator(encoder, size=32, audio_width=1)
+    # Else it draws little more than the reference: here, all but black.
+    torch.nn.init.constant_(generator.head[-1].bias, -6)
+    generator.save_pretrained(tmp_path / "w")
     Wav2LipGenerator(2).save_pretrained(tmp_path / "frames")
     tone = 0.3 * np.sin(np.arange(16000) / 9)
     write_video(tmp_path / "a.mp4", make_frames(20), 25)
