@@ -1,4 +1,4 @@
-"""How well an expert tells sound in sync from shifted sound, clip by clip."""
+"""Accuracy of an expert at telling sound in sync from shifted sound, by clip."""
 
 from __future__ import annotations
 

@@ -132,8 +132,8 @@ class LipSyncTraining(pl.LightningModule):
         """The loss by the expert; None without one."""
         return self._sync[0] if self._sync else None
 
-    def setup(self, stage: str) -> None:
-        """Moves the expert to the device."""
+    def on_fit_start(self) -> None:
+        """Moves the expert to the device, on which the networks are by now."""
         for loss in self._sync:
             loss.to(self.device)
 

@@ -151,3 +151,11 @@ def test_checkpoint__keeps_the_switch_and_leaves_the_expert_out():
     other.on_load_checkpoint(checkpoint)
     assert other.sync_weight.value == 0.01
     assert not [name for name in module.state_dict() if "expert" in name]
+
+
+def test_fit__the_expert_goes_where_the_generator_is():
+    expert = SyncExpert(width=1)
+    module = training(marlin(), expert=expert).to("meta")
+    assert not any(p.is_meta for p in expert.parameters())
+    module.on_fit_start()
+    assert all(p.is_meta for p in expert.parameters())
