@@ -105,8 +105,8 @@ def check_every_step(videos, tmp_path, steps, **options):
 
 
 def test_killed_at_some_steps(few_videos, tmp_path):
-    steps = sorted(random.Random(0).sample(range(90), 8))
-    assert check_every_step(few_videos, tmp_path, steps) > 4
+    steps = sorted(random.Random(0).sample(range(90), 12))
+    assert check_every_step(few_videos, tmp_path, steps) > 5
 
 
 def test_killed_at_some_steps_with_sound(few_videos, tmp_path, make_frames):
@@ -129,7 +129,7 @@ def test_killed_again_and_again(few_videos, tmp_path):
     store = tmp_path / "store"
     prepare_videos(few_videos, store, num_workers=0, min_face=50)
     generator = random.Random(1)
-    for _ in range(6):
+    for _ in range(12):
         killed_at(few_videos, store, generator.randrange(10, 70))
         FaceStore(store)
     prepare_videos(few_videos, store, num_workers=0)
@@ -141,7 +141,7 @@ def test_killed_at_random_times(few_videos, tmp_path):
     prepare_videos(few_videos, tmp_path / "whole", num_workers=0)
     seconds = time.monotonic() - started
     store, generator = tmp_path / "store", random.Random(2)
-    for _ in range(6):
+    for _ in range(10):
         pid = run(lambda: prepare_videos(few_videos, store, num_workers=0))
         time.sleep(generator.uniform(0, seconds))
         os.kill(pid, signal.SIGKILL)

@@ -98,8 +98,8 @@ def damage_and_repair(prepared, tmp_path, number, **options):
 
 
 def test_mutated_stores(prepared, tmp_path):
-    noticed = [damage_and_repair(prepared, tmp_path, number) for number in range(30)]
-    assert sum(noticed) > 7
+    noticed = [damage_and_repair(prepared, tmp_path, number) for number in range(60)]
+    assert sum(noticed) > 15
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def prepared_with_sound(prepared, make_frames):
 
 
 def test_mutated_stores_with_sound(prepared_with_sound, tmp_path):
-    for number in range(60, 70):
+    for number in range(60, 80):
         damage_and_repair(prepared_with_sound, tmp_path, number, audio=True)
 
 
@@ -139,7 +139,7 @@ def test_mutated_sound(prepared_with_sound, name):
 
 @pytest.mark.slow
 def test_many_mutated_stores(prepared, tmp_path):
-    for number in range(30, 300):
+    for number in range(60, 300):
         damage_and_repair(prepared, tmp_path, number)
 
 
