@@ -13,6 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+# Replaces distutils by its own: once it failed to in the middle of a compilation.
+import setuptools  # noqa: F401
 import torch
 
 _ROOT = Path(__file__).resolve().parents[1]
