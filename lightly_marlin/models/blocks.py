@@ -11,7 +11,12 @@ from timm.models.vision_transformer import Attention, Block
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-__all__ = ["QVBiasAttention", "TransformerBlocks", "init_linear_and_norm"]
+__all__ = [
+    "MarlinBlock",
+    "QVBiasAttention",
+    "TransformerBlocks",
+    "init_linear_and_norm",
+]
 
 
 class QVBiasAttention(Attention):  # type: ignore[misc]
@@ -35,9 +40,15 @@ class QVBiasAttention(Attention):  # type: ignore[misc]
         super().__init__(dim, num_heads=num_heads, qkv_bias=False)
         self.q_bias = nn.Parameter(torch.zeros(dim))
         self.v_bias = nn.Parameter(torch.zeros(dim))
+        self.register_buffer("_k_bias", torch.zeros(dim), persistent=False)
 
     def forward(
-        self, x: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False
+        self,
+        x: Tensor,
+        attn_mask: Tensor | None = None,
+        is_causal: bool = False,
+        *,
+        num_context: int = 0,
     ) -> Tensor:
         """Attends among the tokens of each clip.
 
@@ -46,11 +57,16 @@ class QVBiasAttention(Attention):  # type: ignore[misc]
             attn_mask: Passed on to `scaled_dot_product_attention`; newer versions of
                 timm's blocks pass it in.
             is_causal: Passed on to `scaled_dot_product_attention`.
+            num_context: Number of first tokens that are attended to, but give no
+                result.
 
         Returns:
-            Tokens (B, N, D).
+            Tokens (B, N - num_context, D).
         """
-        q, k, v = self.project(x)
+        if num_context == 0:
+            q, k, v = self.project(x)
+        else:
+            q, k, v = self._project_last(x, num_context)
         out = self._attention(q, k, v, attn_mask=attn_mask, is_causal=is_causal)
         mixed: Tensor = self.proj(out.transpose(1, 2).flatten(2))
         return mixed
@@ -64,12 +80,75 @@ class QVBiasAttention(Attention):  # type: ignore[misc]
         Returns:
             Three tensors (B, heads, N, D / heads).
         """
-        B, N, D = x.shape
-        bias = torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
+        bias = torch.cat((self.q_bias, self._k_bias, self.v_bias))
         qkv = self._linear(x, self.qkv.weight, bias)
-        heads = qkv.view(B, N, 3, self.num_heads, D // self.num_heads)
-        q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)
+        q, k, v = self._heads(qkv, 3)
         return q, k, v
+
+    def _project_last(
+        self, x: Tensor, num_context: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Computes queries of the tokens after the first, keys and values of all."""
+        dim = x.shape[2]
+        # One split: its gradient is one concatenation.
+        q_weight, kv_weight = self.qkv.weight.split((dim, 2 * dim))
+        q = self._linear(x[:, num_context:], q_weight, self.q_bias)
+        kv = self._linear(x, kv_weight, torch.cat((self._k_bias, self.v_bias)))
+        k, v = self._heads(kv, 2)
+        return self._heads(q, 1)[0], k, v
+
+    def _heads(self, projected: Tensor, count: int) -> tuple[Tensor, ...]:
+        """Splits (B, N, count * D) into tensors (B, heads, N, D / heads)."""
+        B, N, width = projected.shape
+        dim = width // (count * self.num_heads)
+        heads = projected.view(B, N, count, self.num_heads, dim)
+        return heads.permute(2, 0, 3, 1, 4).unbind(0)
+
+
+class MarlinBlock(Block):  # type: ignore[misc]
+    """timm's pre-norm block with MARLIN's attention, for all tokens or the last alone.
+
+    Args:
+        dim: Width D of a token.
+        num_heads: Number of attention heads; divides `dim`.
+        mlp_ratio: Width of the hidden layer in multiples of `dim`.
+    """
+
+    def __init__(self, dim: int, num_heads: int, mlp_ratio: float = 4.0) -> None:
+        # Only newer versions of timm take the attention layer as an argument.
+        super().__init__(
+            dim,
+            num_heads,
+            mlp_ratio=mlp_ratio,
+            act_layer=nn.GELU,
+            norm_layer=nn.LayerNorm,
+        )
+        self.attn = QVBiasAttention(dim, num_heads)
+        # Drawn again, as in every release: a seed gives the same initial weights.
+        self.attn.proj = nn.Linear(dim, dim)
+        self.mlp = Mlp(dim, int(dim * mlp_ratio))
+
+    def forward(self, x: Tensor, num_context: int = 0) -> Tensor:
+        """Applies attention and MLP.
+
+        Args:
+            x: Tokens (B, N, D).
+            num_context: Number of first tokens that are attended to, but give no
+                result: what nobody reads is not computed.
+
+        Returns:
+            Tokens (B, N - num_context, D).
+        """
+        normed, last = self.norm1(x), x
+        if num_context == 0:
+            # Attention of any kind may stand here, as that of an exported encoder does.
+            attended = self.attn(normed)
+        else:
+            attended = self.attn(normed, num_context=num_context)
+            last = x[:, num_context:]
+        last = last + self.drop_path1(self.ls1(attended))
+        result: Tensor = last + self.drop_path2(self.ls2(self.mlp(self.norm2(last))))
+        return result
 
 
 class TransformerBlocks(nn.Sequential):
@@ -85,7 +164,9 @@ class TransformerBlocks(nn.Sequential):
     def __init__(
         self, dim: int, depth: int, num_heads: int, mlp_ratio: float = 4.0
     ) -> None:
-        super().__init__(*(_block(dim, num_heads, mlp_ratio) for _ in range(depth)))
+        super().__init__(
+            *(MarlinBlock(dim, num_heads, mlp_ratio) for _ in range(depth))
+        )
         self.grad_checkpointing = False
 
     def set_drop_path(self, rate: float) -> None:
@@ -113,34 +194,38 @@ class TransformerBlocks(nn.Sequential):
                 layer = DropPath(share) if share > 0 else nn.Identity()
                 setattr(block, name, layer.train(self.training))
 
-    def run_block(self, index: int, tokens: Tensor) -> Tensor:
+    def run_block(self, index: int, tokens: Tensor, num_context: int = 0) -> Tensor:
         """Applies one block.
 
         Args:
             index: Index of the block, in [0, depth).
             tokens: Tokens (B, N, D).
+            num_context: Number of first tokens of which no result is wanted.
 
         Returns:
-            Tokens (B, N, D).
+            Tokens (B, N - num_context, D).
         """
         if self.grad_checkpointing and torch.is_grad_enabled():
-            result = checkpoint(self[index], tokens, use_reentrant=False)
+            result = checkpoint(self[index], tokens, num_context, use_reentrant=False)
         else:
-            result = self[index](tokens)
+            result = self[index](tokens, num_context)
         assert isinstance(result, Tensor)
         return result
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, num_context: int = 0) -> Tensor:
         """Applies all blocks.
 
         Args:
             tokens: Tokens (B, N, D).
+            num_context: Number of first tokens of which no result is wanted. The last
+                block attends to them alone, which is exact, as only its result is read.
 
         Returns:
-            Tokens (B, N, D).
+            Tokens (B, N - num_context, D).
         """
+        last = len(self) - 1
         for index in range(len(self)):
-            tokens = self.run_block(index, tokens)
+            tokens = self.run_block(index, tokens, num_context if index == last else 0)
         return tokens
 
 
@@ -159,16 +244,3 @@ def init_linear_and_norm(module: nn.Module) -> None:
     elif isinstance(module, nn.LayerNorm):
         nn.init.ones_(module.weight)
         nn.init.zeros_(module.bias)
-
-
-def _block(dim: int, num_heads: int, mlp_ratio: float) -> nn.Module:
-    # Only newer versions of timm take the attention layer as an argument.
-    block = Block(
-        dim, num_heads, mlp_ratio=mlp_ratio, act_layer=nn.GELU, norm_layer=nn.LayerNorm
-    )
-    block.attn = QVBiasAttention(dim, num_heads)
-    # Drawn again, as in every release: a seed keeps giving the same initial weights.
-    block.attn.proj = nn.Linear(dim, dim)
-    block.mlp = Mlp(dim, int(dim * mlp_ratio))
-    module: nn.Module = block
-    return module

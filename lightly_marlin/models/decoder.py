@@ -78,5 +78,5 @@ class MarlinDecoder(nn.Module):
         tokens = assemble_decoder_tokens(
             visible, self.mask_token, self.pos_embed, idx_keep, idx_mask
         )
-        masked: Tensor = self.norm(self.blocks(tokens)[:, idx_keep.shape[1] :])
+        masked: Tensor = self.norm(self.blocks(tokens, idx_keep.shape[1]))
         return masked

@@ -76,6 +76,37 @@ def test_recomputed_gradients_are_the_same():
     torch.testing.assert_close(*gradients)
 
 
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_last_tokens_alone_are_those_of_all(depth, checkpointing):
+    torch.manual_seed(0)
+    blocks = TransformerBlocks(12, depth, num_heads=3).double()
+    for parameter in blocks.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    blocks.grad_checkpointing = checkpointing
+    x = torch.randn(2, 5, 12, dtype=torch.float64, requires_grad=True)
+    results = []
+    for out in (blocks(x)[:, 2:], blocks(x, 2)):
+        gradients = torch.autograd.grad(out.square().sum(), [x, *blocks.parameters()])
+        results.append((out.detach(), *gradients))
+    assert results[1][0].shape == (2, 3, 12)
+    torch.testing.assert_close(*results)
+
+
+def test_last_tokens_alone__fewer_operations():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    blocks = TransformerBlocks(12, 1, num_heads=3)
+    x, counts = torch.randn(2, 10, 12), []
+    for num_context in (0, 5):
+        with FlopCounterMode(display=False) as counter:
+            blocks(x, num_context)
+        counts.append(counter.get_total_flops())
+    # Half of the 24 D² of a token but of the 4 for keys and values; attention is not
+    # counted on a CPU.
+    assert counts == [24 * 20 * 144, 14 * 20 * 144]
+
+
 def test_initialisation():
     linear, norm = nn.Linear(30, 20), nn.LayerNorm(20)
     for module in (linear, norm):

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from lightly_marlin.models import MarlinEncoder
-from lightly_marlin.models.blocks import TransformerBlocks
+from lightly_marlin.models.blocks import MarlinBlock, TransformerBlocks
 from lightly_marlin.models.cpu import accelerate_cpu
 from lightly_marlin.models.exportable import exportable
 
@@ -28,7 +28,7 @@ def test_is_the_same_function(encoder, toy_videos):
 def test_has_standard_layers_only(encoder):
     kinds = {type(module) for module in exportable(encoder).modules()}
     ours = {k for k in kinds if k.__module__.startswith("lightly_marlin")}
-    assert ours == {MarlinEncoder, TransformerBlocks}
+    assert ours == {MarlinEncoder, TransformerBlocks, MarlinBlock}
     assert nn.Linear in kinds
 
 
