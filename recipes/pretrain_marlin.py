@@ -10,7 +10,8 @@ Features:
     - `--flip 0.5 --crop-scale 0.7 --color 0.2` augments clips and regions together, on
       the device; off by default, as released.
     - One generator forward per step for the reconstruction and the adversarial loss.
-    - float32 and bf16-mixed; one device or several (DDP).
+    - float32, TF32 and bf16-mixed; one device or several (DDP); `--compile` and
+      `--cuda-graph` for GPUs.
     - `--resume` continues as if the training had never stopped. A job that Slurm
       requeues resumes by itself.
     - `--min-face 64 --max-yaw 45` and the like choose tracks by their quality.
@@ -54,8 +55,7 @@ from lightly_marlin.utils.options import parse_given
 from lightly_marlin.utils.settings import setting
 
 if TYPE_CHECKING:
-    from pytorch_lightning import Callback, Trainer
-    from pytorch_lightning.loggers import Logger
+    from pytorch_lightning import Callback
     from torch.utils.data import Dataset
 
     from lightly_marlin.data import FaceClip, FaceClips
@@ -144,17 +144,20 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     from lightly_marlin.demo import open_store
     from lightly_marlin.training.callbacks import make_logger
     from lightly_marlin.training.checkpoint import check_checkpoint
+    from lightly_marlin.training.compilation import compile_networks
     from lightly_marlin.training.marlin_pretraining import MarlinPretraining
     from lightly_marlin.training.run_report import describe_run, summarise_run
     from lightly_marlin.training.schedule import schedule_of
     from lightly_marlin.training.trainer_setup import (
         check_devices,
         is_leader,
+        pretraining_trainer,
         quiet_lightning,
     )
     from lightly_marlin.utils.device import choose_precision
 
     check_devices(settings.devices)
+    check_graph(settings)
     # The run's settings say which, so that it goes on in the same on another machine.
     precision: Any = choose_precision(settings.precision)
     settings = replace(settings, precision=precision)
@@ -188,45 +191,33 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
         # Not before: what cannot be used leaves no run behind.
         write_settings(settings, folder.config)
         describe_run(settings, len(clips), len(held_out), schedule, max_steps)
-    trainer = make_trainer(settings, folder, module, logger, callbacks, max_steps)
+    if settings.compile:
+        # A gradient penalty asks for second derivatives.
+        penalty = settings.gradient_penalty_weight > 0
+        compile_networks(module, None if penalty else module.discriminator)
+    trainer = pretraining_trainer(module, folder, logger, callbacks, max_steps)
     trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
     if leader:
         summarise_run(folder, trainer.global_step)
     return 0 if trainer.global_step >= max_steps else 1
 
 
-def make_trainer(
-    settings: PretrainSettings,
-    folder: RunFolder,
-    module: MarlinPretraining,
-    logger: Logger | None,
-    callbacks: list[Callback],
-    max_steps: int,
-) -> Trainer:
-    """Returns Lightning's trainer of a run; its checkpoints are the run folder's."""
-    import pytorch_lightning as pl
+def check_graph(settings: PretrainSettings) -> None:
+    """Raises a UsageError if a CUDA graph is wanted and the run cannot be one."""
+    import torch
 
-    from lightly_marlin.training.checkpoint import RunCheckpointIO
-
-    precision: Any = settings.precision
-    checkpoints = RunCheckpointIO(
-        folder, module.model, export_teacher=settings.export_teacher
-    )
-    return pl.Trainer(
-        max_steps=max_steps,
-        max_epochs=-1,
-        precision=precision,
-        accelerator="auto",
-        devices=settings.devices,
-        strategy="ddp_find_unused_parameters_true" if settings.devices > 1 else "auto",
-        default_root_dir=folder.path,
-        logger=logger or False,
-        log_every_n_steps=settings.log_every,
-        plugins=[checkpoints],
-        callbacks=callbacks,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
+    if not settings.cuda_graph:
+        return
+    obstacles = {
+        "a CUDA device": not torch.cuda.is_available(),
+        "one device, not several": settings.devices > 1,
+        "no gradient penalty, which draws anew at each step": (
+            settings.gradient_penalty_weight > 0
+        ),
+    }
+    for need, missing in obstacles.items():
+        if missing:
+            raise UsageError(f"--cuda-graph needs {need}.")
 
 
 def make_callbacks(
@@ -282,7 +273,7 @@ def make_validation(
     tracks: Sequence[str],
 ) -> list[Callback]:
     """Returns the validation as a callback, or nothing where no pixels are decoded."""
-    from lightly_marlin.training.marlin_pretraining import masking_of
+    from lightly_marlin.training.batch_transforms import masking_of
     from lightly_marlin.training.objectives.pixels import Pixels
     from lightly_marlin.training.validation import Validation
 

@@ -28,8 +28,8 @@ from lightly_marlin.features.video_stream import (
 from lightly_marlin.features.window_model import AnyModel, weights_digest
 from lightly_marlin.features.windows import Stretch, WindowPlace
 from lightly_marlin.jobs.summary import JobSummary
-from lightly_marlin.jobs.worker_pool import available_cores
 from lightly_marlin.utils.console import progress
+from lightly_marlin.utils.cores import available_cores
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import why_not_writable
 

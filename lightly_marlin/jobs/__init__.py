@@ -7,7 +7,6 @@ from lightly_marlin.jobs.record import JobRecord
 from lightly_marlin.jobs.summary import JobSummary
 from lightly_marlin.jobs.worker_pool import (
     JobFailure,
-    available_cores,
     report_progress,
     run_jobs,
     stream_jobs,
@@ -18,7 +17,6 @@ __all__ = [
     "JobRecord",
     "JobSummary",
     "Ledger",
-    "available_cores",
     "report_progress",
     "run_jobs",
     "stream_jobs",

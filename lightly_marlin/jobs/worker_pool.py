@@ -10,7 +10,6 @@ worker waits until its item is taken, so at most two per worker are in memory.
 from __future__ import annotations
 
 import functools
-import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -30,7 +29,6 @@ from lightly_marlin.jobs.worker_process import (
 __all__ = [
     "JobEnd",
     "JobFailure",
-    "available_cores",
     "report_progress",
     "run_jobs",
     "stream_jobs",
@@ -52,13 +50,6 @@ class JobEnd:
     """
 
     failure: JobFailure | None = None
-
-
-def available_cores() -> int:
-    """Returns the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def run_jobs(

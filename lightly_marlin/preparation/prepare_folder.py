@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightly_marlin.jobs.fingerprint import same_file_state, take_fingerprint
 from lightly_marlin.jobs.summary import JobSummary
-from lightly_marlin.jobs.worker_pool import JobFailure, available_cores, run_jobs
+from lightly_marlin.jobs.worker_pool import JobFailure, run_jobs
 from lightly_marlin.preparation.prepare_video import PreparationOptions, prepare_video
 from lightly_marlin.preparation.used_weights import check_commercial, used_weights
 from lightly_marlin.preparation.video_files import VideoFile, find_videos
@@ -20,6 +20,7 @@ from lightly_marlin.store.crop_video import JPEG_QUALITY
 from lightly_marlin.store.format import VideoRecord
 from lightly_marlin.store.writer import StoreWriter
 from lightly_marlin.utils.console import progress
+from lightly_marlin.utils.cores import available_cores
 from lightly_marlin.utils.dependency import require_extras
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import why_not_writable

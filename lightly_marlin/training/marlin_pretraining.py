@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.optim import AdamW, Optimizer
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import DataLoader
 
@@ -21,27 +23,30 @@ from lightly_marlin.data import (
     ResumableClipSampler,
 )
 from lightly_marlin.models import (
-    MarlinConfig,
     MarlinDiscriminator,
     accelerate_cpu,
     create_marlin,
     linear_momentum,
 )
+from lightly_marlin.training.batch_transforms import augmentation_of, masking_of
+from lightly_marlin.training.device_prefetch import DevicePrefetcher, default_workers
 from lightly_marlin.training.every_steps import is_due
+from lightly_marlin.training.gradient_average import average_gradients
 from lightly_marlin.training.gradient_norms import gradient_norms
 from lightly_marlin.training.objectives.building import build_objectives
 from lightly_marlin.training.objectives.critic import Critic
+from lightly_marlin.training.objectives.names import DECODING
 from lightly_marlin.training.objectives.objective import teacher_for
 from lightly_marlin.training.objectives.objective_step import ObjectiveStep
 from lightly_marlin.training.objectives.reporting import logged_losses
+from lightly_marlin.training.optimizers import (
+    UncountedOptimizer,
+    follow_settings,
+    make_optimizer,
+)
 from lightly_marlin.training.schedule import WarmupCosine
 from lightly_marlin.training.settings import PretrainSettings
-from lightly_marlin.transforms import (
-    BatchAugmentation,
-    BatchMasking,
-    ClipAugmentation,
-    MixtureSchedule,
-)
+from lightly_marlin.training.step_graph import StepGraph
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.metric_names import GRADIENT
 
@@ -103,6 +108,14 @@ class MarlinPretraining(pl.LightningModule):
             self.model, self.objective_weights, num_processes=settings.devices
         )
         self.teacher = teacher_for(self.objectives.values(), self.model.encoder)
+        # What the wrapper of several processes leaves alone; see `average_gradients`.
+        outside = ["discriminator."]
+        if not any(name in self.objective_weights for name in DECODING):
+            outside += ["model.decoder.", "model.enc_dec_proj."]
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(  # type: ignore[no-untyped-call]
+            self,
+            [n for n, _ in self.named_parameters() if n.startswith(tuple(outside))],
+        )
         if settings.export_teacher and self.teacher is None:
             raise UsageError(
                 "--export-teacher needs an objective with a teacher, such as latent=1."
@@ -116,42 +129,59 @@ class MarlinPretraining(pl.LightningModule):
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler]]:
         """Returns optimizers and schedulers of the model and of the discriminator."""
+        settings = self.settings
         heads = [p for p in self.objectives.parameters() if p.requires_grad]
-        parts = [([*self.model.parameters(), *heads], 1.0)]
+        trained = [*self.model.parameters(), *heads]
+        optimizers: list[Optimizer] = [make_optimizer(trained, 1.0, settings)]
         if self.discriminator is not None:
-            critic = list(self.discriminator.parameters())
-            parts.append((critic, self.settings.discriminator_rate))
-        optimizers = [
-            AdamW(
-                parameters,
-                # A scheduler multiplies: the schedule's rate is the factor.
-                lr=factor,
-                betas=(self.settings.beta1, self.settings.beta2),
-                weight_decay=self.settings.weight_decay,
-                fused=True,
-            )
-            for parameters, factor in parts
-        ]
-        return list(optimizers), [
+            factor = settings.discriminator_rate
+            critic = self.discriminator.parameters()
+            optimizers.append(make_optimizer(critic, factor, settings))
+        return optimizers, [
             # The trainer's count decides, not the scheduler's own, so that a resumed
             # run follows its settings, which may have changed, from its first step on.
             LambdaLR(optimizer, lambda _: self.schedule(self.trainer.global_step))
             for optimizer in optimizers
         ]
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses optimizers whose parameters are grouped in another way.
+
+        Args:
+            checkpoint: Checkpoint of the trainer.
+
+        Raises:
+            UsageError: If the run was begun without weight decay and has one now, or
+                the other way round.
+        """
+        groups = 2 if self.settings.weight_decay > 0 else 1
+        if any(
+            len(state["param_groups"]) != groups
+            for state in checkpoint["optimizer_states"]
+        ):
+            raise UsageError(
+                f"The run was begun {'without' if groups == 2 else 'with'} weight "
+                f"decay, and --weight-decay is {self.settings.weight_decay:g} now. "
+                "Resume as it was begun, or choose another --out."
+            )
+
     def on_train_start(self) -> None:
         """Composes the objectives; sets the learning rates of a resumed run."""
-        # For each training, as a module may be given to another trainer. In a tuple,
-        # which keeps its modules out of this one's state dict.
-        self._step = self._objective_step()
+        # For each training, as a module may be given to another trainer. In tuples,
+        # which keep their modules out of this one's state dict.
+        self._optimizers = self._uncounted_optimizers()
+        for optimizer in self._optimizers:
+            follow_settings(optimizer.optimizer, self.settings)
+        self._step = (self._objective_step(),)
+        self._graph = StepGraph(self._update) if self.settings.cuda_graph else None
         if self.trainer.global_step > 0:
             self._step_schedulers()
 
     def on_train_end(self) -> None:
         """Lets go of the trainer's optimizers."""
-        del self._step
+        del self._step, self._optimizers, self._graph
 
-    def train_dataloader(self) -> DataLoader[FaceClip]:
+    def train_dataloader(self) -> DevicePrefetcher | DataLoader[FaceClip]:
         """Returns the clips from the one on at which the training stands."""
         per_step = self.settings.batch_size * self.settings.devices
         places: dict[str, Any] = {
@@ -165,32 +195,69 @@ class MarlinPretraining(pl.LightningModule):
             # Two tracks of a video may show one person, no negative.
             sources = self.clips.column("source")
             sampler = DistinctGroupSampler(sources, per_step, **places)
-        return DataLoader(
+        workers = self.settings.workers
+        if workers is None:
+            workers = default_workers(self.device, self.settings.devices)
+        loader: DataLoader[FaceClip] = DataLoader(
             self.clips,
             batch_size=self.settings.batch_size,
             sampler=sampler,
-            num_workers=self.settings.workers,
-            persistent_workers=self.settings.workers > 0,
+            num_workers=workers,
+            persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
+        on_gpu = self.device.type == "cuda"
+        return DevicePrefetcher(loader, self.device) if on_gpu else loader
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Tensor]:
         """Updates the networks by one batch; returns and logs the losses."""
         step = self.trainer.global_step
-        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         batch, idx_keep, idx_mask = self._masked(batch, step)
-        seed = self.settings.seed + step * self.settings.devices + self.global_rank
-        noise = torch.Generator(self.device).manual_seed(seed)
-        optimizer, objectives = self._step
-        losses = objectives(batch, idx_keep, idx_mask, noise)
-        norms = self._gradient_norms(losses.weighted, step + 1)
+        inputs = {name: x for name, x in batch.items() if isinstance(x, Tensor)}
+        inputs |= {"idx_keep": idx_keep, "idx_mask": idx_mask}
+        every = self.settings.gradients_every
+        if every > 0 and is_due(self.trainer, every, step + 1):
+            logged = self._update(inputs, with_norms=True)
+        elif self._graph is not None:
+            logged = self._graph(inputs)
+        else:
+            logged = self._update(inputs)
+        self._step[0].after_update(self._momentum(step))
+        self._count_step()
+        self._step_schedulers()
+        if is_due(self.trainer, self.settings.log_every):
+            logged = self._mean_of_processes(logged)
+        self.log_dict({**logged, "lr": self.schedule(step)}, batch_size=len(idx_keep))
+        return {n: x for n, x in logged.items() if not n.startswith(GRADIENT)}
+
+    def _update(
+        self, inputs: Mapping[str, Tensor], with_norms: bool = False
+    ) -> dict[str, Tensor]:
+        """Updates the networks; all that a CUDA graph can capture.
+
+        Args:
+            inputs: Batch and mask, tensors alone.
+            with_norms: Whether to measure the objectives' gradients.
+
+        Returns:
+            Losses, and norms where they are wanted, by their names in metrics.csv.
+        """
+        noise = None
+        if self.settings.gradient_penalty_weight > 0:
+            step = self.trainer.global_step
+            seed = self.settings.seed + step * self.settings.devices + self.global_rank
+            noise = torch.Generator(self.device).manual_seed(seed)
+        objectives = self._step[0]
+        losses = objectives(inputs, inputs["idx_keep"], inputs["idx_mask"], noise)
+        logged = logged_losses(losses.reported)
+        if with_norms:
+            encoder = self.model.encoder.parameters()
+            norms = gradient_norms(losses.weighted, encoder)
+            logged |= {f"{GRADIENT}{name}": norm for name, norm in norms.items()}
+        optimizer = self._optimizers[0]
         optimizer.zero_grad()
         self.manual_backward(losses.total)
         optimizer.step()
-        objectives.after_update(self._momentum(step))
-        self._step_schedulers()
-        logged = logged_losses(losses.reported)
-        self.log_dict({**logged, **norms, "lr": rate}, batch_size=len(idx_keep))
         return logged
 
     def _masked(
@@ -211,32 +278,48 @@ class MarlinPretraining(pl.LightningModule):
             batch = {**batch, "video_b": second["video"], "idx_keep_b": idx_keep_b}
         return batch, idx_keep, idx_mask
 
-    def _objective_step(self) -> tuple[Any, ObjectiveStep]:
-        """Returns the model's optimizer, and the objectives with that of the critic."""
-        optimizers = self.optimizers()
-        optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
+    def _uncounted_optimizers(self) -> tuple[UncountedOptimizer, ...]:
+        """Returns the optimizers of model and critic; the model's clips gradients."""
+        clip = self.settings.clip_gradient
+        return tuple(
+            UncountedOptimizer(self.trainer, optimizer, 0.0 if index else clip)
+            for index, optimizer in enumerate(self.trainer.optimizers)
+        )
+
+    def _objective_step(self) -> ObjectiveStep:
+        """Returns the objectives, with the critic and its optimizer."""
         objectives: dict[str, Any] = dict(self.objectives)
         if self.discriminator is not None:
             objectives["adversarial"] = Critic(
                 self.discriminator,
-                _UncountedOptimizer(self.trainer, optimizers[1].optimizer),
+                self._optimizers[1],
                 gradient_penalty_weight=self.settings.gradient_penalty_weight,
-                backward=self.manual_backward,
+                backward=self._critic_backward,
             )
         parts = {
             name: (objectives[name], w) for name, w in self.objective_weights.items()
         }
-        return optimizers[0], ObjectiveStep(self.model, parts, self.teacher)
+        return ObjectiveStep(self.model, parts, self.teacher)
 
-    def _gradient_norms(
-        self, weighted: dict[str, Tensor], steps_done: int
-    ) -> dict[str, Tensor]:
-        """Returns the norms of the objectives' gradients in the steps that ask."""
-        every = self.settings.gradients_every
-        if every == 0 or not is_due(self.trainer, every, steps_done):
-            return {}
-        norms = gradient_norms(weighted, self.model.encoder.parameters())
-        return {f"{GRADIENT}{name}": norm for name, norm in norms.items()}
+    def _critic_backward(self, loss: Tensor) -> None:
+        """Computes the critic's gradients, their mean with several processes."""
+        torch.autograd.backward(loss)
+        if self.trainer.world_size > 1 and self.discriminator is not None:
+            reduce = self.trainer.strategy.reduce
+            average_gradients(self.discriminator.parameters(), reduce)
+
+    def _mean_of_processes(self, logged: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Returns the means of scalars over all processes, by one reduction."""
+        if self.trainer.world_size == 1:
+            return logged
+        means = self.trainer.strategy.reduce(torch.stack(list(logged.values())))
+        return dict(zip(logged, means.unbind(), strict=True))
+
+    def _count_step(self) -> None:
+        """Counts a batch as one step, whatever updates it had, replayed or not."""
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization
+        progress.optim_step_progress.increment_ready()
+        progress.optim_step_progress.increment_completed()
 
     def _momentum(self, step: int) -> float:
         return linear_momentum(
@@ -250,87 +333,3 @@ class MarlinPretraining(pl.LightningModule):
         schedulers = self.lr_schedulers()
         for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
             scheduler.step()  # type: ignore[union-attr]
-
-
-class _UncountedOptimizer:
-    """Optimizer of the discriminator, which steps without counting.
-
-    Lightning counts every step of every `LightningOptimizer`, so that `global_step`
-    would advance by two per batch, and with it `max_steps`, `every_n_train_steps` and
-    everything else that is given in steps. The strategy's step is the same, precision
-    plugin and `on_before_optimizer_step` included, and leaves the count to the model's
-    optimizer.
-    """
-
-    def __init__(self, trainer: pl.Trainer, optimizer: Optimizer) -> None:
-        self.trainer = trainer
-        self.optimizer = optimizer
-
-    def zero_grad(self) -> None:
-        self.optimizer.zero_grad()
-
-    def step(self) -> None:
-        self.trainer.strategy.optimizer_step(self.optimizer, closure=lambda: None)
-
-
-def augmentation_of(
-    settings: PretrainSettings, stream: int = 1
-) -> BatchAugmentation | None:
-    """Returns the augmentation of training batches; None if all of it is off.
-
-    Args:
-        settings: Settings of the run.
-        stream: Number of the use, see `BatchAugmentation`.
-
-    Raises:
-        MissingExtraError: If it is on and kornia is not installed.
-    """
-    if settings.flip == 0 and settings.crop_scale == 1 and settings.color == 0:
-        return None
-    augmentation = ClipAugmentation(
-        flip=settings.flip,
-        crop_scale=(settings.crop_scale, 1.0),
-        color=settings.color,
-    )
-    return BatchAugmentation(augmentation, seed=settings.seed, stream=stream)
-
-
-def masking_of(
-    settings: PretrainSettings,
-    config: MarlinConfig,
-    decode_ratio: float = 1.0,
-    stream: int = 0,
-) -> BatchMasking:
-    """Returns the masking strategy for a model's token grid.
-
-    Args:
-        settings: Settings of the run.
-        config: Sizes of the model.
-        decode_ratio: Share of the masked tokens to decode; 1 for all, as in validation.
-        stream: Number of the use, see `BatchMasking`.
-
-    Raises:
-        UsageError: If the strategy and its ratios do not fit the model.
-    """
-    end = settings.mask_share_end
-    schedule = MixtureSchedule(
-        (settings.mask_share, 1 - settings.mask_share),
-        None if end is None else (end, 1 - end),
-        settings.mask_share_steps,
-    )
-    try:
-        return BatchMasking(
-            settings.mask,
-            settings.mask_ratio,
-            grid=config.grid,
-            patch_size=config.patch_size,
-            tubelet_size=config.tubelet_size,
-            mode=settings.mask_mode,
-            order=settings.mask_order,
-            schedule=schedule,
-            decode_ratio=decode_ratio,
-            seed=settings.seed,
-            stream=stream,
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from error

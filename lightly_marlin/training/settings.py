@@ -174,7 +174,14 @@ class OptimizationSettings:
     )
     beta1: float = setting(0.9, "First beta of AdamW.", _SHARE_BELOW_1)
     beta2: float = setting(0.95, "Second beta of AdamW.", _SHARE_BELOW_1)
-    weight_decay: float = setting(0.0, "Weight decay of AdamW.", NOT_NEGATIVE)
+    weight_decay: float = setting(
+        0.0, "Weight decay of AdamW, on matrices alone.", NOT_NEGATIVE
+    )
+    clip_gradient: float = setting(
+        0.0,
+        "Norm to which the model's gradient is scaled down; 0 for none.",
+        NOT_NEGATIVE,
+    )
 
 
 @dataclass(frozen=True)
@@ -235,13 +242,30 @@ class ProbeSettings:
 class MachineSettings:
     """Hardware, and how often the run reports."""
 
-    precision: Literal["32", "32-true", "bf16", "bf16-mixed", "auto"] = setting(
-        "32",
-        "float32 or bfloat16 autocast; auto: bfloat16 where it is fast.",
-        metavar="NAME",
+    precision: Literal["32", "32-true", "tf32", "bf16", "bf16-mixed", "auto"] | None = (
+        setting(
+            None,
+            "float32 (32, as released), float32 with products in TF32, or bfloat16 "
+            "autocast; auto: bfloat16 where it is fast. Without it, bf16-mixed on GPUs "
+            "that have it and 32 elsewhere.",
+            metavar="NAME",
+        )
+    )
+    compile: bool = setting(
+        False, "Compile transformer blocks and critic with torch.compile."
+    )
+    cuda_graph: bool = setting(
+        False, "Launch a step as one CUDA graph, for small batches on one GPU."
+    )
+    deterministic: bool = setting(
+        False, "Deterministic algorithms: on a GPU, resuming is exact with them alone."
     )
     devices: int = setting(1, "Devices that train together.", AT_LEAST_1)
-    workers: int = setting(2, "Loader processes per device.", NOT_NEGATIVE)
+    workers: int | None = setting(
+        None,
+        "Loader processes per device; without it, 2, and more for a GPU.",
+        NOT_NEGATIVE,
+    )
     logger: Literal["tensorboard", "csv", "wandb", "mlflow", "none"] = setting(
         "tensorboard", "Lightning's logger beside metrics.csv.", metavar="NAME"
     )

@@ -10,12 +10,22 @@ from collections.abc import Sequence
 import pytorch_lightning
 import torch
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.strategies import DDPStrategy, Strategy
 
 from lightly_marlin.training.checkpoint import LastCheckpoint, RunCheckpointIO
+from lightly_marlin.training.marlin_pretraining import MarlinPretraining
 from lightly_marlin.training.run_folder import RunFolder
+from lightly_marlin.utils.device import lightning_precision
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["check_devices", "is_leader", "one_device_trainer", "quiet_lightning"]
+__all__ = [
+    "check_devices",
+    "is_leader",
+    "one_device_trainer",
+    "pretraining_trainer",
+    "quiet_lightning",
+]
 
 
 def check_devices(wanted: int) -> None:
@@ -32,6 +42,54 @@ def check_devices(wanted: int) -> None:
 def is_leader() -> bool:
     """Returns False in programs that the trainer started for its further devices."""
     return int(os.environ.get("LOCAL_RANK", 0)) == 0
+
+
+def pretraining_trainer(
+    module: MarlinPretraining,
+    folder: RunFolder,
+    logger: Logger | None,
+    callbacks: list[Callback],
+    max_steps: int,
+) -> Trainer:
+    """Returns the trainer of a pretraining; its checkpoints are the run folder's.
+
+    Args:
+        module: The pretraining, whose settings name precision and devices.
+        folder: The folder of the run.
+        logger: Logger beside metrics.csv.
+        callbacks: What is done after steps, in this order.
+        max_steps: Step after which to stop.
+    """
+    settings = module.settings
+    checkpoints = RunCheckpointIO(
+        folder, module.model, export_teacher=settings.export_teacher
+    )
+    strategy: Strategy | str = "auto"
+    if settings.devices > 1:
+        # Each step trains every parameter that is not left out, and none has running
+        # statistics: nothing to search for, nothing to send but gradients.
+        strategy = DDPStrategy(
+            find_unused_parameters=False,
+            broadcast_buffers=False,
+            gradient_as_bucket_view=True,
+        )
+    return Trainer(
+        max_steps=max_steps,
+        max_epochs=-1,
+        precision=lightning_precision(settings.precision or "32"),
+        accelerator="auto",
+        devices=settings.devices,
+        strategy=strategy,
+        # Without a wish, whatever the process is set to stays.
+        deterministic=settings.deterministic or None,
+        default_root_dir=folder.path,
+        logger=logger or False,
+        log_every_n_steps=settings.log_every,
+        plugins=[checkpoints],
+        callbacks=callbacks,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
 
 
 def one_device_trainer(

@@ -66,8 +66,15 @@ def draw_uniform(
     are copied, so a CPU generator gives the same masks on every machine.
     """
     source = device if generator is None else generator.device
-    uniform = torch.rand(shape, generator=generator, device=source)
+    # From pageable memory a copy would wait until the GPU has come to it.
+    pinned = _goes_to_cuda(source, device)
+    uniform = torch.rand(shape, generator=generator, device=source, pin_memory=pinned)
     return uniform if device is None else uniform.to(device, non_blocking=True)
+
+
+def _goes_to_cuda(source: torch.device | None, target: torch.device | None) -> bool:
+    from_cpu = source is None or source.type == "cpu"
+    return from_cpu and target is not None and target.type == "cuda"
 
 
 def select_tokens(

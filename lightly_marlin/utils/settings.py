@@ -159,17 +159,19 @@ def list_options(settings: type[Any]) -> Iterator[Option]:
     for field in dataclasses.fields(settings):
         if "help" not in field.metadata:
             continue
-        kinds = [kind for kind in get_args(hints[field.name]) if kind is not NoneType]
-        literal = get_origin(hints[field.name]) is Literal
-        kind = str if literal else kinds[0] if kinds else hints[field.name]
+        hint = hints[field.name]
+        optional = get_origin(hint) is not Literal and NoneType in get_args(hint)
+        kinds = [kind for kind in get_args(hint) if kind is not NoneType]
+        kind = kinds[0] if optional else hint
         allowed = field.metadata.get("allowed")
-        if literal:
-            allowed = Choice(partial(tuple, kinds))
+        if get_origin(kind) is Literal:
+            allowed = Choice(partial(tuple, get_args(kind)))
+            kind = str
         yield Option(
             field.name,
             field.default,
             kind,
-            not literal and NoneType in get_args(hints[field.name]),
+            optional,
             allowed,
             field.metadata["help"],
             field.metadata.get("metavar") or kind.__name__.upper(),

@@ -9,7 +9,6 @@ import pytest
 from lightly_marlin.jobs.worker_pool import (
     JobEnd,
     JobFailure,
-    available_cores,
     run_jobs,
     stream_jobs,
 )
@@ -187,10 +186,6 @@ def test_closing_a_stream_ends_its_workers_quietly(capfd):
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert capfd.readouterr().err == ""
-
-
-def test_available_cores():
-    assert 1 <= available_cores() <= os.cpu_count()
 
 
 def test_stream_jobs_when_a_worker_dies_while_it_sends():

@@ -20,15 +20,13 @@ from lightly_marlin.demo import demo_store
 from lightly_marlin.models import Marlin, MarlinConfig
 from lightly_marlin.store import FaceStore
 from lightly_marlin.training import marlin_pretraining as module
+from lightly_marlin.training.batch_transforms import augmentation_of, masking_of
 from lightly_marlin.training.checkpoint import LastCheckpoint, RunCheckpointIO
-from lightly_marlin.training.marlin_pretraining import (
-    MarlinPretraining,
-    augmentation_of,
-    masking_of,
-)
+from lightly_marlin.training.marlin_pretraining import MarlinPretraining
 from lightly_marlin.training.run_folder import RunFolder
 from lightly_marlin.training.schedule import WarmupCosine
 from lightly_marlin.training.settings import PretrainSettings
+from lightly_marlin.training.step_graph import StepGraph
 from lightly_marlin.transforms.clip_augmentation import mirror_cells
 from lightly_marlin.utils.dependency import MissingExtraError
 from lightly_marlin.utils.errors import UsageError
@@ -198,6 +196,11 @@ def equal_weights(first, second):
     return all(torch.equal(left, right) for left, right in pairs)
 
 
+def distance(first, second):
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
+    return sum(float((left - right).abs().sum()) for left, right in pairs)
+
+
 def test_augmentation__masks_and_both_losses_see_the_same_clips(fit, store):
     """To mirror all clips is the same as to train on mirrored clips."""
     augmented, _ = fit(settings=with_settings(flip=1.0))
@@ -305,3 +308,95 @@ def test_masking_of__settings_reach_the_masks():
 def test_masking_of__ratio_that_leaves_nothing():
     with pytest.raises(UsageError, match="mask_ratio"):
         masking_of(PretrainSettings(mask_ratio=0.9999), CONFIG)
+
+
+def _recorded(update, inputs):
+    """A capture that replays by running the update on the captured inputs."""
+    outputs = {}
+
+    def replay():
+        for name, value in update(inputs).items():
+            outputs.setdefault(name, torch.empty_like(value)).copy_(value)
+
+    return replay, outputs
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16-mixed"])
+def test_cuda_graph__same_training(precision, fit, monkeypatch):
+    """On a CPU a graph is a replay of the update; all around it is the same."""
+    graphs = []
+
+    def made(update):
+        graphs.append(StepGraph(update, warmup=2, capture=_recorded))
+        return graphs[-1]
+
+    monkeypatch.setattr(module, "StepGraph", made)
+    options = {"steps": 5, "precision": precision}
+    objectives = "pixels=1 adversarial=0.01 latent=0.1"
+    settings = with_settings(objectives=objectives, gradients_every=4)
+    plain, trainer = fit(settings=settings, **options)
+    graph = dataclasses.replace(settings, cuda_graph=True)
+    graphed, other = fit(settings=graph, **options)
+    assert graphs[0]._replay is not None
+    assert trainer.global_step == other.global_step == 5
+    # Rates are float32 in a graph.
+    for name, value in graphed.state_dict().items():
+        torch.testing.assert_close(
+            value, plain.state_dict()[name], atol=1e-6, rtol=1e-4
+        )
+
+
+def test_clip_gradient__of_the_model_alone(fit):
+    clipped, _ = fit(settings=with_settings(clip_gradient=1e-9, adversarial_weight=1.0))
+    plain, _ = fit(settings=with_settings(adversarial_weight=1.0))
+    start, _ = fit(steps=1)
+    # AdamW's steps are of any gradient's size but for its epsilon.
+    moves = [distance(trained.model, start.model) for trained in (clipped, plain)]
+    assert moves[0] < 0.2 * moves[1]
+    # The critic's are not clipped.
+    assert distance(clipped.discriminator, start.discriminator) > 0
+
+
+def test_weight_decay__resumed_as_it_was_begun(fit, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    fit(steps=1, folder=folder)
+    with pytest.raises(UsageError, match="begun without weight decay"):
+        fit(steps=2, folder=folder, settings=with_settings(weight_decay=0.1))
+    other = RunFolder(tmp_path / "other")
+    fit(steps=1, folder=other, settings=with_settings(weight_decay=0.1))
+    fit(steps=2, folder=other, settings=with_settings(weight_decay=0.2))
+    with pytest.raises(UsageError, match="begun with weight decay"):
+        fit(steps=3, folder=other)
+
+
+@pytest.mark.parametrize(
+    "objectives",
+    [
+        "pixels=1",
+        "pixels=1 adversarial=0.01",
+        "norm_pixels=1 latent=1",
+        "motion=1",
+        "latent=1",
+        "instance=1",
+        "contrast=1",
+        "latent=1 instance=1",
+    ],
+)
+def test_parameters_that_processes_average_all_get_gradients(objectives, fit, store):
+    """DistributedDataParallel waits for each of them in each step."""
+    got = []
+
+    class Noted(pl.Callback):
+        def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+            if optimizer is trainer.optimizers[0]:
+                parameters = pl_module.named_parameters()
+                got.append({n for n, p in parameters if p.grad is not None})
+
+    clips = FaceClipPairs(store, seed=0) if "contrast" in objectives else None
+    trained, _ = fit(
+        Noted(), steps=1, settings=with_settings(objectives=objectives), clips=clips
+    )
+    left_out = set(trained._ddp_params_and_buffers_to_ignore)
+    averaged = {n for n, p in trained.named_parameters() if p.requires_grad} - left_out
+    assert got[0] >= averaged
+    assert got[0] - averaged <= {n for n in left_out if n.startswith("discriminator.")}

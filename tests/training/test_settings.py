@@ -84,6 +84,8 @@ def test_configs__of_the_demo():
         ("crop_scale: 0", r"Invalid crop_scale 0\.0: must be in \(0, 1\]"),
         ("color: -0.1", r"Invalid color -0\.1: must be in \[0, 1\]"),
         ("precision: fp8", r"Invalid precision \(fp8\)"),
+        ("clip_gradient: -1", "Invalid clip_gradient -1.0: must be 0 or more"),
+        ("compile: 1", r"invalid compile \(1\): must be bool"),
     ],
 )
 def test_read_settings__errors(tmp_path, text, message):
@@ -115,8 +117,9 @@ def test_settings__options_equal_yaml(field, tmp_path):
     value = 1 if field.default is None else field.default
     if value is False:
         value = True
-    if field.name == "objectives":
-        value = "pixels=1 latent=0.1"
+    value = {"objectives": "pixels=1 latent=0.1", "precision": "tf32"}.get(
+        field.name, value
+    )
     path = write(tmp_path / "a.yaml", yaml.safe_dump({field.name: value}))
     flag = "--" + field.name.replace("_", "-")
     arguments = [flag] if value is True else [flag, str(value)]

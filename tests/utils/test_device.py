@@ -1,7 +1,12 @@
 import pytest
 import torch
 
-from lightly_marlin.utils.device import choose_device, choose_precision, has_bf16_units
+from lightly_marlin.utils.device import (
+    choose_device,
+    choose_precision,
+    has_bf16_units,
+    lightning_precision,
+)
 from lightly_marlin.utils.errors import UsageError
 
 
@@ -39,6 +44,33 @@ def test_choose_precision__auto(units, expected, monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: units)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     assert choose_precision("auto") == expected
+    # Without a wish, all processors compute the same.
+    assert choose_precision(None) == "32"
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"), [((9, 0), "bf16-mixed"), ((7, 5), "32")]
+)
+def test_choose_precision__of_a_gpu(capability, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "empty", lambda *size, device: None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert choose_precision(None) == choose_precision("auto") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "lightning", "products", "cudnn"),
+    [("tf32", "32", "high", True), ("bf16-mixed", "bf16-mixed", "highest", False)],
+)
+def test_lightning_precision(name, lightning, products, cudnn):
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    try:
+        assert lightning_precision(name) == lightning
+        assert torch.get_float32_matmul_precision() == products
+        assert torch.backends.cudnn.allow_tf32 is cudnn
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]
 
 
 def test_choose_precision__names_stay():
