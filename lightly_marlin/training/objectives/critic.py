@@ -18,6 +18,7 @@ from torch.nn import Module
 
 from lightly_marlin.kernels import gather_tubelets
 from lightly_marlin.loss import MarlinAdversarialLoss
+from lightly_marlin.models.grouped_casts import grouped_casts
 from lightly_marlin.training.objectives.objective import Objective
 from lightly_marlin.training.objectives.step_context import StepContext
 
@@ -80,11 +81,13 @@ class Critic(Objective):
             patch_size=config.patch_size,
             dtype=fake.dtype,
         )
-        loss = self.loss.discriminator_loss(
-            self.discriminator(real), self.discriminator(fake)
-        )
+        with grouped_casts(self.discriminator):
+            loss = self.loss.discriminator_loss(
+                self.discriminator(real), self.discriminator(fake)
+            )
         total = loss
         if self.gradient_penalty_weight > 0:
+            # By the weights themselves: it computes in float32.
             penalty = self.loss.gradient_penalty(
                 self.discriminator, real, fake, generator=context.generator
             )
@@ -105,6 +108,7 @@ class Critic(Objective):
         # for weights with gradients.
         self.discriminator.requires_grad_(False)
         try:
-            return self.loss.generator_loss(self.discriminator(context.pixels))
+            with grouped_casts(self.discriminator):
+                return self.loss.generator_loss(self.discriminator(context.pixels))
         finally:
             self.discriminator.requires_grad_(True)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from torch import Generator, Tensor, nn
 
 from lightly_marlin.models import EmaTeacher, Marlin
+from lightly_marlin.models.grouped_casts import grouped_casts
 from lightly_marlin.training.objectives.objective import Objective, teacher_for
 from lightly_marlin.training.objectives.pixels import Pixels
 from lightly_marlin.training.objectives.step_context import StepContext, ToPixels
@@ -106,6 +107,16 @@ class ObjectiveStep(nn.Module):
         Raises:
             ValueError: If the batch lacks what an objective needs.
         """
+        with grouped_casts(self.model):
+            return self._losses(batch, idx_keep, idx_mask, generator)
+
+    def _losses(
+        self,
+        batch: Mapping[str, Any],
+        idx_keep: Tensor,
+        idx_mask: Tensor,
+        generator: Generator | None,
+    ) -> ObjectiveLosses:
         context = StepContext(
             self.model,
             batch,
