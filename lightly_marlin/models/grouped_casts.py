@@ -41,7 +41,7 @@ def grouped_casts(module: nn.Module) -> Iterator[None]:
         yield
         return
     dtype = torch.get_autocast_dtype(device)
-    copies = _CastTogether.apply(dtype, *weights)  # type: ignore[no-untyped-call]
+    copies = _CastTogether.apply(dtype, *weights)
     try:
         for (stored, name), copy in zip(places, copies, strict=True):
             stored[name] = copy

@@ -7,14 +7,15 @@ A variant is an implementation, a precision and options, as in "ours tf32 compil
 - precision: `float32` without TF32 in any operation, `tf32`, `bf16` or `bf16-mixed`
   (autocast);
 - options: `compiled` (blocks and critic, as --compile), `graph` (as --cuda-graph),
-  `foreach` (AdamW not fused).
+  `foreach` (AdamW not fused), `flash` and `cudnn` (attention by that, not by
+  PyTorch's choice).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from reference_step import (
     ReferenceStep,
 )
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim import AdamW
 
 from lightly_marlin.kernels.dispatch import KERNELS_VARIABLE
@@ -49,6 +51,8 @@ GPU_VARIANTS = (
     "ours bf16-mixed graph",
     "ours bf16-mixed compiled graph",
     "ours bf16-mixed foreach",
+    "ours bf16-mixed flash",
+    "ours bf16-mixed cudnn",
     "ours float32",
     "ours tf32",
     "reference float32",
@@ -57,7 +61,7 @@ GPU_VARIANTS = (
 )
 """Those that decide most come first, as time may run out."""
 
-OPTIONS = ("compiled", "graph", "foreach")
+OPTIONS = ("compiled", "graph", "foreach", "flash", "cudnn")
 
 
 def make_batch(batch_size: int, device: str = "cpu") -> dict[str, Tensor]:
@@ -121,6 +125,14 @@ def _reference(
     return lambda: step(batch["float"], batch["visible"])
 
 
+def _attention(options: list[str]) -> AbstractContextManager[Any]:
+    if "flash" in options:
+        return sdpa_kernel(SDPBackend.FLASH_ATTENTION)
+    if "cudnn" in options:
+        return sdpa_kernel(SDPBackend.CUDNN_ATTENTION)
+    return nullcontext()
+
+
 def _ours(
     model: str, batch: dict[str, Tensor], options: list[str], mixed: bool
 ) -> Callable[[], Tensor]:
@@ -140,11 +152,9 @@ def _ours(
         compile_networks(*networks)
     step = PretrainStep(*networks, *optimizers, adversarial_weight=ADVERSARIAL_WEIGHT)
 
-    def autocast() -> AbstractContextManager[Any]:
-        return torch.autocast(device.type, torch.bfloat16, enabled=mixed)
-
     def update(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        with autocast():
+        autocast = torch.autocast(device.type, torch.bfloat16, enabled=mixed)
+        with autocast, _attention(options):
             losses = step(inputs["uint8"], inputs["idx_keep"], inputs["idx_mask"])
         return {"loss": losses.reconstruction}
 

@@ -75,7 +75,7 @@ def test_train_step__losses_of_a_precision_must_agree(load_benchmark):
 
 @pytest.mark.parametrize(
     "variant",
-    ["ours float32", "ours bf16-mixed foreach", "plain tf32", "reference bf16"],
+    ["ours float32", "ours bf16-mixed foreach flash", "plain tf32", "reference bf16"],
 )
 def test_train_step_variants__run(variant, load_benchmark):
     module = load_benchmark("train_step_variants")
