@@ -197,6 +197,21 @@ def test_pretrain_marlin__without_discriminator(tiny_store, tmp_path, pretrain_m
 
 
 @pytest.mark.slow
+def test_pretrain_marlin__compiled(tiny_store, tmp_path, pretrain_marlin):
+    """The same training within rounding, with the options for GPUs on."""
+    options = ["--store", tiny_store, "--model", "marlin_vit_tiny", "--workers", 0]
+    options += ["--image-size", 64, "--batch-size", 2, "--max-steps", 2]
+    options += ["--warmup-steps", 0, "--adversarial-weight", 0.01]
+    options += ["--precision", "tf32", "--clip-gradient", 1, "--weight-decay", 0.05]
+    weights = []
+    for name, more in (("plain", ()), ("compiled", ("--compile", "--deterministic"))):
+        assert pretrain_marlin(*options, *more, "--out", tmp_path / name) == 0
+        weights.append(state(tmp_path / name)[1])
+    torch.use_deterministic_algorithms(False)
+    torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "objectives",
     [
@@ -251,6 +266,7 @@ def test_pretrain_marlin__two_processes_equal_one(
         (("--min-face", "5000"), "Of 3 tracks, min_face 5000 removes 3"),
         (("--max-steps", "many"), "invalid int value: 'many'"),
         (("--colour", "red"), "unrecognized arguments: --colour red"),
+        (("--cuda-graph",), "--cuda-graph needs a CUDA device"),
     ],
 )
 def test_pretrain_marlin__bad_input(

@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 
+from lightly_marlin.loss import MarlinAdversarialLoss, MarlinReconstructionLoss
 from lightly_marlin.models import Marlin, MarlinConfig, MarlinDiscriminator
 from lightly_marlin.training import PretrainStep
 from lightly_marlin.training.compilation import compile_networks
@@ -69,3 +70,20 @@ def test_compile_networks__blocks_share_a_compilation(make_step, monkeypatch):
 def _clip():
     masks = tube_token_mask((1, SMALL.grid), generator=torch.Generator().manual_seed(2))
     return torch.rand(1, 3, 16, 64, 64), *masks
+
+
+def test_model_losses_and_critic_have_no_graph_break():
+    torch.manual_seed(0)
+    model, critic = Marlin(SMALL), MarlinDiscriminator(SMALL.patch_dim, 48)
+    reconstruction, adversarial = MarlinReconstructionLoss(), MarlinAdversarialLoss()
+
+    def losses(videos, idx_keep, idx_mask):
+        pred = model(videos, idx_keep, idx_mask)
+        score = adversarial.generator_loss(critic(pred))
+        return reconstruction(pred, videos, idx_mask) + 0.01 * score
+
+    compiled = torch.compile(losses, fullgraph=True, backend="aot_eager")
+    clip = _clip()
+    for mixed in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            torch.testing.assert_close(compiled(*clip), losses(*clip))
