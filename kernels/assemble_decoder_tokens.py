@@ -15,7 +15,7 @@ from lightly_marlin.kernels.checks import (
     check_pos_embed,
     check_same_device,
 )
-from lightly_marlin.kernels.dispatch import register_kernel
+from lightly_marlin.kernels.dispatch import register_kernel, require_rows
 from lightly_marlin.kernels.sum_tokens import sum_over_clips_op, sum_rows_op
 from lightly_marlin.kernels.tiles import row_tile
 from lightly_marlin.kernels.triton_language import jit, launch, tl
@@ -51,11 +51,13 @@ def _assemble_decoder_tokens_kernel(
     COLUMN_BLOCKS: tl.constexpr,
 ) -> None:
     """Joins ROWS rows of the result by COLUMNS columns; grid (row tiles * blocks,)."""
-    tile = tl.program_id(0).to(tl.int64)
+    tile = tl.program_id(0)
     rows = tile // COLUMN_BLOCKS * ROWS + tl.arange(0, ROWS)
-    columns = tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)
+    columns = (tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)).to(tl.int64)
     inside = columns < dim
-    clips, places = rows // num_joined, rows % num_joined
+    # Divided in 32 bits, which is cheap, and multiplied in 64, which is safe.
+    clips = (rows // num_joined).to(tl.int64)
+    places = (rows % num_joined).to(tl.int64)
     kept = (rows < num_rows) & (places < num_kept)
     masked = (rows < num_rows) & (places >= num_kept)
     offsets = clips * keep_stride_b + places * keep_stride_n
@@ -78,7 +80,7 @@ def _assemble_decoder_tokens_kernel(
     ).to(tl.float32)
     joined += tl.where(masked[:, None], mask_token[None, :], 0.0)
     tl.store(
-        out_ptr + (rows * dim)[:, None] + columns[None, :],
+        out_ptr + (rows.to(tl.int64) * dim)[:, None] + columns[None, :],
         joined.to(out_ptr.dtype.element_ty),
         mask=(rows < num_rows)[:, None] & inside[None, :],
     )
@@ -101,6 +103,7 @@ def launch_assemble_decoder_tokens(
     )
     tile = row_tile(dim)
     num_rows = batch_size * num_joined
+    require_rows(num_rows)
     launch(
         _assemble_decoder_tokens_kernel,
         (-(-num_rows // tile.rows) * tile.blocks,),

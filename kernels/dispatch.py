@@ -28,6 +28,8 @@ __all__ = [
     "kernels_are_off",
     "register_kernel",
     "require_dtype",
+    "require_rows",
+    "require_tokens",
     "run_kernel",
 ]
 
@@ -40,6 +42,10 @@ MIN_CAPABILITY = (8, 0)
 _DTYPES = frozenset(
     (torch.uint8, torch.int64, torch.float16, torch.bfloat16, torch.float32)
 )
+# What CUDA starts along the second axis of a grid, and what 32 bits number, with room
+# for a tile that reaches beyond the last row.
+_MAX_CLIPS = 2**16 - 1
+_MAX_ROWS = 2**31 - 2**14
 # These are no fault of a kernel, and the plain version would meet them too.
 _NOT_OURS = (torch.OutOfMemoryError, torch.AcceleratorError)
 
@@ -146,6 +152,29 @@ def require_dtype(dtype: torch.dtype) -> None:
     """Raises UnservedError unless kernels write results of this dtype."""
     if dtype not in _DTYPES:
         raise UnservedError(f"no kernel writes {dtype}")
+
+
+def require_rows(num_rows: int) -> None:
+    """Raises UnservedError unless 32 bits number the rows of a matrix.
+
+    Args:
+        num_rows: Rows that programs divide into clips and places.
+    """
+    if num_rows > _MAX_ROWS:
+        raise UnservedError(f"no kernel takes {num_rows} rows")
+
+
+def require_tokens(batch_size: int, num_tokens: int) -> None:
+    """Raises UnservedError unless a program for each token and clip can be started.
+
+    Args:
+        batch_size: Clips B, the second axis of the grid.
+        num_tokens: Tokens N of a clip, which 32 bits have to number.
+    """
+    if batch_size > _MAX_CLIPS:
+        raise UnservedError(f"no kernel takes {batch_size} clips at once")
+    if num_tokens > _MAX_ROWS:
+        raise UnservedError(f"no kernel takes {num_tokens} tokens of a clip")
 
 
 @functools.cache

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from lightly_marlin.kernels import dispatch, triton_language
-from lightly_marlin.kernels.dispatch import UnservedError, find_obstacle, run_kernel
+from lightly_marlin.kernels.dispatch import (
+    UnservedError,
+    find_obstacle,
+    require_rows,
+    require_tokens,
+    run_kernel,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -115,3 +121,14 @@ def test_fallback_equals_the_plain_version(monkeypatch):
     options = (rows, idx, None, [1, 65, 1, 1, 1], 1, 1, "c t h w", torch.float32)
     result = run_kernel("x", launch_scatter_tubelets, scatter_tubelets, *options)
     assert torch.equal(result.flatten(), rows.flatten())
+
+
+def test_what_grids_and_32_bits_cannot_number():
+    require_tokens(2**16 - 1, 2**31 - 2**14)
+    require_rows(2**31 - 2**14)
+    with pytest.raises(UnservedError, match="no kernel takes 65536 clips at once"):
+        require_tokens(2**16, 1)
+    with pytest.raises(UnservedError, match="2147483648 tokens of a clip"):
+        require_tokens(1, 2**31)
+    with pytest.raises(UnservedError, match="no kernel takes 2147483648 rows"):
+        require_rows(2**31)
