@@ -157,7 +157,7 @@ def masked_token_losses_kernel(
         is_later = pixels >= FRAME
         # All of the clip is read before anything is written: what the statistics have
         # read is then still in registers.
-        targets = ()
+        targets: tl.tuple = ()
         for first in tl.static_range(0, CHANNELS, CHANNEL_BLOCK):
             channels = first + tl.arange(0, CHANNEL_BLOCK)[:, None].to(tl.int64)
             mask = (channels < CHANNELS) & (pixels < AREA) & exists

@@ -230,6 +230,7 @@ def _instructions(launcher, *arguments):
 
 
 CLIP_INPUT = CLIPS["planar"](U8)
+VISIBLE, ROWS = (meta(64, 156, width, dtype=BF16) for width in (384, 1536))
 LOSS = (meta(64, 1412, 1536, dtype=BF16), CLIP_INPUT, MASK, 2, 16)
 # Upper bounds with a tenth to spare: what a program does for a token, or a tile of 2048
 # numbers, at the sizes of pretraining.
@@ -248,8 +249,7 @@ MOST_INSTRUCTIONS = {
     ),
     "scatter_tubelets": (
         launch_scatter_tubelets,
-        (meta(64, 156, 1536, dtype=BF16), KEEP, None, list(SHAPE), 2, 16)
-        + ("c t h w", F32),
+        (ROWS, KEEP, None, list(SHAPE), 2, 16, "c t h w", F32),
         950,
     ),
     "gather_tokens": (
@@ -264,8 +264,7 @@ MOST_INSTRUCTIONS = {
     ),
     "assemble_decoder_tokens": (
         launch_assemble_decoder_tokens,
-        (meta(64, 156, 384, dtype=BF16), meta(1, 1, 384), meta(1, 1568, 384))
-        + (KEEP, MASK),
+        (VISIBLE, meta(1, 1, 384), meta(1, 1568, 384), KEEP, MASK),
         1450,
     ),
 }

@@ -46,8 +46,10 @@ def test_parse_tiles():
 
 @pytest.mark.parametrize(
     "text",
-    ["rows", "rows=512", "rows=3/1", "rows=512/1024", "x=512/512", "rows=a/b"]
-    + ["rows=16384/512", "rows=512/16", "rows=512/512/512"],
+    [
+        *("rows", "rows=512", "rows=512/512/512", "rows=a/b", "x=512/512"),
+        *("rows=3/1", "rows=512/1024", "rows=16384/512", "rows=512/16"),
+    ],
 )
 def test_parse_tiles__invalid(text):
     expected = rf"Invalid LIGHTLY_MARLIN_TILES \('{text}'\). It must look like 'rows="
