@@ -16,6 +16,7 @@ from lightly_marlin.kernels.checks import (
     check_same_device,
 )
 from lightly_marlin.kernels.dispatch import register_kernel, require_rows
+from lightly_marlin.kernels.op_calls import call_op, register_gradient
 from lightly_marlin.kernels.sum_tokens import sum_over_clips_op, sum_rows_op
 from lightly_marlin.kernels.tiles import row_tile
 from lightly_marlin.kernels.triton_language import jit, launch, tl
@@ -184,17 +185,17 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     if needs_visible:
         grad_visible = grad[:, :num_kept].to(ctx.dtypes[0])
     if needs_mask_token:
-        grad_mask_token = sum_rows_op(grad[:, num_kept:], ctx.dtypes[1])
+        grad_mask_token = call_op(sum_rows_op, grad[:, num_kept:], ctx.dtypes[1])
         grad_mask_token = grad_mask_token.view(ctx.shapes[1])
     if needs_pos:
         idx = torch.cat([idx_keep, idx_mask], dim=1)
         num_tokens = ctx.shapes[2][-2]
-        grad_pos = sum_over_clips_op(grad, idx, num_tokens, ctx.dtypes[2])
+        grad_pos = call_op(sum_over_clips_op, grad, idx, num_tokens, ctx.dtypes[2])
         grad_pos = grad_pos.view(ctx.shapes[2])
     return grad_visible, grad_mask_token, grad_pos, None, None
 
 
-assemble_decoder_tokens_op.register_autograd(_backward, setup_context=_setup_context)
+register_gradient(assemble_decoder_tokens_op, _backward, _setup_context)
 
 
 def _widest_dtype(*tensors: Tensor) -> torch.dtype:
@@ -251,7 +252,7 @@ def assemble_decoder_tokens(
             f"idx_keep must have one index for each of {num_kept} visible tokens, "
             f"got shape {tuple(idx_keep.shape)}."
         )
-    joined: Tensor = assemble_decoder_tokens_op(
-        visible, mask_token, pos_embed, idx_keep, idx_mask
+    joined: Tensor = call_op(
+        assemble_decoder_tokens_op, visible, mask_token, pos_embed, idx_keep, idx_mask
     )
     return joined

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from lightly_marlin.kernels import triton_language
+from lightly_marlin.kernels.op_calls import register_bodies
 
 __all__ = [
     "KERNELS_VARIABLE",
@@ -85,6 +86,9 @@ def register_kernel(
         return run_kernel(name, launcher, plain, *args)
 
     op.register_kernel(triton_language.KERNEL_DEVICES, body)
+    bodies: dict[str, Callable[..., object]] = {"cpu": plain}
+    bodies.update(dict.fromkeys(triton_language.KERNEL_DEVICES, body))
+    register_bodies(op, bodies)
 
 
 def run_kernel(

@@ -14,6 +14,7 @@ from lightly_marlin.kernels.checks import (
     check_pos_embed,
 )
 from lightly_marlin.kernels.dispatch import register_kernel, require_rows
+from lightly_marlin.kernels.op_calls import call_op, register_gradient
 from lightly_marlin.kernels.scatter_tokens import scatter_tokens_op
 from lightly_marlin.kernels.sum_tokens import sum_over_clips_op
 from lightly_marlin.kernels.tiles import row_tile
@@ -141,14 +142,16 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor | Non
     needs_tokens, _, needs_pos = ctx.needs_input_grad
     grad_tokens = grad_pos = None
     if needs_tokens:
-        grad_tokens = scatter_tokens_op(grad, idx, ctx.num_tokens, ctx.tokens_dtype)
+        grad_tokens = call_op(
+            scatter_tokens_op, grad, idx, ctx.num_tokens, ctx.tokens_dtype
+        )
     if needs_pos:
-        grad_pos = sum_over_clips_op(grad, idx, ctx.num_tokens, ctx.pos_dtype)
+        grad_pos = call_op(sum_over_clips_op, grad, idx, ctx.num_tokens, ctx.pos_dtype)
         grad_pos = grad_pos.view(ctx.pos_shape)
     return grad_tokens, None, grad_pos
 
 
-gather_tokens_op.register_autograd(_backward, setup_context=_setup_context)
+register_gradient(gather_tokens_op, _backward, _setup_context)
 
 
 def gather_tokens(
@@ -190,5 +193,5 @@ def gather_tokens(
                 f"pos_embed must have a row for each of {num_tokens} tokens, "
                 f"got shape {tuple(pos_embed.shape)}."
             )
-    chosen: Tensor = gather_tokens_op(tokens, idx, pos_embed)
+    chosen: Tensor = call_op(gather_tokens_op, tokens, idx, pos_embed)
     return chosen

@@ -25,6 +25,7 @@ from lightly_marlin.kernels.dispatch import (
     require_dtype,
     require_tokens,
 )
+from lightly_marlin.kernels.op_calls import call_op, register_gradient
 from lightly_marlin.kernels.scatter_tubelets import scatter_tubelets_op
 from lightly_marlin.kernels.tiles import tubelet_tile
 from lightly_marlin.kernels.triton_language import jit, launch, tl
@@ -204,11 +205,11 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     idx, std = ctx.saved_tensors
     sizes = (list(ctx.shape), ctx.tubelet_size, ctx.patch_size)
-    grad = scatter_tubelets_op(grad, idx, std, *sizes, ctx.layout, ctx.dtype)
+    grad = call_op(scatter_tubelets_op, grad, idx, std, *sizes, ctx.layout, ctx.dtype)
     return grad, *[None] * 7
 
 
-gather_tubelets_op.register_autograd(_backward, setup_context=_setup_context)
+register_gradient(gather_tubelets_op, _backward, _setup_context)
 
 
 def gather_tubelets(
@@ -265,7 +266,8 @@ def gather_tubelets(
     dtype = reference.default_dtype(videos) if dtype is None else dtype
     if not dtype.is_floating_point:
         raise ValueError(f"dtype must be a floating-point dtype, got {dtype}.")
-    pixels: Tensor = gather_tubelets_op(
+    pixels: Tensor = call_op(
+        gather_tubelets_op,
         videos,
         idx,
         _channel_values("mean", mean, videos),

@@ -22,6 +22,7 @@ from lightly_marlin.kernels.dispatch import (
 from lightly_marlin.kernels.masked_token_losses_kernel import (
     masked_token_losses_kernel,
 )
+from lightly_marlin.kernels.op_calls import register_gradient
 from lightly_marlin.kernels.target_pixels import target_pixels
 from lightly_marlin.kernels.tiles import tubelet_tile
 from lightly_marlin.kernels.token_losses_backward import backward, setup_context
@@ -179,7 +180,7 @@ def _fake(
     return pred.new_empty(_losses_shape(idx_mask, target), dtype=dtype), derivatives
 
 
-masked_token_losses_op.register_autograd(backward, setup_context=setup_context)
+register_gradient(masked_token_losses_op, backward, setup_context)
 
 
 def _derivative_scale(derivative: str, loss: str, pred: Tensor) -> float:

@@ -18,6 +18,7 @@ FILES = (
     "test_scatter_tokens.py",
     "test_scatter_tubelets.py",
     "test_sum_tokens.py",
+    "test_op_calls.py",
 )
 
 
