@@ -47,9 +47,9 @@ _DTYPES = frozenset(
     (torch.uint8, torch.int64, torch.float16, torch.bfloat16, torch.float32)
 )
 # What CUDA starts along the second axis of a grid, and what 32 bits number, with room
-# for a tile that reaches beyond the last row.
+# for tiles that reach beyond the last row.
 _MAX_CLIPS = 2**16 - 1
-_MAX_ROWS = 2**31 - 2**14
+_MAX_ROWS = 2**31 - 2**18
 # These are no fault of a kernel, and the plain version would meet them too.
 _NOT_OURS = (torch.OutOfMemoryError, torch.AcceleratorError)
 

@@ -130,8 +130,8 @@ def test_fallback_equals_the_plain_version(monkeypatch):
 
 
 def test_what_grids_and_32_bits_cannot_number():
-    require_tokens(2**16 - 1, 2**31 - 2**14)
-    require_rows(2**31 - 2**14)
+    require_tokens(2**16 - 1, 2**31 - 2**18)
+    require_rows(2**31 - 2**18)
     with pytest.raises(UnservedError, match="no kernel takes 65536 clips at once"):
         require_tokens(2**16, 1)
     with pytest.raises(UnservedError, match="2147483648 tokens of a clip"):
