@@ -49,7 +49,10 @@ def test_interpreted():
 def test_interpreted__everything_else():
     """The tests of the ops and of the compiler, with the kernels under them."""
     # Programs and processes of their own: slow, or without tensors at all.
-    others = ("test_benchmarks.py", "test_kernels_import.py", Path(__file__).name)
+    others = (
+        *("test_benchmarks.py", "test_benchmark_timing.py", "test_on_gpu_program.py"),
+        *("test_kernels_import.py", Path(__file__).name),
+    )
     ignored = (f"--ignore={FOLDER / name}" for name in (*FILES, *others))
     result = _run(str(FOLDER), *ignored)
     assert result.returncode == 0, result.stdout[-5000:]

@@ -80,6 +80,7 @@ class _Subclass(torch.Tensor):
     pass
 
 
+@pytest.mark.filterwarnings("ignore")  # of tracing
 def test_whoever_watches_sees_the_op(monkeypatch):
     tokens = torch.randn(2, 4, 6)
     with _Record() as record:
