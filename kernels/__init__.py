@@ -4,7 +4,8 @@ Each function is a `torch.library.custom_op` with a Triton kernel for CUDA
 (`LIGHTLY_MARLIN_KERNELS=0` turns those off): it works on any strides, is
 differentiable where a gradient exists, and compiles with `fullgraph=True`. The plain
 PyTorch versions in `lightly_marlin.kernels.reference` have the same names and are the
-ground truth for values and gradients.
+ground truth for values and gradients. `find_fallbacks` lists what they computed on a
+GPU because a kernel could not.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import NoReturn
 if __name__ == "lightly_marlin.kernels":
     from lightly_marlin.kernels import reference
     from lightly_marlin.kernels.assemble_decoder_tokens import assemble_decoder_tokens
+    from lightly_marlin.kernels.dispatch import find_fallbacks
     from lightly_marlin.kernels.gather_tokens import gather_tokens
     from lightly_marlin.kernels.gather_tubelets import gather_tubelets
     from lightly_marlin.kernels.masked_reconstruction_loss import (
@@ -32,6 +34,7 @@ else:
 
 __all__ = [
     "assemble_decoder_tokens",
+    "find_fallbacks",
     "gather_tokens",
     "gather_tubelets",
     "masked_motion_losses",

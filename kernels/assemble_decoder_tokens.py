@@ -15,7 +15,8 @@ from lightly_marlin.kernels.checks import (
     check_pos_embed,
     check_same_device,
 )
-from lightly_marlin.kernels.dispatch import register_kernel
+from lightly_marlin.kernels.dispatch import register_kernel, require_rows
+from lightly_marlin.kernels.op_calls import call_op, register_gradient
 from lightly_marlin.kernels.sum_tokens import sum_over_clips_op, sum_rows_op
 from lightly_marlin.kernels.tiles import row_tile
 from lightly_marlin.kernels.triton_language import jit, launch, tl
@@ -51,11 +52,13 @@ def _assemble_decoder_tokens_kernel(
     COLUMN_BLOCKS: tl.constexpr,
 ) -> None:
     """Joins ROWS rows of the result by COLUMNS columns; grid (row tiles * blocks,)."""
-    tile = tl.program_id(0).to(tl.int64)
+    tile = tl.program_id(0)
     rows = tile // COLUMN_BLOCKS * ROWS + tl.arange(0, ROWS)
-    columns = tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)
+    columns = (tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)).to(tl.int64)
     inside = columns < dim
-    clips, places = rows // num_joined, rows % num_joined
+    # Divided in 32 bits, which is cheap, and multiplied in 64, which is safe.
+    clips = (rows // num_joined).to(tl.int64)
+    places = (rows % num_joined).to(tl.int64)
     kept = (rows < num_rows) & (places < num_kept)
     masked = (rows < num_rows) & (places >= num_kept)
     offsets = clips * keep_stride_b + places * keep_stride_n
@@ -78,7 +81,7 @@ def _assemble_decoder_tokens_kernel(
     ).to(tl.float32)
     joined += tl.where(masked[:, None], mask_token[None, :], 0.0)
     tl.store(
-        out_ptr + (rows * dim)[:, None] + columns[None, :],
+        out_ptr + (rows.to(tl.int64) * dim)[:, None] + columns[None, :],
         joined.to(out_ptr.dtype.element_ty),
         mask=(rows < num_rows)[:, None] & inside[None, :],
     )
@@ -101,6 +104,7 @@ def launch_assemble_decoder_tokens(
     )
     tile = row_tile(dim)
     num_rows = batch_size * num_joined
+    require_rows(num_rows)
     launch(
         _assemble_decoder_tokens_kernel,
         (-(-num_rows // tile.rows) * tile.blocks,),
@@ -181,17 +185,17 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     if needs_visible:
         grad_visible = grad[:, :num_kept].to(ctx.dtypes[0])
     if needs_mask_token:
-        grad_mask_token = sum_rows_op(grad[:, num_kept:], ctx.dtypes[1])
+        grad_mask_token = call_op(sum_rows_op, grad[:, num_kept:], ctx.dtypes[1])
         grad_mask_token = grad_mask_token.view(ctx.shapes[1])
     if needs_pos:
         idx = torch.cat([idx_keep, idx_mask], dim=1)
         num_tokens = ctx.shapes[2][-2]
-        grad_pos = sum_over_clips_op(grad, idx, num_tokens, ctx.dtypes[2])
+        grad_pos = call_op(sum_over_clips_op, grad, idx, num_tokens, ctx.dtypes[2])
         grad_pos = grad_pos.view(ctx.shapes[2])
     return grad_visible, grad_mask_token, grad_pos, None, None
 
 
-assemble_decoder_tokens_op.register_autograd(_backward, setup_context=_setup_context)
+register_gradient(assemble_decoder_tokens_op, _backward, _setup_context)
 
 
 def _widest_dtype(*tensors: Tensor) -> torch.dtype:
@@ -248,7 +252,7 @@ def assemble_decoder_tokens(
             f"idx_keep must have one index for each of {num_kept} visible tokens, "
             f"got shape {tuple(idx_keep.shape)}."
         )
-    joined: Tensor = assemble_decoder_tokens_op(
-        visible, mask_token, pos_embed, idx_keep, idx_mask
+    joined: Tensor = call_op(
+        assemble_decoder_tokens_op, visible, mask_token, pos_embed, idx_keep, idx_mask
     )
     return joined

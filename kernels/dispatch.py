@@ -3,7 +3,9 @@
 Kernels run on CUDA tensors unless the environment variable `LIGHTLY_MARLIN_KERNELS` is
 0. Whatever Triton cannot serve (no Triton, an old GPU, a strange dtype, a kernel that
 does not compile) is computed by the plain PyTorch version instead, with one log line
-for each op and reason.
+for each op and reason. With `LIGHTLY_MARLIN_KERNELS=strict` it raises instead. No
+kernel is expected on the CPU (outside of Triton's interpreter), where the plain version
+runs in strict mode too.
 """
 
 from __future__ import annotations
@@ -19,20 +21,24 @@ import torch
 from torch import Tensor
 
 from lightly_marlin.kernels import triton_language
+from lightly_marlin.kernels.op_calls import register_bodies
 
 __all__ = [
     "KERNELS_VARIABLE",
+    "KernelFallbackError",
     "UnservedError",
     "find_fallbacks",
     "find_obstacle",
     "kernels_are_off",
     "register_kernel",
     "require_dtype",
+    "require_rows",
+    "require_tokens",
     "run_kernel",
 ]
 
 KERNELS_VARIABLE = "LIGHTLY_MARLIN_KERNELS"
-"""Environment variable that turns the kernels off when it is 0."""
+"""Environment variable: 0 turns the kernels off, strict makes fallbacks raise."""
 
 MIN_CAPABILITY = (8, 0)
 """The oldest GPU generation that Triton compiles all of the dtypes for."""
@@ -40,11 +46,16 @@ MIN_CAPABILITY = (8, 0)
 _DTYPES = frozenset(
     (torch.uint8, torch.int64, torch.float16, torch.bfloat16, torch.float32)
 )
+# What CUDA starts along the second axis of a grid, and what 32 bits number, with room
+# for tiles that reach beyond the last row.
+_MAX_CLIPS = 2**16 - 1
+_MAX_ROWS = 2**31 - 2**18
 # These are no fault of a kernel, and the plain version would meet them too.
 _NOT_OURS = (torch.OutOfMemoryError, torch.AcceleratorError)
 
 _logger = logging.getLogger("lightly_marlin.kernels")
-_logged: set[tuple[str, str]] = set()
+# In the order in which they came.
+_logged: dict[tuple[str, str], None] = {}
 _broken: dict[str, str] = {}
 
 _Result = TypeVar("_Result")
@@ -52,6 +63,10 @@ _Result = TypeVar("_Result")
 
 class UnservedError(Exception):
     """Raised by a launcher for arguments that its kernel is not made for."""
+
+
+class KernelFallbackError(RuntimeError):
+    """Raised in strict mode where a plain version would replace a kernel."""
 
 
 def register_kernel(
@@ -71,6 +86,9 @@ def register_kernel(
         return run_kernel(name, launcher, plain, *args)
 
     op.register_kernel(triton_language.KERNEL_DEVICES, body)
+    bodies: dict[str, Callable[..., object]] = {"cpu": plain}
+    bodies.update(dict.fromkeys(triton_language.KERNEL_DEVICES, body))
+    register_bodies(op, bodies)
 
 
 def run_kernel(
@@ -89,11 +107,15 @@ def run_kernel(
 
     Returns:
         What the one that ran returned.
+
+    Raises:
+        KernelFallbackError: In strict mode, if the kernel does not serve.
     """
     if kernels_are_off():
         return plain(*args)
     tensors = [arg for arg in args if isinstance(arg, Tensor)]
     reason = _broken.get(name) or find_obstacle(tensors)
+    cause = None
     if reason is None:
         try:
             with _on_device_of(tensors[0]):
@@ -103,9 +125,14 @@ def run_kernel(
         except _NOT_OURS:
             raise
         except Exception as error:
-            first_line = (str(error).strip().splitlines() or [""])[0]
-            reason = f"its kernel failed ({type(error).__name__}: {first_line})"
+            reason = f"its kernel failed ({_first_cause(error)})"
             _broken[name] = reason
+            cause = error
+    if os.environ.get(KERNELS_VARIABLE) == "strict":
+        raise KernelFallbackError(
+            f"{name} would run in plain PyTorch: {reason}. {KERNELS_VARIABLE} is "
+            "strict, which allows no fallbacks."
+        ) from cause
     _log_once(name, reason)
     return plain(*args)
 
@@ -138,14 +165,42 @@ def find_obstacle(tensors: list[Tensor]) -> str | None:
 
 
 def find_fallbacks() -> list[tuple[str, str]]:
-    """Returns what ran in plain PyTorch so far, as (operation, reason)."""
-    return sorted(_logged)
+    """Returns what ran in plain PyTorch so far, though a kernel was to run.
+
+    Returns:
+        Pairs of operation and reason, each once, in the order of their first times;
+        nothing that the user asked for by turning the kernels off.
+    """
+    return list(_logged)
 
 
 def require_dtype(dtype: torch.dtype) -> None:
     """Raises UnservedError unless kernels write results of this dtype."""
     if dtype not in _DTYPES:
         raise UnservedError(f"no kernel writes {dtype}")
+
+
+def require_rows(num_rows: int) -> None:
+    """Raises UnservedError unless 32 bits number the rows of a matrix.
+
+    Args:
+        num_rows: Rows that programs divide into clips and places.
+    """
+    if num_rows > _MAX_ROWS:
+        raise UnservedError(f"no kernel takes {num_rows} rows")
+
+
+def require_tokens(batch_size: int, num_tokens: int) -> None:
+    """Raises UnservedError unless a program for each token and clip can be started.
+
+    Args:
+        batch_size: Clips B, the second axis of the grid.
+        num_tokens: Tokens N of a clip, which 32 bits have to number.
+    """
+    if batch_size > _MAX_CLIPS:
+        raise UnservedError(f"no kernel takes {batch_size} clips at once")
+    if num_tokens > _MAX_ROWS:
+        raise UnservedError(f"no kernel takes {num_tokens} tokens of a clip")
 
 
 @functools.cache
@@ -162,7 +217,21 @@ def _on_device_of(
     return torch.cuda.device(tensor.device)
 
 
+def _first_cause(error: BaseException) -> str:
+    """Returns type and message of the error that led to this one."""
+    while True:
+        hidden = None if error.__suppress_context__ else error.__context__
+        cause = error.__cause__ or hidden
+        if cause is None:
+            break
+        error = cause
+    lines = str(error).strip().splitlines() or [""]
+    # Triton's compiler says where ("at 3:14:"), shows the lines, and then says what.
+    line = lines[-1] if lines[0].startswith("at ") else lines[0]
+    return f"{type(error).__name__}: {line}"
+
+
 def _log_once(name: str, reason: str) -> None:
     if (name, reason) not in _logged:
-        _logged.add((name, reason))
+        _logged[name, reason] = None
         _logger.warning("%s runs in plain PyTorch: %s.", name, reason)

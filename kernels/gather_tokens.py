@@ -13,7 +13,8 @@ from lightly_marlin.kernels.checks import (
     check_indices,
     check_pos_embed,
 )
-from lightly_marlin.kernels.dispatch import register_kernel
+from lightly_marlin.kernels.dispatch import register_kernel, require_rows
+from lightly_marlin.kernels.op_calls import call_op, register_gradient
 from lightly_marlin.kernels.scatter_tokens import scatter_tokens_op
 from lightly_marlin.kernels.sum_tokens import sum_over_clips_op
 from lightly_marlin.kernels.tiles import row_tile
@@ -45,10 +46,12 @@ def _gather_tokens_kernel(
     COLUMN_BLOCKS: tl.constexpr,
 ) -> None:
     """Copies ROWS rows of the result by COLUMNS columns; grid (row tiles * blocks,)."""
-    tile = tl.program_id(0).to(tl.int64)
+    tile = tl.program_id(0)
     rows = tile // COLUMN_BLOCKS * ROWS + tl.arange(0, ROWS)
-    columns = tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)
-    clips, places = rows // num_chosen, rows % num_chosen
+    columns = (tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)).to(tl.int64)
+    # Divided in 32 bits, which is cheap, and multiplied in 64, which is safe.
+    clips = (rows // num_chosen).to(tl.int64)
+    places = (rows % num_chosen).to(tl.int64)
     token = tl.load(
         idx_ptr + clips * idx_stride_b + places * idx_stride_n,
         mask=rows < num_rows,
@@ -65,7 +68,7 @@ def _gather_tokens_kernel(
         offsets = (token * pos_stride_n)[:, None] + (columns * pos_stride_d)[None, :]
         chosen += tl.load(pos_ptr + offsets, mask=mask, other=0.0).to(tl.float32)
     tl.store(
-        out_ptr + (rows * dim)[:, None] + columns[None, :],
+        out_ptr + (rows.to(tl.int64) * dim)[:, None] + columns[None, :],
         chosen.to(out_ptr.dtype.element_ty),
         mask=(rows < num_rows)[:, None] & (columns < dim)[None, :],
     )
@@ -84,6 +87,7 @@ def launch_gather_tokens(
     pos_strides = (0, 0) if pos_embed is None else pos_embed.stride()[-2:]
     tile = row_tile(dim)
     num_rows = batch_size * num_chosen
+    require_rows(num_rows)
     launch(
         _gather_tokens_kernel,
         (-(-num_rows // tile.rows) * tile.blocks,),
@@ -138,14 +142,16 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, Tensor | Non
     needs_tokens, _, needs_pos = ctx.needs_input_grad
     grad_tokens = grad_pos = None
     if needs_tokens:
-        grad_tokens = scatter_tokens_op(grad, idx, ctx.num_tokens, ctx.tokens_dtype)
+        grad_tokens = call_op(
+            scatter_tokens_op, grad, idx, ctx.num_tokens, ctx.tokens_dtype
+        )
     if needs_pos:
-        grad_pos = sum_over_clips_op(grad, idx, ctx.num_tokens, ctx.pos_dtype)
+        grad_pos = call_op(sum_over_clips_op, grad, idx, ctx.num_tokens, ctx.pos_dtype)
         grad_pos = grad_pos.view(ctx.pos_shape)
     return grad_tokens, None, grad_pos
 
 
-gather_tokens_op.register_autograd(_backward, setup_context=_setup_context)
+register_gradient(gather_tokens_op, _backward, _setup_context)
 
 
 def gather_tokens(
@@ -187,5 +193,5 @@ def gather_tokens(
                 f"pos_embed must have a row for each of {num_tokens} tokens, "
                 f"got shape {tuple(pos_embed.shape)}."
             )
-    chosen: Tensor = gather_tokens_op(tokens, idx, pos_embed)
+    chosen: Tensor = call_op(gather_tokens_op, tokens, idx, pos_embed)
     return chosen

@@ -23,14 +23,16 @@ from lightly_marlin.kernels.dispatch import (
     UnservedError,
     register_kernel,
     require_dtype,
+    require_tokens,
 )
+from lightly_marlin.kernels.op_calls import call_op, register_gradient
 from lightly_marlin.kernels.scatter_tubelets import scatter_tubelets_op
 from lightly_marlin.kernels.tiles import tubelet_tile
 from lightly_marlin.kernels.triton_language import jit, launch, tl
 from lightly_marlin.kernels.tubelet_pixels import (
-    load_pixels,
     pixel_offsets,
     row_offsets,
+    scale_pixels,
     tubelet_origin,
 )
 
@@ -48,8 +50,6 @@ def _gather_tubelets_kernel(
     out_ptr: tl.tensor,  # (B, n, P), contiguous
     num_chosen: tl.tensor,
     num_tokens: tl.tensor,
-    grid_h: tl.tensor,
-    grid_w: tl.tensor,
     stride_b: tl.tensor,
     stride_c: tl.tensor,
     stride_t: tl.tensor,
@@ -59,6 +59,8 @@ def _gather_tubelets_kernel(
     idx_stride_n: tl.tensor,
     HAS_MEAN: tl.constexpr,
     HAS_STD: tl.constexpr,
+    GRID_H: tl.constexpr,
+    GRID_W: tl.constexpr,
     CHANNELS: tl.constexpr,
     TUBELET: tl.constexpr,
     PATCH: tl.constexpr,
@@ -66,34 +68,39 @@ def _gather_tubelets_kernel(
     CHANNEL_BLOCK: tl.constexpr,
     AREA_BLOCK: tl.constexpr,
 ) -> None:
-    """Copies AREA_BLOCK pixels of all channels of a token; grid (B * n, blocks)."""
+    """Copies AREA_BLOCK pixels of all channels of a token; grid (n, B, blocks)."""
     AREA: tl.constexpr = TUBELET * PATCH * PATCH
-    row = tl.program_id(0).to(tl.int64)
-    clip, place = row // num_chosen, row % num_chosen
+    place, clip = tl.program_id(0).to(tl.int64), tl.program_id(1).to(tl.int64)
     token = tl.load(idx_ptr + clip * idx_stride_b + place * idx_stride_n)
-    channels = tl.arange(0, CHANNEL_BLOCK)[:, None].to(tl.int64)
-    pixels = tl.program_id(1) * AREA_BLOCK + tl.arange(0, AREA_BLOCK)[None, :]
-    mask = (channels < CHANNELS) & (pixels < AREA)
-    origin = clip * stride_b + tubelet_origin(
-        token, grid_h, grid_w, stride_t, stride_h, stride_w, TUBELET, PATCH
-    )
-    offsets = pixel_offsets(
-        channels, pixels, stride_c, stride_t, stride_h, stride_w, PATCH
-    )
-    # An index outside [0, N) gives NaN instead of an out-of-bounds read.
     exists = (token >= 0) & (token < num_tokens)
-    values = load_pixels(videos_ptr + origin + offsets, mask & exists)
-    if HAS_MEAN:
-        values -= tl.load(mean_ptr + channels, mask=channels < CHANNELS, other=0.0)
-    if HAS_STD:
-        values /= tl.load(std_ptr + channels, mask=channels < CHANNELS, other=1.0)
-    values = tl.where(exists, values, float("nan"))
-    shift = row_offsets(channels, pixels, CHANNELS, AREA, CHANNELS_FIRST)
-    tl.store(
-        out_ptr + row * (CHANNELS * AREA) + shift,
-        values.to(out_ptr.dtype.element_ty),
-        mask=mask,
+    videos_ptr += clip * stride_b + tubelet_origin(
+        tl.where(exists, token, 0).to(tl.int32),
+        stride_t,
+        stride_h,
+        stride_w,
+        GRID_H,
+        GRID_W,
+        TUBELET,
+        PATCH,
     )
+    out_ptr += (clip * num_chosen + place) * (CHANNELS * AREA)
+    pixels = tl.program_id(2) * AREA_BLOCK + tl.arange(0, AREA_BLOCK)[None, :]
+    for first in tl.static_range(0, CHANNELS, CHANNEL_BLOCK):
+        channels = first + tl.arange(0, CHANNEL_BLOCK)[:, None].to(tl.int64)
+        mask = (channels < CHANNELS) & (pixels < AREA)
+        offsets = pixel_offsets(
+            channels, pixels, stride_c, stride_t, stride_h, stride_w, PATCH
+        )
+        values = tl.load(videos_ptr + offsets, mask=mask & exists, other=0)
+        values = scale_pixels(values)
+        if HAS_MEAN:
+            values -= tl.load(mean_ptr + channels, mask=channels < CHANNELS, other=0.0)
+        if HAS_STD:
+            values /= tl.load(std_ptr + channels, mask=channels < CHANNELS, other=1.0)
+        # An index outside [0, N) gives NaN instead of an out-of-bounds read.
+        values = tl.where(exists, values, float("nan"))
+        shift = row_offsets(channels, pixels, CHANNELS, AREA, CHANNELS_FIRST)
+        tl.store(out_ptr + shift, values.to(out_ptr.dtype.element_ty), mask=mask)
 
 
 def launch_gather_tubelets(
@@ -114,22 +121,26 @@ def launch_gather_tubelets(
         raise UnservedError(f"no kernel takes {channels} channels")
     require_dtype(dtype)
     grid = (frames // tubelet_size, height // patch_size, width // patch_size)
+    batch_size, num_chosen = idx.shape
+    num_tokens = grid[0] * grid[1] * grid[2]
+    require_tokens(batch_size, num_tokens)
     out = torch.empty((*idx.shape, channels * area), dtype=dtype, device=videos.device)
     launch(
         _gather_tubelets_kernel,
-        (idx.numel(), tile.blocks),
+        (num_chosen, batch_size, tile.blocks),
         videos,
         idx,
         idx if mean is None else mean.contiguous(),
         idx if std is None else std.contiguous(),
         out,
-        idx.shape[1],
-        grid[0] * grid[1] * grid[2],
-        *grid[1:],
+        num_chosen,
+        num_tokens,
         *videos.stride(),
         *idx.stride(),
         HAS_MEAN=mean is not None,
         HAS_STD=std is not None,
+        GRID_H=grid[1],
+        GRID_W=grid[2],
         CHANNELS=channels,
         TUBELET=tubelet_size,
         PATCH=patch_size,
@@ -194,11 +205,11 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     idx, std = ctx.saved_tensors
     sizes = (list(ctx.shape), ctx.tubelet_size, ctx.patch_size)
-    grad = scatter_tubelets_op(grad, idx, std, *sizes, ctx.layout, ctx.dtype)
+    grad = call_op(scatter_tubelets_op, grad, idx, std, *sizes, ctx.layout, ctx.dtype)
     return grad, *[None] * 7
 
 
-gather_tubelets_op.register_autograd(_backward, setup_context=_setup_context)
+register_gradient(gather_tubelets_op, _backward, _setup_context)
 
 
 def gather_tubelets(
@@ -255,7 +266,8 @@ def gather_tubelets(
     dtype = reference.default_dtype(videos) if dtype is None else dtype
     if not dtype.is_floating_point:
         raise ValueError(f"dtype must be a floating-point dtype, got {dtype}.")
-    pixels: Tensor = gather_tubelets_op(
+    pixels: Tensor = call_op(
+        gather_tubelets_op,
         videos,
         idx,
         _channel_values("mean", mean, videos),

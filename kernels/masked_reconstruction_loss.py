@@ -23,6 +23,7 @@ from lightly_marlin.kernels.checks import (
 )
 from lightly_marlin.kernels.dispatch import kernels_are_off
 from lightly_marlin.kernels.masked_token_losses import masked_token_losses_op
+from lightly_marlin.kernels.op_calls import call_op
 from lightly_marlin.kernels.triton_language import KERNEL_DEVICES
 
 __all__ = ["LOSSES", "TARGETS", "masked_motion_losses", "masked_reconstruction_loss"]
@@ -179,7 +180,8 @@ def _token_losses(
     if weights is not None:
         _check_weights(weights, idx_mask)
     token_losses: Tensor
-    token_losses, _ = masked_token_losses_op(
+    token_losses, _ = call_op(
+        masked_token_losses_op,
         pred,
         videos,
         idx_mask,

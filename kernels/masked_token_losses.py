@@ -14,153 +14,24 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lightly_marlin.kernels import reference
-from lightly_marlin.kernels.dispatch import UnservedError, register_kernel
+from lightly_marlin.kernels.dispatch import (
+    UnservedError,
+    register_kernel,
+    require_tokens,
+)
+from lightly_marlin.kernels.masked_token_losses_kernel import (
+    masked_token_losses_kernel,
+)
+from lightly_marlin.kernels.op_calls import register_gradient
 from lightly_marlin.kernels.target_pixels import target_pixels
 from lightly_marlin.kernels.tiles import tubelet_tile
 from lightly_marlin.kernels.token_losses_backward import backward, setup_context
-from lightly_marlin.kernels.triton_language import jit, launch, tl
-from lightly_marlin.kernels.tubelet_pixels import (
-    load_pixels,
-    pixel_offsets,
-    row_offsets,
-    tubelet_origin,
-)
+from lightly_marlin.kernels.triton_language import launch
 
 __all__ = ["DERIVATIVES", "launch_masked_token_losses", "masked_token_losses_op"]
 
 DERIVATIVES = ("none", "pixel", "mean")
 """What is kept for backward; see `masked_token_losses_op`."""
-
-
-@jit
-def _masked_token_losses_kernel(
-    pred_ptr: tl.tensor,  # (B, n, P), any strides
-    videos_ptr: tl.tensor,  # (B, C, T, H, W), any strides
-    idx_ptr: tl.tensor,  # (B, n), any strides
-    losses_ptr: tl.tensor,  # (B, n), for motion (B, n, 2), float32, contiguous
-    derivative_ptr: tl.tensor,  # (B, n, P), contiguous, or not written
-    derivative_scale: tl.tensor,
-    num_chosen: tl.tensor,
-    num_tokens: tl.tensor,
-    grid_h: tl.tensor,
-    grid_w: tl.tensor,
-    pred_stride_b: tl.tensor,
-    pred_stride_n: tl.tensor,
-    pred_stride_p: tl.tensor,
-    stride_b: tl.tensor,
-    stride_c: tl.tensor,
-    stride_t: tl.tensor,
-    stride_h: tl.tensor,
-    stride_w: tl.tensor,
-    idx_stride_b: tl.tensor,
-    idx_stride_n: tl.tensor,
-    TARGET: tl.constexpr,
-    LOSS: tl.constexpr,
-    NORM_PIX: tl.constexpr,
-    EPS: tl.constexpr,
-    HAS_DERIVATIVE: tl.constexpr,
-    DENSE_PRED: tl.constexpr,
-    CHANNELS: tl.constexpr,
-    TUBELET: tl.constexpr,
-    PATCH: tl.constexpr,
-    CHANNEL_BLOCK: tl.constexpr,
-    AREA_BLOCK: tl.constexpr,
-) -> None:
-    """Loss and derivative of one token; grid (B * n,)."""
-    FRAME: tl.constexpr = PATCH * PATCH
-    AREA: tl.constexpr = TUBELET * FRAME
-    NUM_PIXELS: tl.constexpr = CHANNELS * AREA
-    FIRST_PIXELS: tl.constexpr = CHANNELS * FRAME
-    row = tl.program_id(0).to(tl.int64)
-    clip, place = row // num_chosen, row % num_chosen
-    token = tl.load(idx_ptr + clip * idx_stride_b + place * idx_stride_n)
-    exists = (token >= 0) & (token < num_tokens)
-    videos_ptr += clip * stride_b + tubelet_origin(
-        token, grid_h, grid_w, stride_t, stride_h, stride_w, TUBELET, PATCH
-    )
-    if DENSE_PRED:
-        # Known while compiling, so wide loads for patches of 14 pixels too.
-        pred_ptr += row * NUM_PIXELS
-    else:
-        pred_ptr += clip * pred_stride_b + place * pred_stride_n
-    derivative_ptr += row * NUM_PIXELS
-    channels = tl.arange(0, CHANNEL_BLOCK)[:, None].to(tl.int64)
-    lanes = tl.arange(0, AREA_BLOCK)[None, :]
-    mean = 0.0
-    inverse = 1.0
-    if NORM_PIX:
-        total = tl.zeros((CHANNEL_BLOCK, AREA_BLOCK), tl.float32)
-        for start in range(0, AREA, AREA_BLOCK):
-            pixels = start + lanes
-            mask = (channels < CHANNELS) & (pixels < AREA) & exists
-            offsets = pixel_offsets(
-                channels, pixels, stride_c, stride_t, stride_h, stride_w, PATCH
-            )
-            total += load_pixels(videos_ptr + offsets, mask)
-        mean = tl.sum(total) / NUM_PIXELS
-        # The centred square, not the mean of squares: that would cancel to nothing.
-        total = tl.zeros((CHANNEL_BLOCK, AREA_BLOCK), tl.float32)
-        for start in range(0, AREA, AREA_BLOCK):
-            pixels = start + lanes
-            mask = (channels < CHANNELS) & (pixels < AREA) & exists
-            offsets = pixel_offsets(
-                channels, pixels, stride_c, stride_t, stride_h, stride_w, PATCH
-            )
-            centred = load_pixels(videos_ptr + offsets, mask) - mean
-            total += tl.where(mask, centred * centred, 0.0)
-        inverse = 1.0 / tl.sqrt(tl.sum(total) / (NUM_PIXELS - 1) + EPS)
-    total = tl.zeros((CHANNEL_BLOCK, AREA_BLOCK), tl.float32)
-    if TARGET == "motion":
-        moved = tl.zeros((CHANNEL_BLOCK, AREA_BLOCK), tl.float32)
-    for start in range(0, AREA, AREA_BLOCK):
-        pixels = start + lanes
-        mask = (channels < CHANNELS) & (pixels < AREA)
-        offsets = pixel_offsets(
-            channels, pixels, stride_c, stride_t, stride_h, stride_w, PATCH
-        )
-        shift = row_offsets(channels, pixels, CHANNELS, AREA, True)
-        # First what does not wait for the index.
-        pred = tl.load(pred_ptr + shift * pred_stride_p, mask=mask, other=0.0)
-        target = load_pixels(videos_ptr + offsets, mask & exists)
-        if TARGET == "motion":
-            # The first frame again, this time from cache. The mean is in both frames.
-            offsets -= (pixels // FRAME).to(tl.int64) * stride_t
-            is_later = pixels >= FRAME
-            first = load_pixels(videos_ptr + offsets, mask & exists & is_later)
-            target = (target - tl.where(is_later, first, mean)) * inverse
-        elif NORM_PIX:
-            target = (target - mean) * inverse
-        # An index outside [0, N) gives NaN instead of an out-of-bounds read.
-        target = tl.where(exists, target, float("nan"))
-        difference = pred.to(tl.float32) - target
-        if LOSS == "mse":
-            losses = difference * difference
-            derivative = difference
-        elif LOSS == "l1":
-            losses = tl.abs(difference)
-            derivative = tl.where(difference < 0, -1.0, difference)
-            derivative = tl.where(difference > 0, 1.0, derivative)
-        else:
-            size = tl.abs(difference)
-            losses = tl.where(size <= 1.0, 0.5 * difference * difference, size - 0.5)
-            derivative = tl.where(difference < -1.0, -1.0, difference)
-            derivative = tl.where(difference > 1.0, 1.0, derivative)
-        if TARGET == "motion":
-            total += tl.where(mask & (pixels < FRAME), losses, 0.0)
-            moved += tl.where(mask & (pixels >= FRAME), losses, 0.0)
-        else:
-            total += tl.where(mask, losses, 0.0)
-        if HAS_DERIVATIVE:
-            derivative = (derivative * derivative_scale).to(
-                derivative_ptr.dtype.element_ty
-            )
-            tl.store(derivative_ptr + shift, derivative, mask=mask)
-    if TARGET == "motion":
-        tl.store(losses_ptr + 2 * row, tl.sum(total) / FIRST_PIXELS)
-        moved_mean = tl.sum(moved) / (NUM_PIXELS - FIRST_PIXELS)
-        tl.store(losses_ptr + 2 * row + 1, moved_mean)
-    else:
-        tl.store(losses_ptr + row, tl.sum(total) / NUM_PIXELS)
 
 
 def launch_masked_token_losses(
@@ -180,6 +51,9 @@ def launch_masked_token_losses(
     if tile is None:
         raise UnservedError(f"no kernel takes {channels} channels")
     grid = (frames // tubelet_size, height // patch_size, width // patch_size)
+    batch_size, num_chosen = idx_mask.shape
+    num_tokens = grid[0] * grid[1] * grid[2]
+    require_tokens(batch_size, num_tokens)
     token_losses = torch.empty(
         _losses_shape(idx_mask, target), dtype=torch.float32, device=pred.device
     )
@@ -188,17 +62,16 @@ def launch_masked_token_losses(
         pred.shape if has_derivative else 0, dtype=pred.dtype, device=pred.device
     )
     launch(
-        _masked_token_losses_kernel,
-        (idx_mask.numel(),),
+        masked_token_losses_kernel,
+        (num_chosen, batch_size),
         pred,
         videos,
         idx_mask,
         token_losses,
         derivatives if has_derivative else token_losses,
         _derivative_scale(derivative, loss, pred),
-        idx_mask.shape[1],
-        grid[0] * grid[1] * grid[2],
-        *grid[1:],
+        num_chosen,
+        num_tokens,
         *pred.stride(),
         *videos.stride(),
         *idx_mask.stride(),
@@ -208,6 +81,8 @@ def launch_masked_token_losses(
         EPS=reference.NORM_PIX_EPS,
         HAS_DERIVATIVE=has_derivative,
         DENSE_PRED=pred.is_contiguous(),
+        GRID_H=grid[1],
+        GRID_W=grid[2],
         CHANNELS=channels,
         TUBELET=tubelet_size,
         PATCH=patch_size,
@@ -305,7 +180,7 @@ def _fake(
     return pred.new_empty(_losses_shape(idx_mask, target), dtype=dtype), derivatives
 
 
-masked_token_losses_op.register_autograd(backward, setup_context=setup_context)
+register_gradient(masked_token_losses_op, backward, setup_context)
 
 
 def _derivative_scale(derivative: str, loss: str, pred: Tensor) -> float:

@@ -5,11 +5,30 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lightly_marlin.kernels.dispatch import run_kernel
+from lightly_marlin.kernels.dispatch import require_rows, run_kernel
 from lightly_marlin.kernels.tiles import row_tile
 from lightly_marlin.kernels.triton_language import KERNEL_DEVICES, jit, launch, tl
 
 __all__ = ["launch_scale_rows", "scale_rows"]
+
+_GROUP = 64
+
+
+@jit
+def _load_scales(
+    scale_ptr: tl.tensor,  # (B, n), any strides
+    rows: tl.tensor,  # (R,) int32
+    num_rows: tl.tensor,
+    num_chosen: tl.tensor,
+    stride_b: tl.tensor,
+    stride_n: tl.tensor,
+) -> tl.tensor:
+    """Returns the scales (R,) of rows as float32."""
+    # Divided in 32 bits, which is cheap, and multiplied in 64, which is safe.
+    clips = (rows // num_chosen).to(tl.int64)
+    places = (rows % num_chosen).to(tl.int64)
+    first = clips * stride_b + places * stride_n
+    return tl.load(scale_ptr + first, mask=rows < num_rows, other=0.0).to(tl.float32)
 
 
 @jit
@@ -25,26 +44,41 @@ def _scale_rows_kernel(
     scale_stride_b: tl.tensor,
     scale_stride_n: tl.tensor,
     HAS_NEUTRAL: tl.constexpr,
+    GROUP: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     COLUMN_BLOCKS: tl.constexpr,
 ) -> None:
-    """Scales ROWS rows by COLUMNS columns; grid (row tiles * blocks,)."""
-    tile = tl.program_id(0).to(tl.int64)
-    rows = tile // COLUMN_BLOCKS * ROWS + tl.arange(0, ROWS)
-    columns = tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)
-    first = rows // num_chosen * scale_stride_b + rows % num_chosen * scale_stride_n
-    scale = tl.load(scale_ptr + first, mask=rows < num_rows, other=0.0)
-    scale = scale.to(tl.float32)
-    touched = rows < num_rows
+    """Scales GROUP rows, if any of them is to be scaled; grid (groups,)."""
+    group = tl.program_id(0) * GROUP
+    work = 1
     if HAS_NEUTRAL:
-        # In place, what is left alone is not even read.
-        touched = touched & (scale != neutral)
-    mask = touched[:, None] & (columns < num_pixels)[None, :]
-    offsets = (rows * num_pixels)[:, None] + columns[None, :]
-    values = tl.load(rows_ptr + offsets, mask=mask, other=0.0).to(tl.float32)
-    values *= (scale * multiplier)[:, None]
-    tl.store(out_ptr + offsets, values.to(out_ptr.dtype.element_ty), mask=mask)
+        # All scales first: mostly there is nothing to do, and nothing else is read.
+        members = group + tl.arange(0, GROUP)
+        scales = _load_scales(
+            scale_ptr, members, num_rows, num_chosen, scale_stride_b, scale_stride_n
+        )
+        touched = (members < num_rows) & (scales != neutral)
+        work = tl.max(touched.to(tl.int32), axis=0)
+    if work > 0:
+        for start in range(0, GROUP, ROWS):
+            rows = group + start + tl.arange(0, ROWS)
+            scale = _load_scales(
+                scale_ptr, rows, num_rows, num_chosen, scale_stride_b, scale_stride_n
+            )
+            row_mask = rows < num_rows
+            if HAS_NEUTRAL:
+                # In place, what is left alone is not even read.
+                row_mask = row_mask & (scale != neutral)
+            first = rows.to(tl.int64) * num_pixels
+            for block in range(COLUMN_BLOCKS):
+                columns = block * COLUMNS + tl.arange(0, COLUMNS)
+                mask = row_mask[:, None] & (columns < num_pixels)[None, :]
+                offsets = first[:, None] + columns.to(tl.int64)[None, :]
+                values = tl.load(rows_ptr + offsets, mask=mask, other=0.0)
+                values = values.to(tl.float32) * (scale * multiplier)[:, None]
+                values = values.to(out_ptr.dtype.element_ty)
+                tl.store(out_ptr + offsets, values, mask=mask)
 
 
 def launch_scale_rows(
@@ -69,19 +103,25 @@ def launch_scale_rows(
     """
     tile = row_tile(rows.shape[-1])
     out = rows if in_place else torch.empty_like(rows)
+    num_rows = scale.numel()
+    require_rows(num_rows)
+    has_neutral = in_place and neutral is not None
+    # Many rows are looked at in one go; few, where all of them are work to share out.
+    group = max(tile.rows, _GROUP if has_neutral else 1)
     launch(
         _scale_rows_kernel,
-        (-(-scale.numel() // tile.rows) * tile.blocks,),
+        (-(-num_rows // group),),
         rows,
         scale,
         out,
         float(multiplier),
         0.0 if neutral is None else neutral,
-        scale.numel(),
+        num_rows,
         scale.shape[1],
         rows.shape[-1],
         *scale.stride(),
-        HAS_NEUTRAL=in_place and neutral is not None,
+        HAS_NEUTRAL=has_neutral,
+        GROUP=group,
         ROWS=tile.rows,
         COLUMNS=tile.columns,
         COLUMN_BLOCKS=tile.blocks,

@@ -9,7 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lightly_marlin.kernels.dispatch import register_kernel, require_dtype
+from lightly_marlin.kernels.dispatch import (
+    register_kernel,
+    require_dtype,
+    require_rows,
+)
 from lightly_marlin.kernels.tiles import row_tile
 from lightly_marlin.kernels.token_places import add_scattered_rows, launch_token_places
 from lightly_marlin.kernels.triton_language import jit, launch, tl
@@ -37,16 +41,17 @@ def _scatter_tokens_kernel(
     COLUMN_BLOCKS: tl.constexpr,
 ) -> None:
     """Writes ROWS tokens by COLUMNS columns; grid (row tiles * blocks,)."""
-    tile = tl.program_id(0).to(tl.int64)
+    tile = tl.program_id(0)
     slots = tile // COLUMN_BLOCKS * ROWS + tl.arange(0, ROWS)
-    columns = tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)
+    columns = (tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)).to(tl.int64)
     valid = slots < num_slots
+    # Divided in 32 bits, which is cheap, and multiplied in 64, which is safe.
     total = add_scattered_rows(
         rows_ptr,
         idx_ptr,
         places_ptr,
-        slots // num_tokens,
-        slots % num_tokens,
+        (slots // num_tokens).to(tl.int64),
+        (slots % num_tokens).to(tl.int64),
         valid,
         columns,
         num_chosen,
@@ -60,7 +65,7 @@ def _scatter_tokens_kernel(
         idx_stride_n,
     )
     tl.store(
-        out_ptr + (slots * dim)[:, None] + columns[None, :],
+        out_ptr + (slots.to(tl.int64) * dim)[:, None] + columns[None, :],
         total.to(out_ptr.dtype.element_ty),
         mask=valid[:, None] & (columns < dim)[None, :],
     )
@@ -75,6 +80,7 @@ def launch_scatter_tokens(
     out = torch.empty((batch_size, num_tokens, dim), dtype=dtype, device=rows.device)
     tile = row_tile(dim)
     num_slots = batch_size * num_tokens
+    require_rows(num_slots)
     launch(
         _scatter_tokens_kernel,
         (-(-num_slots // tile.rows) * tile.blocks,),

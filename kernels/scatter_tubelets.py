@@ -14,6 +14,7 @@ from lightly_marlin.kernels.dispatch import (
     UnservedError,
     register_kernel,
     require_dtype,
+    require_tokens,
 )
 from lightly_marlin.kernels.scatter_tokens import scatter_tokens
 from lightly_marlin.kernels.tiles import tubelet_tile
@@ -38,8 +39,6 @@ def _scatter_tubelets_kernel(
     num_chosen: tl.tensor,
     num_slots: tl.tensor,
     num_tokens: tl.tensor,
-    grid_h: tl.tensor,
-    grid_w: tl.tensor,
     rows_stride_b: tl.tensor,
     rows_stride_n: tl.tensor,
     rows_stride_p: tl.tensor,
@@ -50,6 +49,8 @@ def _scatter_tubelets_kernel(
     out_stride_t: tl.tensor,
     out_stride_h: tl.tensor,
     HAS_STD: tl.constexpr,
+    GRID_H: tl.constexpr,
+    GRID_W: tl.constexpr,
     CHANNELS: tl.constexpr,
     TUBELET: tl.constexpr,
     PATCH: tl.constexpr,
@@ -57,35 +58,41 @@ def _scatter_tubelets_kernel(
     CHANNEL_BLOCK: tl.constexpr,
     AREA_BLOCK: tl.constexpr,
 ) -> None:
-    """Writes AREA_BLOCK pixels of all channels of a token; grid (B * N, blocks)."""
+    """Writes AREA_BLOCK pixels of all channels of a token; grid (N, B, blocks)."""
     AREA: tl.constexpr = TUBELET * PATCH * PATCH
-    slot = tl.program_id(0).to(tl.int64)
-    clip, token = slot // num_tokens, slot % num_tokens
-    channels = tl.arange(0, CHANNEL_BLOCK)[:, None].to(tl.int64)
-    pixels = tl.program_id(1) * AREA_BLOCK + tl.arange(0, AREA_BLOCK)[None, :]
-    mask = (channels < CHANNELS) & (pixels < AREA)
-    shift = row_offsets(channels, pixels, CHANNELS, AREA, CHANNELS_FIRST)
-    shift = shift * rows_stride_p + clip * rows_stride_b
-    total = tl.zeros((CHANNEL_BLOCK, AREA_BLOCK), tl.float32)
-    place = num_chosen - tl.load(places_ptr + slot).to(tl.int64)
-    left = tl.load(places_ptr + num_slots + slot)
-    while left > 0:
-        other = tl.load(idx_ptr + clip * idx_stride_b + place * idx_stride_n)
-        same = other == token
-        total += tl.load(
-            rows_ptr + shift + place * rows_stride_n, mask=mask & same, other=0.0
+    token, clip = tl.program_id(0), tl.program_id(1).to(tl.int64)
+    slot = clip * num_tokens + token
+    first_place = num_chosen - tl.load(places_ptr + slot).to(tl.int64)
+    num_places = tl.load(places_ptr + num_slots + slot)
+    rows_ptr += clip * rows_stride_b
+    idx_ptr += clip * idx_stride_b
+    out_ptr += clip * out_stride_b + tubelet_origin(
+        token, out_stride_t, out_stride_h, 1, GRID_H, GRID_W, TUBELET, PATCH
+    )
+    pixels = tl.program_id(2) * AREA_BLOCK + tl.arange(0, AREA_BLOCK)[None, :]
+    for first in tl.static_range(0, CHANNELS, CHANNEL_BLOCK):
+        channels = first + tl.arange(0, CHANNEL_BLOCK)[:, None].to(tl.int64)
+        mask = (channels < CHANNELS) & (pixels < AREA)
+        shift = row_offsets(channels, pixels, CHANNELS, AREA, CHANNELS_FIRST)
+        shift *= rows_stride_p
+        place, left = first_place, num_places
+        total = tl.load(
+            rows_ptr + shift + place * rows_stride_n, mask=mask & (left > 0), other=0.0
         ).to(tl.float32)
-        left -= same.to(tl.int32)
-        place += 1
-    if HAS_STD:
-        total /= tl.load(std_ptr + channels, mask=channels < CHANNELS, other=1.0)
-    origin = clip * out_stride_b + tubelet_origin(
-        token, grid_h, grid_w, out_stride_t, out_stride_h, 1, TUBELET, PATCH
-    )
-    offsets = pixel_offsets(
-        channels, pixels, out_stride_c, out_stride_t, out_stride_h, 1, PATCH
-    )
-    tl.store(out_ptr + origin + offsets, total.to(out_ptr.dtype.element_ty), mask=mask)
+        # Only a token that was chosen twice gets into the loop.
+        while left > 1:
+            place += 1
+            same = tl.load(idx_ptr + place * idx_stride_n) == token
+            total += tl.load(
+                rows_ptr + shift + place * rows_stride_n, mask=mask & same, other=0.0
+            ).to(tl.float32)
+            left -= same.to(tl.int32)
+        if HAS_STD:
+            total /= tl.load(std_ptr + channels, mask=channels < CHANNELS, other=1.0)
+        offsets = pixel_offsets(
+            channels, pixels, out_stride_c, out_stride_t, out_stride_h, 1, PATCH
+        )
+        tl.store(out_ptr + offsets, total.to(out_ptr.dtype.element_ty), mask=mask)
 
 
 def launch_scatter_tubelets(
@@ -106,10 +113,11 @@ def launch_scatter_tubelets(
         raise UnservedError(f"no kernel takes {channels} channels")
     grid = (frames // tubelet_size, height // patch_size, width // patch_size)
     num_tokens = grid[0] * grid[1] * grid[2]
+    require_tokens(batch_size, num_tokens)
     out = torch.empty(tuple(shape), dtype=dtype, device=rows.device)
     launch(
         _scatter_tubelets_kernel,
-        (batch_size * num_tokens, tile.blocks),
+        (num_tokens, batch_size, tile.blocks),
         rows,
         idx,
         launch_token_places(idx, num_tokens),
@@ -118,11 +126,12 @@ def launch_scatter_tubelets(
         idx.shape[1],
         batch_size * num_tokens,
         num_tokens,
-        *grid[1:],
         *rows.stride(),
         *idx.stride(),
         *out.stride()[:-1],
         HAS_STD=std is not None,
+        GRID_H=grid[1],
+        GRID_W=grid[2],
         CHANNELS=channels,
         TUBELET=tubelet_size,
         PATCH=patch_size,

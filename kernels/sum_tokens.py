@@ -9,7 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lightly_marlin.kernels.dispatch import register_kernel, require_dtype
+from lightly_marlin.kernels.dispatch import (
+    register_kernel,
+    require_dtype,
+    require_rows,
+)
 from lightly_marlin.kernels.scatter_tokens import scatter_tokens
 from lightly_marlin.kernels.tiles import row_tile
 from lightly_marlin.kernels.token_places import add_scattered_rows, launch_token_places
@@ -47,9 +51,9 @@ def _sum_over_clips_kernel(
     COLUMN_BLOCKS: tl.constexpr,
 ) -> None:
     """Sums one token by COLUMNS columns over all clips; grid (N * blocks,)."""
-    tile = tl.program_id(0).to(tl.int64)
-    token = tile // COLUMN_BLOCKS
-    columns = tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)
+    tile = tl.program_id(0)
+    token = (tile // COLUMN_BLOCKS).to(tl.int64)
+    columns = (tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)).to(tl.int64)
     total = tl.zeros((COLUMNS,), tl.float32)
     start = 0
     while start < batch_size:
@@ -97,19 +101,25 @@ def _sum_rows_kernel(
     TILES: tl.constexpr,
 ) -> None:
     """Sums TILES * ROWS rows by COLUMNS columns; grid (partial sums * blocks,)."""
-    tile = tl.program_id(0).to(tl.int64)
+    tile = tl.program_id(0)
     part = tile // COLUMN_BLOCKS
-    columns = tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)
+    columns = (tile % COLUMN_BLOCKS * COLUMNS + tl.arange(0, COLUMNS)).to(tl.int64)
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
     for step in range(TILES):
         rows = (part * TILES + step) * ROWS + tl.arange(0, ROWS)
-        first = rows // num_chosen * rows_stride_b + rows % num_chosen * rows_stride_n
+        # Divided in 32 bits, which is cheap, and multiplied in 64, which is safe.
+        first = (rows // num_chosen).to(tl.int64) * rows_stride_b
+        first += (rows % num_chosen).to(tl.int64) * rows_stride_n
         total += tl.load(
             rows_ptr + first[:, None] + (columns * rows_stride_d)[None, :],
             mask=(rows < num_rows)[:, None] & (columns < dim)[None, :],
             other=0.0,
         ).to(tl.float32)
-    tl.store(out_ptr + part * dim + columns, tl.sum(total, axis=0), mask=columns < dim)
+    tl.store(
+        out_ptr + part.to(tl.int64) * dim + columns,
+        tl.sum(total, axis=0),
+        mask=columns < dim,
+    )
 
 
 def launch_sum_over_clips(
@@ -165,6 +175,7 @@ def launch_sum_rows(rows: Tensor, dtype: torch.dtype) -> Tensor:
     batch_size, num_chosen, dim = rows.shape
     tile = row_tile(dim)
     num_rows = batch_size * num_chosen
+    require_rows(num_rows)
     parts = -(-num_rows // (tile.rows * _TILES_PER_PROGRAM))
     partial = torch.empty((parts, dim), dtype=torch.float32, device=rows.device)
     launch(

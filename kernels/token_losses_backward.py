@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from lightly_marlin.kernels.op_calls import call_op
 from lightly_marlin.kernels.scale_rows import scale_rows
 from lightly_marlin.kernels.scatter_tubelets import scatter_tubelets_op
 from lightly_marlin.kernels.target_pixels import target_pixels_backward
@@ -73,7 +74,8 @@ def backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...
             norm_pix=ctx.norm_pix,
             target=ctx.target,
         )
-        grad_videos = scatter_tubelets_op(
+        grad_videos = call_op(
+            scatter_tubelets_op,
             grad_pixels,
             idx_mask,
             None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lightly_marlin.kernels.dispatch import require_rows
 from lightly_marlin.kernels.triton_language import jit, launch, tl
 
 __all__ = ["add_scattered_rows", "launch_token_places"]
@@ -30,8 +31,10 @@ def _token_places_kernel(
     BLOCK: tl.constexpr,
 ) -> None:
     """Enters BLOCK indices into the table; grid (blocks of B * n,)."""
-    rows = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    clips, places = rows // num_chosen, rows % num_chosen
+    rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    # Divided in 32 bits, which is cheap, and multiplied in 64, which is safe.
+    clips = (rows // num_chosen).to(tl.int64)
+    places = (rows % num_chosen).to(tl.int64)
     token = tl.load(
         idx_ptr + clips * idx_stride_b + places * idx_stride_n,
         mask=rows < num_rows,
@@ -105,6 +108,7 @@ def launch_token_places(idx: Tensor, num_tokens: int) -> Tensor:
         many such places there are; zeros for a token that was not chosen.
     """
     batch_size, num_chosen = idx.shape
+    require_rows(idx.numel())
     places = torch.zeros(
         (2, batch_size, num_tokens), dtype=torch.int32, device=idx.device
     )

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from lightly_marlin.kernels.triton_language import jit, tl
 
-__all__ = ["load_pixels", "pixel_offsets", "row_offsets", "tubelet_origin"]
+__all__ = ["pixel_offsets", "row_offsets", "scale_pixels", "tubelet_origin"]
 
 
 @jit
 def tubelet_origin(
-    token: tl.tensor,  # int64 scalar in [0, N)
-    grid_h: tl.tensor,
-    grid_w: tl.tensor,
+    token: tl.tensor,  # int32 scalar in [0, N)
     stride_t: tl.tensor,
     stride_h: tl.tensor,
     stride_w: tl.tensor,
+    GRID_H: tl.constexpr,
+    GRID_W: tl.constexpr,
     TUBELET: tl.constexpr,
     PATCH: tl.constexpr,
 ) -> tl.tensor:
     """Returns the offset of the first pixel of a token in its clip, int64."""
-    t = token // (grid_h * grid_w)
-    h = token // grid_w % grid_h
-    w = token % grid_w
+    # Divided in 32 bits by constants, which is cheap, and multiplied in 64.
+    t = (token // (GRID_H * GRID_W)).to(tl.int64)
+    h = (token // GRID_W % GRID_H).to(tl.int64)
+    w = (token % GRID_W).to(tl.int64)
     return t * TUBELET * stride_t + h * PATCH * stride_h + w * PATCH * stride_w
 
 
@@ -44,10 +45,9 @@ def pixel_offsets(
 
 
 @jit
-def load_pixels(pixels_ptr: tl.tensor, mask: tl.tensor) -> tl.tensor:
+def scale_pixels(pixels: tl.tensor) -> tl.tensor:
     """Returns pixels as float32, uint8 scaled by 1/255 as in the reference."""
-    pixels = tl.load(pixels_ptr, mask=mask, other=0)
-    if pixels_ptr.dtype.element_ty == tl.uint8:
+    if pixels.dtype == tl.uint8:
         return pixels.to(tl.float32) * (1 / 255)
     else:  # noqa: RET505  (Triton allows one return of a type only)
         return pixels.to(tl.float32)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightly_marlin import kernels
 from lightly_marlin.kernels.benchmarks.cases import make_cases
-from lightly_marlin.kernels.benchmarks.timing import measure
+from lightly_marlin.kernels.benchmarks.timing import wall_microseconds
 from lightly_marlin.kernels.benchmarks.workload import Workload
 
 __all__ = ["measure_graph"]
@@ -31,7 +31,8 @@ def measure_graph(
         repeats: Timed steps.
 
     Returns:
-        `eager_us` and `graph_us`, medians, and `difference`, the largest one between
+        `eager_us` and `graph_us`, medians with the host's time, and `difference`, the
+        largest one between
         gradients of an eager step and of a replayed one, relative to the largest.
     """
     step, gradients = _make_step(workload, batch_size, device)
@@ -41,7 +42,7 @@ def measure_graph(
         for _ in range(3):
             step()
     torch.cuda.current_stream(device).wait_stream(side)
-    eager = measure(step, device, repeats)["median_us"]
+    eager = wall_microseconds(step, repeats)
     expected = [grad.clone() for grad in gradients()]
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
@@ -55,7 +56,7 @@ def measure_graph(
     ]
     return {
         "eager_us": eager,
-        "graph_us": measure(graph.replay, device, repeats)["median_us"],
+        "graph_us": wall_microseconds(graph.replay, repeats),
         "difference": float(torch.stack(differences).max()),
     }
 

@@ -97,8 +97,8 @@ def _make_table(result: dict[str, Any]) -> str:
     """Returns a row for every operation and batch size of a result."""
     others = WAYS[1:]
     lines = [
-        f"| operation | batch | ours | of copy | {' | '.join(others)} |",
-        "|---|---|---|---|" + "---|" * len(others),
+        f"| operation | batch | ours | copy | of copy | {' | '.join(others)} |",
+        "|---|---|---|---|---|" + "---|" * len(others),
     ]
     rows: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
     for row in result["operations"]:
@@ -107,6 +107,7 @@ def _make_table(result: dict[str, Any]) -> str:
     for (operation, batch_size), ways in rows.items():
         ours = ways["ours"]
         cells = [operation, str(batch_size), f"{ours['median_us']:.0f} µs"]
+        cells.append(f"{ours['copy_us']:.0f} µs")
         cells.append(f"{100 * ours['share_of_copy']:.0f} %")
         for way in others:
             slower = ways[way]["median_us"] / ours["median_us"] if way in ways else None
@@ -117,8 +118,9 @@ def _make_table(result: dict[str, Any]) -> str:
     caption = (
         f"{machine['gpu']}, copy {result['copy_gb_per_s']:.0f} GB/s, "
         f"{result['dtype']}, torch {versions['torch']}, Triton {versions['triton']}, "
-        f"{machine['date'].split()[0]}; medians of {result['repeats']} calls. The "
-        "columns to the right say how many times as long the other ways take."
+        f"{machine['date'].split()[0]}; medians of {result['repeats']} calls, device "
+        "time without the host's. «Copy» moves as many bytes as the operation must. "
+        "The columns to the right say how many times as long the other ways take."
     )
     return "\n".join(lines) + f"\n\n{caption}\n"
 

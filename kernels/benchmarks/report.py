@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["make_rows", "print_report"]
+__all__ = ["make_rows", "print_report", "print_table", "print_tiles"]
 
-_COLUMNS = ("operation", "batch", "way", "µs", "quartiles", "of copy", "peak MiB", "×")
+_COLUMNS = (
+    *("operation", "batch", "way", "µs", "quartiles"),
+    *("copy µs", "of copy", "peak MiB", "×"),
+)
 
 
 def make_rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -17,7 +20,7 @@ def make_rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
 
     Returns:
         A row per operation, batch size and way; the last cell says how many times as
-        fast ours is.
+        fast ours is. The copy moves as many bytes as the operation must.
     """
     ours = {
         (row["operation"], row["batch_size"]): row["median_us"]
@@ -35,6 +38,7 @@ def make_rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
                 row["way"],
                 f"{median:.1f}",
                 f"{row['quartile_1_us']:.1f} - {row['quartile_3_us']:.1f}",
+                f"{row['copy_us']:.1f}",
                 f"{100 * row['share_of_copy']:.0f} %",
                 peak,
                 f"{median / ours[row['operation'], row['batch_size']]:.2f}",
@@ -51,13 +55,13 @@ def print_report(result: dict[str, Any]) -> None:
     )
     if result["device"] == "cpu":
         title += "; tiny sizes on a CPU, no kernel ran: a test of this program"
-    _print_table(title, _COLUMNS, make_rows(result))
+    print_table(title, _COLUMNS, make_rows(result))
     host: list[tuple[str, ...]] = [
         (name, way, f"{value:.0f}")
         for name, ways in result["host_us"].items()
         for way, value in ways.items()
     ]
-    _print_table("Host, one clip", ("operation", "way", "µs per call"), host)
+    print_table("Host, one clip", ("operation", "way", "µs per call"), host)
     if "graph" in result:
         graph = result["graph"]
         print(
@@ -66,9 +70,44 @@ def print_report(result: dict[str, Any]) -> None:
         )
 
 
-def _print_table(
+def print_tiles(result: dict[str, Any]) -> None:
+    """Prints a row for every operation and size of tiles, the fastest one marked.
+
+    Args:
+        result: What `tune_tiles` returned.
+    """
+    fastest: dict[tuple[str, int], float] = {}
+    for row in result["operations"]:
+        key = (row["operation"], row["batch_size"])
+        fastest[key] = min(row["median_us"], fastest.get(key, row["median_us"]))
+    cells: list[tuple[str, ...]] = [
+        (
+            row["operation"],
+            str(row["batch_size"]),
+            row["tiles"],
+            f"{row['median_us']:.1f}",
+            f"{100 * row['share_of_copy']:.0f} %",
+            "*"
+            if row["median_us"] == fastest[row["operation"], row["batch_size"]]
+            else "",
+        )
+        for row in result["operations"]
+    ]
+    title = f"{result['device']}: sizes of tiles, median of {result['repeats']}"
+    columns = ("operation", "batch", "tiles", "µs", "of copy", "fastest")
+    print_table(title, columns, cells)
+
+
+def print_table(
     title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]
 ) -> None:
+    """Prints a table, with rich where it is installed.
+
+    Args:
+        title: What stands above it.
+        columns: Names of the columns.
+        rows: Cells of each row.
+    """
     try:
         from rich.console import Console
         from rich.table import Table

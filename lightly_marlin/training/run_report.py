@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from lightly_marlin.kernels import find_fallbacks
 from lightly_marlin.models import ModelCard
 from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
 from lightly_marlin.training.schedule import WarmupCosine
@@ -62,7 +63,7 @@ def describe_run(
 
 
 def summarise_run(folder: RunFolder, step: int) -> None:
-    """Prints the last validation and where things are.
+    """Prints the last validation, where things are, and kernels that did not run.
 
     Args:
         folder: Folder of the run.
@@ -78,6 +79,9 @@ def summarise_run(folder: RunFolder, step: int) -> None:
     table.add_row("weights", f'Marlin.from_pretrained("{folder.model}")')
     table.add_row("resume", str(folder.checkpoint))
     console.print(table)
+    # Said once when it happened, and by now far up in the log.
+    for operation, reason in find_fallbacks():
+        console.print(f"{operation} ran in plain PyTorch: {reason}.", markup=False)
 
 
 def card_of_run(run: str | Path, *, data: str, license: str) -> ModelCard:

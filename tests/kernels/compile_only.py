@@ -1,6 +1,10 @@
 """Compiles kernels for GPUs that are not there, from the launchers' own arguments."""
 
+import re
+import subprocess
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import torch
 import triton
@@ -51,3 +55,17 @@ def absent_gpu(arch):
 
 def meta(*shape, dtype=torch.float32):
     return torch.empty(shape, dtype=dtype, device="meta")
+
+
+def machine_code(kernel):
+    """Instructions of a compiled kernel, without predicates and padding, in order."""
+    # Triton brings the disassembler along, as it does the assembler.
+    program = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "nvdisasm"
+    with NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(kernel.asm["cubin"])
+        file.flush()
+        command = [program, "-c", file.name]
+        text = subprocess.run(command, capture_output=True, text=True, check=True)
+    line = r"/\*[0-9a-f]{4,}\*/\s+(?:@!?\w+\s+)?([A-Z][^;]*);"
+    found = re.findall(line, text.stdout)
+    return [code for code in found if not code.startswith("NOP")]

@@ -24,6 +24,13 @@ def _same_numbers_in_every_run():
 
 
 @pytest.fixture(autouse=True)
+def _no_kernel_is_replaced(monkeypatch):
+    """On a GPU, a test of the plain version is no test of the kernels."""
+    if torch.cuda.is_available():
+        monkeypatch.setenv(dispatch.KERNELS_VARIABLE, "strict")
+
+
+@pytest.fixture(autouse=True)
 def _no_kernel_fails_quietly():
     """A kernel that fails is replaced by the plain version, which would pass."""
     yield

@@ -2,15 +2,19 @@
 
 import builtins
 import json
-import subprocess
-import sys
+import os
 
 import pytest
 import torch
 from PIL import Image
 
 from lightly_marlin.kernels.benchmarks import __main__ as benchmarks
-from lightly_marlin.kernels.benchmarks import graph, readme, suite
+from lightly_marlin.kernels.benchmarks import (
+    graph,
+    readme,
+    suite,
+    tune,
+)
 from lightly_marlin.kernels.benchmarks.cases import make_cases
 from lightly_marlin.kernels.benchmarks.report import make_rows, print_report
 from lightly_marlin.kernels.benchmarks.traffic import (
@@ -20,6 +24,8 @@ from lightly_marlin.kernels.benchmarks.traffic import (
 )
 from lightly_marlin.kernels.benchmarks.verify import TOLERANCE, largest_error
 from lightly_marlin.kernels.benchmarks.workload import PRETRAINING, TINY
+from lightly_marlin.kernels.dispatch import KernelFallbackError
+from lightly_marlin.kernels.tiles import DEFAULT_TILES, current_tiles
 
 CPU = torch.device("cpu")
 OPTIONS = ("--device", "cpu", "--without-compile", "--repeats", "2")
@@ -49,12 +55,13 @@ def test_result(finished):
     assert len(keys) == 16
     for row in result["operations"]:
         assert row["quartile_1_us"] <= row["median_us"] <= row["quartile_3_us"]
-        expected = row["bytes"] / result["copy_gb_per_s"] / 1e3 / row["median_us"]
-        assert row["share_of_copy"] == pytest.approx(expected)
+        assert row["share_of_copy"] == row["copy_us"] / row["median_us"]
         assert row["error"] <= TOLERANCE
     ways = {row["way"] for row in result["operations"]}
     assert {"ours", "plain", "original"} <= ways
     assert all(us > 0 for ways in result["host_us"].values() for us in ways.values())
+    assert result["copy_gb_per_s"] > 0
+    assert not list(finished.glob("partial-*"))
 
 
 def test_chart(finished):
@@ -109,14 +116,90 @@ def test_wrong_result_is_not_reported(monkeypatch, capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("options", [(), ("--tune",)])
+def test_what_is_measured_is_kept_when_it_is_stopped(options, monkeypatch, tmp_path):
+    """A time limit ends the program at its third operation."""
+    calls = iter(range(2))
+    real = suite.copy_microseconds
+
+    def stop(*arguments):
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    for module in (suite, tune):
+        monkeypatch.setattr(module, "copy_microseconds", stop)
+    with pytest.raises(KeyboardInterrupt):
+        benchmarks.main([*OPTIONS, *options, "--out", str(tmp_path)])
+    (path,) = tmp_path.iterdir()
+    assert path.name.startswith("partial-")
+    rows = json.loads(path.read_text(encoding="utf-8"))["operations"]
+    assert {row["operation"] for row in rows} == {"gather_tubelets", "gather_tokens"}
+    assert "No figure has been measured" in readme.make_figures(tmp_path)
+
+
+def test_tune(tmp_path, capsys):
+    arguments = [*OPTIONS, "--tune", "--batch-sizes", "2", "--out", str(tmp_path)]
+    assert benchmarks.main(arguments) == 0
+    (path,) = tmp_path.iterdir()
+    result = json.loads(path.read_text(encoding="utf-8"))
+    assert (path.name.split("-")[0], result["suite"]) == ("tiles", "tiles")
+    keys = [(row["operation"], row["tiles"]) for row in result["operations"]]
+    assert len(keys) == len(set(keys)) == 8 * len(tune.CANDIDATES)
+    output = capsys.readouterr().out
+    assert output.count("*") == 8
+    assert all(str(sizes) in output for sizes in tune.CANDIDATES)
+    assert current_tiles() == DEFAULT_TILES
+
+
+def test_tune__measures_with_the_tiles_it_names(monkeypatch):
+    seen = []
+    row = {"operation": "x", "median_us": 1.0}
+    monkeypatch.setattr(
+        tune, "measure_way", lambda *_: seen.append(current_tiles()) or row
+    )
+    quiet = {"tell": lambda text: None, "save": lambda result: None}
+    result = tune.tune_tiles(TINY, [1], CPU, repeats=2, **quiet)
+    assert [str(sizes) for sizes in seen] == [r["tiles"] for r in result["operations"]]
+
+
+GPU = torch.device("cuda")
+
+
 def test_plain_version_does_not_pass_for_a_kernel(monkeypatch):
+    monkeypatch.delenv("LIGHTLY_MARLIN_KERNELS", raising=False)
+
+    def fall_back():
+        with suite.require_kernels(GPU):
+            assert os.environ["LIGHTLY_MARLIN_KERNELS"] == "strict"
+            raise KernelFallbackError("would run in plain: x")
+
+    with pytest.raises(suite.WrongResultError, match="would run in plain: x"):
+        fall_back()
+    assert "LIGHTLY_MARLIN_KERNELS" not in os.environ
     fallbacks = [("gather_tokens", "Triton is not installed")]
     monkeypatch.setattr(suite, "find_fallbacks", lambda: fallbacks)
     with pytest.raises(suite.WrongResultError, match="ran in plain PyTorch: Triton is"):
-        suite._check_kernels()
+        suite.require_kernels(GPU).__enter__()
     monkeypatch.setenv("LIGHTLY_MARLIN_KERNELS", "0")
     with pytest.raises(suite.WrongResultError, match="LIGHTLY_MARLIN_KERNELS is 0"):
-        suite._check_kernels()
+        suite.require_kernels(GPU).__enter__()
+
+
+def test_fallback_is_told_before_anything_is_measured(monkeypatch, capsys, tmp_path):
+    def fall_back(*arguments, **options):
+        cases = make_cases(*arguments, **options)
+
+        def raise_it(**inputs):
+            raise suite.WrongResultError("loss would run in plain PyTorch")
+
+        cases[7].ways["ours"] = raise_it
+        return cases
+
+    monkeypatch.setattr(suite, "make_cases", fall_back)
+    monkeypatch.setattr(suite, "measure", None)
+    assert benchmarks.main([*OPTIONS, "--out", str(tmp_path)]) == 1
+    assert "loss would run in plain PyTorch" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
@@ -124,28 +207,6 @@ def test_no_gpu(capsys):
     assert benchmarks.main([]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: no CUDA device was found")
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
-def test_on_gpu__no_gpu():
-    result = _on_gpu()
-    assert result.returncode == 2
-    assert result.stderr == "error: PyTorch sees no GPU here\n"
-
-
-@pytest.mark.slow
-def test_on_gpu__tests_then_measures(tmp_path):
-    result = _on_gpu(*OPTIONS, "--batch-sizes", "1", "--out", str(tmp_path))
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert " passed" in result.stdout
-    assert _read(tmp_path)["operations"]
-
-
-def _on_gpu(*options):
-    command = [sys.executable, readme.README.parent / "benchmarks" / "on_gpu.py"]
-    return subprocess.run(
-        [*command, *options], capture_output=True, text=True, check=False
-    )
 
 
 def test_bad_arguments(capsys):

@@ -6,14 +6,26 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lightly_marlin.kernels import dispatch, triton_language
-from lightly_marlin.kernels.dispatch import UnservedError, find_obstacle, run_kernel
+from lightly_marlin.kernels import (
+    dispatch,
+    masked_reconstruction_loss,
+    triton_language,
+)
+from lightly_marlin.kernels.dispatch import (
+    KernelFallbackError,
+    UnservedError,
+    find_fallbacks,
+    find_obstacle,
+    require_rows,
+    require_tokens,
+    run_kernel,
+)
 
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch):
     monkeypatch.delenv("LIGHTLY_MARLIN_KERNELS", raising=False)
-    monkeypatch.setattr(dispatch, "_logged", set())
+    monkeypatch.setattr(dispatch, "_logged", {})
     monkeypatch.setattr(dispatch, "_broken", {})
     monkeypatch.setattr(triton_language, "triton", object())
     yield
@@ -115,3 +127,72 @@ def test_fallback_equals_the_plain_version(monkeypatch):
     options = (rows, idx, None, [1, 65, 1, 1, 1], 1, 1, "c t h w", torch.float32)
     result = run_kernel("x", launch_scatter_tubelets, scatter_tubelets, *options)
     assert torch.equal(result.flatten(), rows.flatten())
+
+
+def test_what_grids_and_32_bits_cannot_number():
+    require_tokens(2**16 - 1, 2**31 - 2**18)
+    require_rows(2**31 - 2**18)
+    with pytest.raises(UnservedError, match="no kernel takes 65536 clips at once"):
+        require_tokens(2**16, 1)
+    with pytest.raises(UnservedError, match="2147483648 tokens of a clip"):
+        require_tokens(1, 2**31)
+    with pytest.raises(UnservedError, match="no kernel takes 2147483648 rows"):
+        require_rows(2**31)
+
+
+def _fails(x):
+    """As Triton's compiler does where a function that a kernel calls is wrong."""
+    try:
+        raise ValueError("at 3:14:\n    x = y\n        ^\ny is not defined")
+    except ValueError as error:
+        raise RuntimeError("at 80:1:\n    f(x)\n    ^") from error
+
+
+def test_fallback_names_the_first_cause(caplog):
+    expected = "its kernel failed (ValueError: y is not defined)"
+    assert [_run(_fails), _run(_fails)] == ["plain", "plain"]
+    assert find_fallbacks() == [("some_op", expected)]
+    (record,) = caplog.records
+    assert expected in record.getMessage()
+
+
+def test_fallbacks_are_listed_in_their_order():
+    def unserved(x):
+        raise UnservedError("no kernel takes 65 channels")
+
+    run_kernel("z", unserved, lambda x: x, torch.zeros(1))
+    run_kernel("a", _fails, lambda x: x, torch.zeros(1))
+    run_kernel("z", unserved, lambda x: x, torch.zeros(1))
+    assert [name for name, _ in find_fallbacks()] == ["z", "a"]
+
+
+def test_strict__kernel_serves(monkeypatch):
+    monkeypatch.setenv("LIGHTLY_MARLIN_KERNELS", "strict")
+    assert _run() == "kernel"
+
+
+def test_strict__fallbacks_raise(monkeypatch, caplog):
+    monkeypatch.setenv("LIGHTLY_MARLIN_KERNELS", "strict")
+    expected = r"some_op would run in plain PyTorch: its kernel failed \(ValueError: y"
+    for _ in range(2):
+        with pytest.raises(KernelFallbackError, match=expected) as raised:
+            _run(_fails)
+        last, raised = raised, raised.value.__cause__
+    assert raised is None, "the second time, the kernel is not even tried"
+    assert "LIGHTLY_MARLIN_KERNELS is strict" in str(last.value)
+    dispatch._broken.clear()
+    with pytest.raises(KernelFallbackError, match=r"no kernel takes torch.float64"):
+        _run(tensor=torch.zeros(1, dtype=torch.float64))
+    assert not caplog.records
+    assert find_fallbacks() == []
+
+
+@pytest.mark.skipif(triton_language.INTERPRETED, reason="kernels run on the CPU")
+def test_strict__no_kernel_is_expected_on_the_cpu(monkeypatch):
+    monkeypatch.setenv("LIGHTLY_MARLIN_KERNELS", "strict")
+    monkeypatch.setattr(triton_language, "triton", None)
+    videos = torch.zeros(1, 3, 2, 16, 16, dtype=torch.float64)
+    idx = torch.zeros(1, 1, dtype=torch.int64)
+    pred = torch.zeros(1, 1, 1536, requires_grad=True)
+    masked_reconstruction_loss(pred, videos, idx).backward()
+    assert pred.grad is not None

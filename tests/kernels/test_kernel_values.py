@@ -17,6 +17,7 @@ from lightly_marlin.kernels import (
     reference,
 )
 from lightly_marlin.kernels.masked_reconstruction_loss import LOSSES
+from lightly_marlin.kernels.tiles import parse_tiles, use_tiles
 
 pytestmark = pytest.mark.usefixtures("poisoned")
 
@@ -248,3 +249,33 @@ def test_motion_losses__dtypes_and_strides(dtype, video_dtype, order, device):
     options = {"patch_size": 8, "norm_pix": True, "target": "motion"}
     value, exact = _loss(pred, videos, idx, motion_weight=0.3, **options)
     torch.testing.assert_close(value.cpu().double(), exact, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize(
+    "sizes", ["rows=64/32,tubelets=64/32", "rows=8192/1024,tubelets=32/32"]
+)
+def test_other_tiles(sizes, device):
+    """Whatever a program works on at once, the numbers are those of the reference."""
+    videos, idx, options = _clips("all_tokens", torch.uint8, device)
+    pred = torch.randn(*idx.shape, 1536, device=device, requires_grad=True)
+    tokens = torch.randn(2, 4, 96, device=device, requires_grad=True)
+    with use_tiles(parse_tiles(sizes)):
+        pixels = gather_tubelets(videos, idx, **options)
+        value, exact = _loss(pred, videos, idx, norm_pix=True, target="motion")
+        (grad,) = torch.autograd.grad(0.7 * value, pred)
+        chosen = gather_tokens(tokens, idx)
+        (grad_tokens,) = torch.autograd.grad(chosen.square().sum(), tokens)
+    _close(pixels, reference.gather_tubelets(_exact(videos), idx.cpu(), **options))
+    torch.testing.assert_close(value.cpu().double(), exact, rtol=1e-5, atol=0)
+    (exact_grad,) = torch.autograd.grad(0.7 * exact, pred)
+    torch.testing.assert_close(grad, exact_grad, rtol=1e-4, atol=1e-9)
+    _close(grad_tokens, 2 * tokens.detach().cpu().double())
+
+
+def test_more_clips_than_a_grid_has_places_for(device, monkeypatch):
+    """2**16 clips: the plain version serves them, and says so."""
+    monkeypatch.delenv("LIGHTLY_MARLIN_KERNELS", raising=False)
+    tokens = torch.zeros(2**16, 1, dtype=torch.int64, device=device)
+    videos = random_videos((2**16, 1, 1, 1, 1)).to(device)
+    pixels = gather_tubelets(videos, tokens, tubelet_size=1, patch_size=1)
+    _close(pixels.flatten(), _exact(videos).flatten())

@@ -14,7 +14,7 @@ import torch
 
 pytest.importorskip("triton", reason="Triton is not installed")
 
-from compile_only import absent_gpu, meta
+from compile_only import absent_gpu, machine_code, meta
 
 from lightly_marlin.kernels import triton_language
 from lightly_marlin.kernels.assemble_decoder_tokens import (
@@ -165,42 +165,44 @@ def _accesses(launcher, *arguments):
 WIDE = {"ld.global.v4.b32", "st.global.v4.b32"}
 
 
-def test_loss_moves_16_bytes_at_a_time_and_reads_the_clip_once():
+def test_loss_moves_8_numbers_at_a_time_and_reads_the_clip_once():
     clips, pred = CLIPS["planar"](U8), meta(64, 1412, 1536, dtype=BF16)
     for norm_pix in (False, True):
         options = (MASK, 2, 16, norm_pix, "mse", "mean")
         accesses = _accesses(launch_masked_token_losses, pred, clips, *options)
-        # 16 pixels of a thread are one access of the clip and two of the predictions;
-        # the others are the index and the loss.
+        # 8 pixels of a thread, for each of three channels: 8 bytes of the clip and 16
+        # of the predictions; the others are the index and the loss.
         assert accesses == {
+            "ld.global.v2.b32": 3,
             "ld.global.v4.b32": 3,
-            "st.global.v4.b32": 2,
+            "st.global.v4.b32": 3,
             "ld.global.b64": 1,
             "st.global.b32": 1,
         }
 
 
 def test_motion_reads_the_first_frame_a_second_time():
-    """16 bytes at a time too; every other access is as without motion."""
+    """8 pixels at a time too; every other access is as without motion."""
     clips, pred = CLIPS["planar"](U8), meta(64, 1412, 1536, dtype=BF16)
     for norm_pix in (False, True):
         options = (MASK, 2, 16, norm_pix, "mse", "mean", "motion")
         accesses = _accesses(launch_masked_token_losses, pred, clips, *options)
         assert accesses == {
-            "ld.global.v4.b32": 4,
-            "st.global.v4.b32": 2,
+            "ld.global.v2.b32": 6,
+            "ld.global.v4.b32": 3,
+            "st.global.v4.b32": 3,
             "ld.global.b64": 1,
             "st.global.b32": 2,
         }
 
 
-def test_gathers_move_16_bytes_at_a_time():
+def test_gathers_move_8_numbers_at_a_time():
     clips, tokens = CLIPS["planar"](U8), meta(64, 1568, 768, dtype=BF16)
     options = (KEEP, None, None, 2, 16, BF16, "c t h w")
     accesses = _accesses(launch_gather_tubelets, clips, *options)
     assert accesses == {
-        "ld.global.v4.b32": 1,
-        "st.global.v4.b32": 2,
+        "ld.global.v2.b32": 3,
+        "st.global.v4.b32": 3,
         "ld.global.b64": 1,
     }
     accesses = _accesses(launch_gather_tokens, tokens, KEEP, meta(1, 1568, 768))
@@ -211,6 +213,80 @@ def test_scaling_moves_16_bytes_at_a_time():
     derivative, scale = meta(64, 1412, 1536, dtype=BF16), meta(1, 1).expand(64, 1412)
     accesses = _accesses(launch_scale_rows, derivative, scale, 3.0, 0.5, True)
     assert set(accesses) == {*WIDE, "ld.global.b32"}
+
+
+def _instructions(launcher, *arguments):
+    """Instructions of the last kernel for each warp, times its warps.
+
+    Counted to the last exit: what follows is called for operands that do not occur at
+    these sizes, or is padding.
+    """
+    with absent_gpu(90) as compiled:
+        launcher(*arguments)
+    kernel = compiled[-1]
+    lines = machine_code(kernel)
+    last_exit = max(k for k, line in enumerate(lines) if line.startswith("EXIT"))
+    return (last_exit + 1) * kernel.metadata.num_warps
+
+
+CLIP_INPUT = CLIPS["planar"](U8)
+VISIBLE, ROWS = (meta(64, 156, width, dtype=BF16) for width in (384, 1536))
+LOSS = (meta(64, 1412, 1536, dtype=BF16), CLIP_INPUT, MASK, 2, 16)
+# Upper bounds with a tenth to spare: what a program does for a token, or a tile of 2048
+# numbers, at the sizes of pretraining.
+MOST_INSTRUCTIONS = {
+    "gather_tubelets": (
+        launch_gather_tubelets,
+        (CLIP_INPUT, KEEP, None, None, 2, 16, BF16, "c t h w"),
+        550,
+    ),
+    "loss": (launch_masked_token_losses, (*LOSS, False, "mse", "mean"), 800),
+    "norm_pix": (launch_masked_token_losses, (*LOSS, True, "mse", "mean"), 1100),
+    "motion": (
+        launch_masked_token_losses,
+        (*LOSS, False, "mse", "mean", "motion"),
+        1100,
+    ),
+    "scatter_tubelets": (
+        launch_scatter_tubelets,
+        (ROWS, KEEP, None, list(SHAPE), 2, 16, "c t h w", F32),
+        950,
+    ),
+    "gather_tokens": (
+        launch_gather_tokens,
+        (meta(64, 1568, 768, dtype=BF16), KEEP, meta(1, 1568, 768)),
+        1150,
+    ),
+    "scatter_tokens": (
+        launch_scatter_tokens,
+        (meta(64, 156, 768, dtype=BF16), KEEP, 1568, BF16),
+        1450,
+    ),
+    "assemble_decoder_tokens": (
+        launch_assemble_decoder_tokens,
+        (VISIBLE, meta(1, 1, 384), meta(1, 1568, 384), KEEP, MASK),
+        1450,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MOST_INSTRUCTIONS)
+def test_instructions_of_a_token(name):
+    """Kernels wait for memory, not for divisions that every warp repeats."""
+    launcher, arguments, most = MOST_INSTRUCTIONS[name]
+    assert 0.5 * most < _instructions(launcher, *arguments) <= most
+
+
+def test_scaling_by_one_looks_at_64_rows_and_leaves():
+    derivative, scale = meta(64, 1412, 1536, dtype=BF16), meta(1, 1).expand(64, 1412)
+    with absent_gpu(90) as compiled:
+        launch_scale_rows(derivative, scale, 3.0, 0.5, True)
+    code = machine_code(compiled[0])
+    stores = [k for k, line in enumerate(code) if line.startswith("STG")]
+    exits = [k for k, line in enumerate(code) if line.startswith("EXIT")]
+    assert exits[0] < 150
+    assert exits[0] < stores[0]
+    assert sum(line.startswith("LDG") for line in code[: exits[0]]) <= 2
 
 
 def test_strides_beyond_32_bits_are_64_bits_wide():

@@ -1,7 +1,7 @@
 import pytest
 
-from lightly_marlin.training import card_of_run
-from lightly_marlin.training.run_folder import MetricsCsv
+from lightly_marlin.training import card_of_run, run_report
+from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
 from lightly_marlin.training.settings import PretrainSettings, write_settings
 from lightly_marlin.training.validation import VALIDATION_COLUMNS
 
@@ -46,3 +46,15 @@ def test_a_run_without_validation_has_no_figures(tmp_path):
 def test_no_run(tmp_path):
     with pytest.raises(ValueError, match=r"holds no run: there is no config\.yaml"):
         card_of_run(tmp_path, **ABOUT)
+
+
+@pytest.mark.parametrize("fallbacks", [[], [("gather_tokens", "no kernel [yet]")]])
+def test_summary_repeats_what_ran_without_its_kernel(
+    fallbacks, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(run_report, "find_fallbacks", lambda: fallbacks)
+    run_report.summarise_run(RunFolder(tmp_path), 20)
+    lines = capsys.readouterr().out.splitlines()
+    said = [line for line in lines if "plain PyTorch" in line]
+    expected = [f"{name} ran in plain PyTorch: {why}." for name, why in fallbacks]
+    assert said == expected
