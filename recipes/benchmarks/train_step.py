@@ -302,7 +302,7 @@ def measure_on_gpu(arguments: argparse.Namespace, path: Path) -> dict[str, Any]:
     result = describe(arguments)
     result["machine"] |= {
         "gpu": torch.cuda.get_device_name(),
-        "cudnn": torch.backends.cudnn.version(),
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
     }
     for model in arguments.models:
         result["largest_difference"][model] = check_same_result(model, batch)

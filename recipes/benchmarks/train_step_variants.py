@@ -96,6 +96,7 @@ def make_step(
         raise ValueError(f"There is no variant {variant}.")
     torch.manual_seed(0)
     device = batch["uint8"].device
+    run: Callable[[], Tensor | None]
     if implementation == "reference":
         run = _reference(model, batch, precision)
     else:
