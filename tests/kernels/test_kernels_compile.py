@@ -8,6 +8,7 @@ narrow memory accesses show in the machine code too.
 import re
 from collections import Counter
 from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
@@ -275,6 +276,26 @@ def test_instructions_of_a_token(name):
     """Kernels wait for memory, not for divisions that every warp repeats."""
     launcher, arguments, most = MOST_INSTRUCTIONS[name]
     assert 0.5 * most < _instructions(launcher, *arguments) <= most
+
+
+README = Path(triton_language.__file__).parent / "README.md"
+README_NAMES = {
+    "gather_tubelets": "gather_tubelets",
+    "gather_tokens": "gather_tokens",
+    "scatter_tokens": "gather_tokens, backward (scatter)",
+    "assemble_decoder_tokens": "assemble_decoder_tokens",
+    "loss": "masked_reconstruction_loss",
+    "norm_pix": "… with norm_pix",
+}
+
+
+@pytest.mark.parametrize("name", README_NAMES)
+def test_readme_has_these_instructions(name):
+    """Within a twentieth, as another Triton makes other code."""
+    row = rf"\| {re.escape(README_NAMES[name])} \| \d+ × \d = (\d+) \|"
+    (figure,) = re.findall(row, README.read_text(encoding="utf-8"))
+    launcher, arguments, _ = MOST_INSTRUCTIONS[name]
+    assert _instructions(launcher, *arguments) == pytest.approx(int(figure), rel=0.05)
 
 
 def test_scaling_by_one_looks_at_64_rows_and_leaves():
