@@ -257,6 +257,7 @@ def build_training(
     assert settings.sync_weight is not None
     assert settings.sync_threshold is not None
     assert settings.mouth_weight is not None
+    assert settings.layer_decay is not None
     width = generator.settings().get("width") or generator.settings()["audio_width"]
     return LipSyncTraining(
         generator,

@@ -28,6 +28,7 @@ _DEFAULTS = Defaults(
         "max_steps": 200_000,
         "validate_every": 2000,
         "mouth_weight": 0.0,
+        "layer_decay": 0.75,
         "sync_weight": 0.01,
         "sync_threshold": 0.75,
     },
@@ -42,8 +43,10 @@ _DEFAULTS = Defaults(
         "validate_every": 100,
         # Lips are a thirtieth of these crops: the noise of the rest would hide them.
         "mouth_weight": 5.0,
-        "sync_weight": 0.01,
-        "sync_threshold": 0.75,
+        # Of a random encoder, no layer knows more than another.
+        "layer_decay": 1.0,
+        "sync_weight": 0.03,
+        "sync_threshold": 99.0,
     },
 )
 
@@ -88,9 +91,11 @@ class GeneratorSettings(TalkingSettings):
     tune: Literal["all", "frozen"] = setting(
         "all", "Train the encoder, or leave it as it is.", metavar="WHAT"
     )
-    layer_decay: float = setting(
-        0.75,
-        "Ratio of the rates of neighbouring layers of the encoder.",
+    layer_decay: float | None = setting(
+        None,
+        _DEFAULTS.help(
+            "layer_decay", "Ratio of the rates of neighbouring layers of the encoder"
+        ),
         _SHARE_ABOVE_0,
     )
     weight_decay: float = setting(0.01, "Weight decay of AdamW.", NOT_NEGATIVE)
@@ -114,7 +119,7 @@ class GeneratorSettings(TalkingSettings):
     )
     sync_weight: float | None = setting(
         None,
-        "Weight of the sync loss (default: 0.01, 0.03 with a critic).",
+        "Weight of the sync loss (default: 0.01; 0.03 with a critic and for the demo).",
         _POSITIVE,
     )
     sync_threshold: float | None = setting(

@@ -181,8 +181,8 @@ def score_lips(
     mouth, still_mouth, reference_mouth, other_mouth = mouths
     if expert is None:
         unknown = torch.full_like(l1, float("nan"))
-        sync = unknown, unknown, unknown
-        return ClipScores(l1, mouth, still_mouth, *sync, reference_mouth, other_mouth)
+        none = unknown, unknown, unknown
+        return ClipScores(l1, mouth, still_mouth, *none, reference_mouth, other_mouth)
     video, audio = torch.cat(lips), torch.cat(sounds)
     right = expert.similarity(video, audio)
     other = expert.similarity(video, audio[other_tracks])
