@@ -13,10 +13,10 @@ Features:
 - --encoder-weights takes what --weights takes elsewhere; without it, the encoder begins
   at random. --tune frozen leaves it as it is; else its layers learn the slower the
   nearer they are to the pixels (--layer-decay).
-- Losses: L1 on whole faces and on their lower halves; the sync loss of a frozen expert
-  (--expert), which is switched on when held-out clips are good enough; a critic of
-  pictures (--critic-weight 0.07). Without an expert, sync is not trained, and not
-  measured.
+- Losses: L1 on whole faces, on their lower halves and on mouths (--mouth-weight); the
+  sync loss of a frozen expert (--expert), which is switched on when held-out clips are
+  good enough; a critic of pictures (--critic-weight 0.07). Without an expert, sync is
+  not trained, and not measured.
 - With an expert, the offset of every track is measured first, and those out of sync are
   named and left out (offsets.csv, --max-offset).
 - Without --store or --data, a tiny generator learns from built-in demo clips in some
@@ -256,6 +256,8 @@ def build_training(
     assert settings.batch_size is not None
     assert settings.sync_weight is not None
     assert settings.sync_threshold is not None
+    assert settings.mouth_weight is not None
+    assert settings.layer_decay is not None
     width = generator.settings().get("width") or generator.settings()["audio_width"]
     return LipSyncTraining(
         generator,
@@ -267,7 +269,7 @@ def build_training(
             min(settings.warmup_steps, settings.max_steps),
             settings.max_steps,
         ),
-        l1_loss=LipSyncL1Loss(1.0, settings.lower_weight),
+        l1_loss=LipSyncL1Loss(1.0, settings.lower_weight, settings.mouth_weight),
         expert=expert,
         sync_weight=SyncWeight(settings.sync_weight, settings.sync_threshold),
         critic=accelerate_cpu(ImageCritic(width)) if settings.critic_weight else None,
@@ -377,6 +379,12 @@ def summarise(folder: RunFolder, split: TalkingSplit) -> None:
         f"{last['mouth']:.4f}",
         f"{last['still_mouth']:.4f} (mean of the track's other frames)",
         f"{last['mouth_better']:.0%}",
+    )
+    table.add_row(
+        "",
+        "",
+        f"{last['other_mouth']:.4f} (with the sound of another track)",
+        f"{last['sound_better']:.0%}",
     )
     if last["sync"] == last["sync"]:
         table.add_row(

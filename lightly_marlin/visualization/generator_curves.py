@@ -30,7 +30,9 @@ _PLOTS = (
         "mean absolute error",
         (
             Curve(_HELD_OUT, "mouth", "generated", _ORANGE, "o-"),
+            Curve(_HELD_OUT, "other_mouth", "for another sound", _GREEN, "o--"),
             Curve(_HELD_OUT, "still_mouth", "mean of other frames", BASELINE, "--"),
+            Curve(_HELD_OUT, "reference_mouth", "the reference", BASELINE, ":"),
         ),
     ),
     CurvePlot(
@@ -73,8 +75,9 @@ def generator_curves(
     Args:
         metrics: Rows of metrics.csv: `step`, `l1`, `critic`, `generator`,
             `clips_per_second`.
-        validation: Rows of validation.csv: `step`, `mouth`, `still_mouth`, `sync`,
-            `other_sync`, `mouth_better`, `sync_better`.
+        validation: Rows of validation.csv: `step`, `mouth`, `other_mouth`,
+            `still_mouth`, `reference_mouth`, `sync`, `other_sync`, `mouth_better`,
+            `sync_better`.
         title: Heading of the picture, such as the name of the run.
 
     Returns:

@@ -8,6 +8,8 @@ demo clips that talk, and measures both on clips that no training saw:
 - the expert's accuracy at telling sound in sync from sound that is shifted by at least
   3 frames, and how often shifts of -10 to 10 frames are found exactly, on new clips;
 - the generator's scores on the clips that its training held out: see docs/lip_sync.md.
+  Beside them those of the same network before its training, which draws the reference's
+  mouth in the target's light. Of errors of the mouth, the value of each clip.
 
 All clips show one portrait, and its voice is noise that follows the mouth: this proves
 that the parts work, not that they do on people. `--work` keeps everything; the same
@@ -30,10 +32,27 @@ from environment import describe_machine, machine_name
 from running import run_recipe
 from sync_accuracy import offsets_found, score_expert
 
-from lightly_marlin.demo import write_demo_videos
-from lightly_marlin.lip_sync import SyncExpert, talking_face
-from lightly_marlin.lip_sync.generation.generator_validation import VALIDATION_COLUMNS
-from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
+from lightly_marlin.demo import open_store, write_demo_videos
+from lightly_marlin.lip_sync import (
+    ClipSizes,
+    FixedLipClips,
+    LipScores,
+    SyncExpert,
+    load_generator,
+    score_lips,
+    talking_face,
+)
+from lightly_marlin.lip_sync.generation.generator_settings import GeneratorSettings
+from lightly_marlin.lip_sync.generation.lip_scores import StillMouths
+from lightly_marlin.lip_sync.measures.tracks_in_sync import (
+    measure_offsets,
+    tracks_in_sync,
+)
+from lightly_marlin.lip_sync.talking_data import (
+    TALKING_DEMO,
+    split_talking,
+    usable_tracks,
+)
 from lightly_marlin.utils.arguments import positive_integer
 from lightly_marlin.utils.console import console
 from lightly_marlin.utils.files import write_json
@@ -68,10 +87,38 @@ def measure_expert(expert: SyncExpert, work: Path, clips: int) -> dict[str, Any]
     return {**score_expert(expert, faces), "offsets": offsets_found(expert, faces)}
 
 
-def last_row(run: Path) -> dict[str, float]:
-    """Returns the last validation of a generator."""
-    rows = MetricsCsv(RunFolder(run).validation, VALIDATION_COLUMNS).rows()
-    return {name: float(value) for name, value in rows[-1].items()}
+def held_out_clips(expert: SyncExpert, run: Path, sizes: ClipSizes) -> FixedLipClips:
+    """Returns the clips that the training of a generator held out."""
+    store = open_store(None, **TALKING_DEMO)
+    tracks = usable_tracks(store, sizes.num_frames)
+    offsets = measure_offsets(expert, store, tracks, run / "offsets.csv")
+    settings = GeneratorSettings()
+    tracks, _ = tracks_in_sync(offsets, settings.max_offset)
+    split = split_talking(store, tracks, demo=True, seed=settings.seed)
+    return FixedLipClips(
+        store, split.held_out, sizes, clips_per_track=settings.clips_per_track
+    )
+
+
+def measure_generator(expert: SyncExpert, run: Path) -> dict[str, Any]:
+    """Returns the scores of a generator, and of the same network untrained."""
+    trained = load_generator(run / "generator")
+    assert trained.num_frames is not None
+    sizes = ClipSizes(
+        trained.num_frames, trained.input_size, expert.num_frames, expert.mel_steps
+    )
+    clips = held_out_clips(expert, run, sizes)
+    still = StillMouths(clips, trained.size)
+    rows = {}
+    untrained = type(trained).from_settings(trained.settings())
+    for name, generator in (("trained", trained), ("untrained", untrained)):
+        scores = score_lips(generator, clips, still, expert)
+        mouths = {
+            f"{part}_of_clips": getattr(scores, part).tolist()
+            for part in ("mouth", "other_mouth", "still_mouth", "reference_mouth")
+        }
+        rows[name] = {**LipScores.of(scores)._asdict(), **mouths}
+    return rows
 
 
 def main() -> None:
@@ -109,7 +156,9 @@ def main() -> None:
         "expert": measure_expert(
             SyncExpert.from_pretrained(expert), work, options.clips
         ),
-        "generator": last_row(generator_run),
+        "generator": measure_generator(
+            SyncExpert.from_pretrained(expert), generator_run
+        ),
     }
     path = options.results / f"lip_sync_demo-{machine_name()}.json"
     write_json(path, result)

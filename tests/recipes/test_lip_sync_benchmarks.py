@@ -90,7 +90,10 @@ def test_demo__runs(tmp_path, run_benchmark, read_result):
     )
     result = read_result(tmp_path, "lip_sync_demo")
     assert result["expert"]["offsets"]["of"] == 21
-    assert 0 < result["generator"]["mouth"] < 1
+    trained, untrained = (result["generator"][x] for x in ("trained", "untrained"))
+    assert 0 < trained["mouth"] < 1
+    assert untrained["other_mouth_of_clips"] == untrained["mouth_of_clips"]
+    assert trained["mouth_of_clips"] != untrained["mouth_of_clips"]
     assert result["minutes"]["generator"] > 0
     assert (tmp_path / "lip_sync_demo.png").exists()
 

@@ -14,6 +14,7 @@ from lightly_marlin.lip_sync import (
     SyncExpert,
     load_generator,
 )
+from lightly_marlin.lip_sync.generation.generator_settings import GeneratorSettings
 from lightly_marlin.models import MarlinConfig, MarlinEncoder
 from lightly_marlin.utils.console import run_recipe
 
@@ -190,6 +191,14 @@ def test_train__mistakes_are_one_line(trained, train, whole, expert, tmp_path, c
         (error,) = capsys.readouterr().err.splitlines()
         assert line in error
     assert not (tmp_path / "out" / "config.yaml").exists()
+
+
+def test_settings__mouths_weigh_in_the_demo_alone():
+    demo = GeneratorSettings().completed()
+    real = GeneratorSettings(store="S").completed()
+    assert (demo.mouth_weight, real.mouth_weight) == (5.0, 0.0)
+    assert (demo.layer_decay, real.layer_decay) == (1.0, 0.75)
+    assert GeneratorSettings(mouth_weight=2.0).completed().mouth_weight == 2.0
 
 
 def test_train__tracks_out_of_sync_are_left_out(train, expert, tmp_path, monkeypatch):

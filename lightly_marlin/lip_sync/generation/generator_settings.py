@@ -27,6 +27,8 @@ _DEFAULTS = Defaults(
         "learning_rate": 1e-4,
         "max_steps": 200_000,
         "validate_every": 2000,
+        "mouth_weight": 0.0,
+        "layer_decay": 0.75,
         "sync_weight": 0.01,
         "sync_threshold": 0.75,
     },
@@ -37,10 +39,13 @@ _DEFAULTS = Defaults(
         "width": 8,
         "batch_size": 2,
         "learning_rate": 1e-3,
-        "max_steps": 600,
-        "validate_every": 50,
-        # Pixels alone teach a mouth that stays as it is, for a long time.
-        "sync_weight": 0.1,
+        "max_steps": 400,
+        "validate_every": 100,
+        # Lips are a thirtieth of these crops: the noise of the rest would hide them.
+        "mouth_weight": 5.0,
+        # Of a random encoder, no layer knows more than another.
+        "layer_decay": 1.0,
+        "sync_weight": 0.03,
         "sync_threshold": 99.0,
     },
 )
@@ -86,9 +91,11 @@ class GeneratorSettings(TalkingSettings):
     tune: Literal["all", "frozen"] = setting(
         "all", "Train the encoder, or leave it as it is.", metavar="WHAT"
     )
-    layer_decay: float = setting(
-        0.75,
-        "Ratio of the rates of neighbouring layers of the encoder.",
+    layer_decay: float | None = setting(
+        None,
+        _DEFAULTS.help(
+            "layer_decay", "Ratio of the rates of neighbouring layers of the encoder"
+        ),
         _SHARE_ABOVE_0,
     )
     weight_decay: float = setting(0.01, "Weight decay of AdamW.", NOT_NEGATIVE)
@@ -105,10 +112,14 @@ class GeneratorSettings(TalkingSettings):
     lower_weight: float = setting(
         1.0, "Weight of the L1 loss of lower halves; 0 as Wav2Lip.", NOT_NEGATIVE
     )
+    mouth_weight: float | None = setting(
+        None,
+        _DEFAULTS.help("mouth_weight", "Weight of the L1 loss of mouths; 0 as Wav2Lip"),
+        NOT_NEGATIVE,
+    )
     sync_weight: float | None = setting(
         None,
-        "Weight of the sync loss (default: 0.01, 0.03 with a critic; 0.1 for the "
-        "demo).",
+        "Weight of the sync loss (default: 0.01; 0.03 with a critic and for the demo).",
         _POSITIVE,
     )
     sync_threshold: float | None = setting(

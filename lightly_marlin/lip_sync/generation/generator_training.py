@@ -185,7 +185,7 @@ class LipSyncTraining(pl.LightningModule):
         """Returns the sum of the losses of a batch; logs each of them."""
         generated = draw_lips(self.generator, batch)
         target = fit_frames(batch.target.float() / 255, self.generator.size)
-        total: Tensor = self.l1_loss(generated, target)
+        total: Tensor = self.l1_loss(generated, target, batch.mouths)
         losses = {"l1": total}
         if self.sync_loss is not None and self.sync_weight.value:
             losses["sync"] = self.sync_loss(generated, batch.sounds)

@@ -57,12 +57,14 @@ class LipClip(NamedTuple):
         mel: float32 tensor (T, 1, 80, 16) in [-4, 4]: sound beside each frame.
         sounds: float32 tensor (n, 1, 80, steps): sound beside the n windows that the
             expert sees in the clip.
+        mouths: bool tensor (T, 28, 28): cells of the target with lips or inner mouth.
     """
 
     target: Tensor
     reference: Tensor
     mel: Tensor
     sounds: Tensor
+    mouths: Tensor
 
 
 def read_lip_clip(track: Track, start: int, other: int, sizes: ClipSizes) -> LipClip:
@@ -86,6 +88,7 @@ def read_lip_clip(track: Track, start: int, other: int, sizes: ClipSizes) -> Lip
         fit_frames(track_frames(track, other, 1), sizes.size),
         track_sounds(track, start, count, MEL_STEPS),
         track_sounds(track, start, sizes.num_windows, sizes.expert_steps),
+        track_mouths(track, start, count),
     )
 
 
@@ -175,17 +178,14 @@ class FixedLipClips(Dataset[LipClip]):
         other = track_length(track) - 1 if start == 0 else 0
         return read_lip_clip(track, start, other, self.sizes)
 
-    def mouths(self, number: int) -> Tensor:
-        """Returns where the mouth is in a clip.
+    def mel(self, number: int) -> Tensor:
+        """Returns the sound of a clip, as `LipClip.mel`.
 
         Args:
             number: Number of the clip.
-
-        Returns:
-            bool tensor (T, 28, 28): cells of the crop with lips or inner mouth.
         """
         index, start = self.places[number]
-        return track_mouths(self.tracks[index], start, self.sizes.num_frames)
+        return track_sounds(self.tracks[index], start, self.sizes.num_frames, MEL_STEPS)
 
     def other_frames(self, number: int, most: int = 32) -> Tensor:
         """Returns frames of the clip's track from outside the clip, evenly spaced.

@@ -33,6 +33,8 @@ class ClipScores(NamedTuple):
             without an expert.
         other_sync: The same of these lips and the sound of another track.
         sync_loss: Mean of -ln cosine of the generated lips and their sound.
+        reference_mouth: Error there of the reference as it is, which stands still.
+        other_mouth: Error there of what is generated for the sound of another track.
     """
 
     l1: Tensor
@@ -41,6 +43,8 @@ class ClipScores(NamedTuple):
     sync: Tensor
     other_sync: Tensor
     sync_loss: Tensor
+    reference_mouth: Tensor
+    other_mouth: Tensor
 
 
 class LipScores(NamedTuple):
@@ -55,6 +59,10 @@ class LipScores(NamedTuple):
         other_sync: Cosine of lips and the sound of another track.
         sync_better: Share of clips that fit their sound better than another.
         sync_loss: Sync loss.
+        reference_mouth: Error of the reference's mouth.
+        other_mouth: Error of the mouth that is generated for another track's sound.
+        sound_better: Share of clips whose mouth is closer to the truth with their own
+            sound: whether it is the sound that moves the mouth, without an expert.
     """
 
     l1: float
@@ -65,6 +73,9 @@ class LipScores(NamedTuple):
     other_sync: float
     sync_better: float
     sync_loss: float
+    reference_mouth: float
+    other_mouth: float
+    sound_better: float
 
     @classmethod
     def of(cls, clips: ClipScores) -> LipScores:
@@ -80,6 +91,9 @@ class LipScores(NamedTuple):
             other_sync=clips.other_sync.mean().item(),
             sync_better=better if has_sync else float("nan"),
             sync_loss=clips.sync_loss.mean().item(),
+            reference_mouth=clips.reference_mouth.mean().item(),
+            other_mouth=clips.other_mouth.mean().item(),
+            sound_better=(clips.mouth < clips.other_mouth).double().mean().item(),
         )
 
 
@@ -131,22 +145,31 @@ def score_lips(
     Returns:
         The scores.
     """
-    rows: list[tuple[float, float, float]] = []
+    rows: list[tuple[float, float, float, float, float]] = []
+    other_tracks = _other_tracks(clips)
     lips: list[Tensor] = []
     sounds: list[Tensor] = []
     with evaluation_mode(generator):
         for batch in _batches(generator, clips, batch_size):
             generated = draw_lips(generator, batch).float()
-            targets = fit_frames(batch.target.float() / 255, generator.size)
-            for clip, target in zip(generated, targets, strict=True):
-                number = len(rows)
-                where = _mouth_weights(clips.mouths(number), generator.size)
-                where = where.to(target.device)
+            others = [other_tracks[len(rows) + k] for k in range(len(generated))]
+            sound = torch.stack([clips.mel(k) for k in others]).to(batch.mel)
+            misled = draw_lips(generator, batch._replace(mel=sound)).float()
+            pictures = [
+                fit_frames(part.float() / 255, generator.size)
+                for part in (batch.target, batch.reference)
+            ]
+            for clip, other, target, reference, mouths in zip(
+                generated, misled, *pictures, batch.mouths, strict=True
+            ):
+                where = _mouth_weights(mouths, generator.size)
                 rows.append(
                     (
                         lower_half((clip - target).abs()).mean().item(),
                         _weighted_error(clip, target, where),
-                        still.error(number, target, where),
+                        still.error(len(rows), target, where),
+                        _weighted_error(reference, target, where),
+                        _weighted_error(other, target, where),
                     )
                 )
             if expert is not None:
@@ -154,17 +177,20 @@ def score_lips(
                     seen, heard = _embeddings(expert, generated, batch.sounds)
                 lips.append(seen)
                 sounds.append(heard)
-    l1, mouth, still_mouth = torch.tensor(rows, dtype=torch.float64).T
+    l1, *mouths = torch.tensor(rows, dtype=torch.float64).T
+    mouth, still_mouth, reference_mouth, other_mouth = mouths
     if expert is None:
         unknown = torch.full_like(l1, float("nan"))
-        return ClipScores(l1, mouth, still_mouth, unknown, unknown, unknown)
+        none = unknown, unknown, unknown
+        return ClipScores(l1, mouth, still_mouth, *none, reference_mouth, other_mouth)
     video, audio = torch.cat(lips), torch.cat(sounds)
     right = expert.similarity(video, audio)
-    other = expert.similarity(video, audio[_other_tracks(clips)])
+    other = expert.similarity(video, audio[other_tracks])
     losses = [cosine_bce(row, torch.ones_like(row)) for row in right]
     sync, other_sync = (x.double().mean(dim=1).cpu() for x in (right, other))
     loss = torch.stack(losses).double().cpu()
-    return ClipScores(l1, mouth, still_mouth, sync, other_sync, loss)
+    rest = reference_mouth, other_mouth
+    return ClipScores(l1, mouth, still_mouth, sync, other_sync, loss, *rest)
 
 
 def _batches(
@@ -203,7 +229,7 @@ def _mouth_weights(mouths: Tensor, size: int) -> Tensor:
     if mouths.any():
         cells = mouths.float()[None]
         return F.interpolate(cells, (size, size), mode="nearest")[0]
-    weights = torch.zeros(len(mouths), size, size)
+    weights = torch.zeros(len(mouths), size, size, device=mouths.device)
     lower_half(weights).fill_(1)
     return weights
 

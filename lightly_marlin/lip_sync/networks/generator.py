@@ -36,6 +36,9 @@ _DARKEST = 1 / 64
 _MIN_CHANNELS = 32
 """Channels in which a stage begins, pictures included."""
 
+_MOST_LIGHT = 2.0
+"""Ratio by which the light of target and reference may differ, either way."""
+
 
 class LipSyncGenerator(LipSyncPretrained, nn.Module):
     """Faces that speak a given sound: Wav2Lip [0] with MARLIN's encoder [1, 2].
@@ -51,7 +54,9 @@ class LipSyncGenerator(LipSyncPretrained, nn.Module):
     target, and the pictures alone show the reference; half of the channels in each
     later stage; kernels; stages only until the result is large enough, from where it is
     resized; and the decoder's result is added, before the sigmoid, to the target with
-    the reference's lower half, so that only mouths have to be learned. The authors ran
+    the reference's lower half in the target's light, so that only mouths have to be
+    learned. The last layer begins at zero: random ones draw noise, which the training
+    removes by silencing the layers before, and these stay silent. The authors ran
     MARLIN at 224 pixels and resized from and to 96 for evaluation.
 
     - [0]: A Lip Sync Expert Is All You Need for Speech to Lip Generation In the Wild,
@@ -114,6 +119,8 @@ class LipSyncGenerator(LipSyncPretrained, nn.Module):
             ConvBlock(inputs + PICTURE_CHANNELS, _MIN_CHANNELS),
             nn.Conv2d(_MIN_CHANNELS, 3, 1),
         )
+        for parameter in self.head[-1].parameters():
+            nn.init.zeros_(parameter)
 
     @property
     def num_frames(self) -> int:
@@ -205,16 +212,30 @@ def _with_pictures(maps: Tensor, pictures: Tensor) -> Tensor:
 
 
 def _composed(pictures: Tensor) -> Tensor:
-    """Returns targets (B, 3, T, H, W) with the lower half of the reference.
+    """Returns targets (B, 3, T, H, W) with the lower half of the reference, relit.
 
-    Before they are resized, as the mask would leave a dark line where it begins.
+    Before they are resized, as the mask would leave a dark line where it begins. Colour
+    by colour, the reference is made as bright as the target by their upper halves: the
+    light of another moment would differ more from that of the target than an open mouth
+    from a shut one, and a network that adds is slow to learn a ratio.
 
     Args:
         pictures: Masked targets and references (B, 6, T, H, W).
     """
-    composed = pictures[:, :3].clone()
-    lower_half(composed).copy_(lower_half(pictures[:, 3:]))
+    target, reference = pictures[:, :3], pictures[:, 3:]
+    composed = target.clone()
+    if pictures.shape[-2] < 2:  # One row is all lower half.
+        return reference.clone()
+    light = _upper_mean(target) / _upper_mean(reference)
+    light = light.clamp(1 / _MOST_LIGHT, _MOST_LIGHT)
+    lower_half(composed).copy_((lower_half(reference) * light).clamp(0, 1))
     return composed
+
+
+def _upper_mean(pictures: Tensor) -> Tensor:
+    """Returns the mean (B, C, T, 1, 1) of upper halves; black counts as dark grey."""
+    upper = pictures[..., : pictures.shape[-2] // 2, :]
+    return upper.mean(dim=(-2, -1), keepdim=True).clamp(min=_DARKEST)
 
 
 def _logits_of(pixels: Tensor) -> Tensor:

@@ -30,7 +30,9 @@ def clip():
         for frames in (16, 1)
     )
     mel = torch.randn(2, 16, 1, 80, 16)
-    return LipClip(target, reference, mel, mel[:, :12])
+    mouths = torch.zeros(2, 16, 28, 28, dtype=torch.bool)
+    mouths[:, :, 18:22, 10:18] = True
+    return LipClip(target, reference, mel, mel[:, :12], mouths)
 
 
 def marlin():
@@ -60,7 +62,7 @@ def test_step__weighs_every_loss(clip):
     weight = SyncWeight(0.5)
     module = training(
         marlin(),
-        l1_loss=LipSyncL1Loss(1.0, 3.0),
+        l1_loss=LipSyncL1Loss(1.0, 3.0, 2.0),
         expert=expert,
         sync_weight=weight,
         critic=critic,
@@ -72,7 +74,7 @@ def test_step__weighs_every_loss(clip):
     real = clip.target / 255
     adversarial = CriticLoss()
     parts = {
-        "l1": LipSyncL1Loss(1.0, 3.0)(drawn, real),
+        "l1": LipSyncL1Loss(1.0, 3.0, 2.0)(drawn, real, clip.mouths),
         "sync": SyncLoss(expert)(drawn, clip.sounds),
         "generator": adversarial.generator_loss(critic(drawn)),
         "critic": adversarial.discriminator_loss(critic(real), critic(drawn)),

@@ -80,17 +80,21 @@ def test_fixed_clips__reference_is_the_first_or_the_last_frame(store, names):
     assert torch.equal(clips[1].reference, wanted[:, :1])
 
 
+def test_mel__is_the_sound_of_the_clip(store, names):
+    clips = FixedLipClips(store, names, SIZES, clips_per_track=2)
+    assert torch.equal(clips.mel(3), clips[3].mel)
+
+
 def test_other_frames__are_outside_the_clip(store, names):
     clips = FixedLipClips(store, names[:1], SIZES, clips_per_track=2)
     wanted = fit_frames(torch.from_numpy(store[0].read_video([0, 8, 15])), 32)
     assert torch.equal(clips.other_frames(1, most=3), wanted)
 
 
-def test_mouths__are_cells_with_lips(store, names):
-    clips = FixedLipClips(store, names[:1], SIZES, clips_per_track=2)
+def test_mouths__are_cells_with_lips(store):
     bits = store[0].read_cells(range(16, 24))[:].numpy()
     lips = 1 << Label.UPPER_LIP | 1 << Label.INNER_MOUTH | 1 << Label.LOWER_LIP
-    mouths = clips.mouths(1)
+    mouths = read_lip_clip(store[0], 16, 0, SIZES).mouths
     np.testing.assert_array_equal(mouths, bits & lips > 0)
     assert 0 < mouths.sum() < mouths.numel() / 4
     assert torch.equal(track_mouths(store[0], 16, 8), mouths)

@@ -60,10 +60,33 @@ def test_still_mouths__is_the_mean_of_the_other_frames(clips):
     still = torch.from_numpy(others).float().mean(dim=1, keepdim=True) / 255
     still = fit_frames(still, 32)
     error = (still - clips[0].target / 255).abs().mean(dim=0)
-    cells = nn.functional.interpolate(clips.mouths(0)[None].float(), (32, 32))[0] > 0
+    cells = nn.functional.interpolate(clips[0].mouths[None].float(), (32, 32))[0] > 0
     scores = score_lips(Known(), clips, StillMouths(clips, 32))
     # Pictures are rounded after they are resized.
     assert scores.still_mouth[0] == pytest.approx(error[cells].mean().item(), abs=2e-3)
+
+
+def test_scores__mouth_of_the_reference_and_of_another_sound(clips):
+    class Heard(Known):
+        def forward(self, masked, reference, mel):
+            level = mel.mean(dim=(1, 2, 3, 4)) / 8 + 0.5
+            return level[:, None, None, None, None].expand(masked.shape)
+
+    class Still(Known):
+        def forward(self, masked, reference, mel):
+            return reference.float() / 255
+
+    still = StillMouths(clips, 32)
+    same = score_lips(Still(), clips, still)
+    torch.testing.assert_close(same.reference_mouth, same.mouth)
+    assert torch.equal(same.other_mouth, same.mouth)
+    assert LipScores.of(same).sound_better == 0
+    heard = score_lips(Heard(), clips, still, batch_size=3)
+    cells = nn.functional.interpolate(clips[3].mouths[None].float(), (32, 32))[0] > 0
+    # Of clip 3, the next one of another track is clip 0.
+    level = clips[0].mel.mean() / 8 + 0.5
+    error = (level - clips[3].target / 255).abs().mean(dim=0)[cells].mean()
+    assert heard.other_mouth[3] == pytest.approx(error.item(), abs=1e-5)
 
 
 def test_scores__sound_is_that_of_the_clip_or_of_another_track(clips):
@@ -89,6 +112,8 @@ def test_scores__sound_is_that_of_the_clip_or_of_another_track(clips):
 def test_summary__shares_and_means():
     column = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
     half = torch.full_like(column, 0.25)
-    means = LipScores.of(ClipScores(column, column, half, column, half, half))
+    means = LipScores.of(
+        ClipScores(column, column, half, column, half, half, half, half)
+    )
     assert means.l1 == pytest.approx(0.25)
-    assert means.mouth_better == means.sync_better == 0.5
+    assert means.mouth_better == means.sync_better == means.sound_better == 0.5

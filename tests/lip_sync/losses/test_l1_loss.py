@@ -49,6 +49,21 @@ def test_known_values():
     assert LipSyncL1Loss(0, 1)(1 - generated, target) == 0
 
 
+def test_mouths_have_a_weight_of_their_own():
+    """The mean is over the pixels of mouths, of all frames together."""
+    target = torch.zeros(1, 3, 2, 8, 8)
+    generated = target.clone()
+    generated[..., 0, 4:6, 2:4] = 0.5
+    generated[..., 1, 4:6, 2:4] = 1
+    mouths = torch.zeros(1, 2, 4, 4, dtype=torch.bool)
+    mouths[:, 0, 2, 1] = mouths[:, 1, 2, 1:3] = True
+    rest = LipSyncL1Loss()(generated, target)
+    value = LipSyncL1Loss(mouth_weight=2.0)(generated, target, mouths)
+    assert value - rest == pytest.approx(2 * (0.5 + 1 + 0) / 3)
+    nowhere = LipSyncL1Loss(mouth_weight=2.0)(generated, target, mouths & False)
+    assert nowhere == rest
+
+
 def test_only_the_generated_crops_get_a_gradient():
     generated, target = draw()
     LipSyncL1Loss()(generated, target.requires_grad_()).backward()
@@ -71,6 +86,11 @@ def test_errors():
         LipSyncL1Loss()(generated[:0], target[:0])
     with pytest.raises(ValueError, match="target must be a floating-point"):
         LipSyncL1Loss()(generated, target.byte())
+    for mouths in (None, torch.zeros(2, 3, 4, 4)):
+        with pytest.raises(ValueError, match=r"Invalid mouths .* \(2, 4, 'h', 'w'\)"):
+            LipSyncL1Loss(mouth_weight=1.0)(generated, target, mouths)
+    with pytest.raises(ValueError, match="Invalid mouth_weight -1"):
+        LipSyncL1Loss(mouth_weight=-1)
     for weights in ((-1, 1), (0, 0), (float("nan"), 1)):
         with pytest.raises(ValueError, match=r"Invalid weights \(.*one must be posit"):
             LipSyncL1Loss(*weights)

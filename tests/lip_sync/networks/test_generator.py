@@ -12,7 +12,10 @@ from lightly_marlin.models import MarlinConfig, MarlinEncoder
 @pytest.fixture
 def model(encoder):
     torch.manual_seed(0)
-    return LipSyncGenerator(copy.deepcopy(encoder), size=32, audio_width=2)
+    model = LipSyncGenerator(copy.deepcopy(encoder), size=32, audio_width=2)
+    # It begins at zero, and would hide what the layers before do.
+    torch.nn.init.normal_(model.head[-1].weight, std=0.1)
+    return model
 
 
 def draw(batch=1, size=32, frames=16):
@@ -81,16 +84,32 @@ def test_reach_of_the_inputs(model):
         assert frames_that_differ(model(*changed), generated) == reach
 
 
-def test_without_a_decoder_it_joins_target_and_reference(model):
+def test_untrained_it_joins_target_and_reference(encoder):
     """Without a dark line where the mask begins, though both are resized."""
-    for parameter in model.head[-1].parameters():
-        torch.nn.init.zeros_(parameter)
+    model = LipSyncGenerator(encoder, size=32, audio_width=1)
     masked, reference, mel = draw(size=48)
     shown = mask_lower_half(torch.full_like(masked, 0.75))
-    generated = model(shown, torch.full_like(reference, 0.5), mel)
+    face = torch.full_like(reference, 0.75)
+    face[..., 24:, :] = 0.5
+    generated = model(shown, face, mel)
     assert generated[..., :14, :].allclose(torch.tensor(0.75), atol=1e-6)
     assert generated[..., 18:, :].allclose(torch.tensor(0.5), atol=1e-6)
     assert generated.min() > 0.5 - 1e-6
+
+
+@pytest.mark.parametrize(("light", "wanted"), [(0.8, 0.8), (0.1, 0.5), (0.0, 0.5)])
+def test_untrained_it_lights_the_reference_as_the_target(encoder, light, wanted):
+    """Colour by colour, frame by frame; by a ratio of 2 at most."""
+    model = LipSyncGenerator(encoder, size=32, audio_width=1)
+    reference = torch.full((1, 3, 16, 32, 32), 0.6)
+    reference[..., 16:, :] = 0.4
+    target = 0.6 * torch.ones_like(reference)
+    target[:, 2, 5] *= light
+    generated = model(mask_lower_half(target), reference, torch.zeros(1, 16, 1, 80, 16))
+    expected = torch.full((3, 16), 0.4)
+    expected[2, 5] *= wanted
+    lower = generated[0, ..., 20:, :].mean(dim=(-2, -1))
+    torch.testing.assert_close(lower, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_errors(model, encoder):
