@@ -214,6 +214,7 @@ def check_graph(settings: PretrainSettings) -> None:
         "no gradient penalty, which draws anew at each step": (
             settings.gradient_penalty_weight > 0
         ),
+        "no --gradients-every, which measures beside it": settings.gradients_every > 0,
     }
     for need, missing in obstacles.items():
         if missing:

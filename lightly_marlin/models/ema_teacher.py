@@ -126,8 +126,10 @@ class EmaTeacher(nn.Module):
                 [students[name] for name in trained],
                 1 - momentum,
             )
-        for name, buffer in buffers.items():
-            buffer.copy_(student_buffers[name])
+        if buffers:
+            torch._foreach_copy_(
+                list(buffers.values()), [student_buffers[name] for name in buffers]
+            )
 
 
 def linear_momentum(

@@ -1,8 +1,9 @@
 """Copies of all weights in half precision by one operation, for autocast.
 
-Autocast copies each weight and bias when it is first used, and each gradient back: in a
-step of the base model 300 of 1,000 launches, which the host cannot hide where batches
-are small. Made together, the copies have the same values and gradients.
+Autocast copies weights and biases one by one, and each gradient back: in a step of the
+base model 300 of 1,000 launches, which the host cannot hide where batches are small.
+Made together, the copies have the same values and gradients; those of a weight that is
+used twice are added in half precision, as with autocast's own cache.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.autograd.function import FunctionCtx
 
 from lightly_marlin.models.blocks import QVBiasAttention, TransformerBlocks
@@ -28,8 +29,9 @@ def grouped_casts(module: nn.Module) -> Iterator[None]:
     as always. What leaves autocast within must not use the module.
 
     It does nothing without autocast on the module's device, in compilers, which fuse
-    the copies, for compiled blocks, and for blocks that are recomputed in the backward
-    pass, when the weights are back.
+    the copies, for compiled blocks, for blocks that are recomputed in the backward
+    pass, when the weights are back, and with several processes, which send gradients
+    while others are computed: together they would all come last.
 
     Args:
         module: Module with float32 weights.
@@ -97,6 +99,8 @@ def _places(module: nn.Module) -> list[tuple[dict[str, Any], str]]:
 
 def _applies(module: nn.Module, device: str) -> bool:
     if not torch.is_autocast_enabled(device) or torch.compiler.is_compiling():
+        return False
+    if distributed.is_available() and distributed.is_initialized():
         return False
     stacks = [part for part in module.modules() if isinstance(part, TransformerBlocks)]
     if any(stack.grad_checkpointing for stack in stacks):

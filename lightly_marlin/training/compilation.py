@@ -7,6 +7,7 @@ model would take minutes.
 from __future__ import annotations
 
 import torch
+import torch._functorch.config
 from torch import nn
 
 from lightly_marlin.models.blocks import TransformerBlocks
@@ -34,6 +35,10 @@ def compile_networks(
     """
     config = torch._dynamo.config
     config.recompile_limit = max(config.recompile_limit, _RECOMPILATIONS)
+    # With several devices, gradients are sent between blocks anyhow: no block is split.
+    config.optimize_ddp = False
+    # Or gradients could not be measured by a backward pass of their own.
+    torch._functorch.config.donated_buffer = False
     stacks = [part for part in module.modules() if isinstance(part, TransformerBlocks)]
     for block in (block for stack in stacks for block in stack):
         block.compile(dynamic=False, backend=backend)

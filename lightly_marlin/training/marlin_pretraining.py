@@ -31,7 +31,11 @@ from lightly_marlin.models import (
 from lightly_marlin.training.batch_transforms import augmentation_of, masking_of
 from lightly_marlin.training.device_prefetch import DevicePrefetcher, default_workers
 from lightly_marlin.training.every_steps import is_due
-from lightly_marlin.training.gradient_average import average_gradients
+from lightly_marlin.training.gradient_average import (
+    average_gradients,
+    copy_to_all_processes,
+    mean_over_processes,
+)
 from lightly_marlin.training.gradient_norms import gradient_norms
 from lightly_marlin.training.objectives.building import build_objectives
 from lightly_marlin.training.objectives.critic import Critic
@@ -154,21 +158,28 @@ class MarlinPretraining(pl.LightningModule):
             UsageError: If the run was begun without weight decay and has one now, or
                 the other way round.
         """
-        groups = 2 if self.settings.weight_decay > 0 else 1
-        if any(
-            len(state["param_groups"]) != groups
-            for state in checkpoint["optimizer_states"]
-        ):
-            raise UsageError(
-                f"The run was begun {'without' if groups == 2 else 'with'} weight "
-                f"decay, and --weight-decay is {self.settings.weight_decay:g} now. "
-                "Resume as it was begun, or choose another --out."
-            )
+        now = self.settings.weight_decay
+        for state in checkpoint.get("optimizer_states", []):
+            groups = state["param_groups"]
+            before = max(group["weight_decay"] for group in groups)
+            if before > 0 and len(groups) == 1:
+                raise UsageError(
+                    "The run was begun by an earlier version, whose weight decay was "
+                    "on all parameters. It cannot be resumed: choose another --out."
+                )
+            if (before > 0) != (now > 0):
+                raise UsageError(
+                    f"The run was begun {'with' if before else 'without'} weight "
+                    f"decay, and --weight-decay is {now:g} now. Resume as it was "
+                    "begun, or choose another --out."
+                )
 
     def on_train_start(self) -> None:
         """Composes the objectives; sets the learning rates of a resumed run."""
         # For each training, as a module may be given to another trainer. In tuples,
         # which keep their modules out of this one's state dict.
+        if self.trainer.world_size > 1 and self.discriminator is not None:
+            copy_to_all_processes(self.discriminator)
         self._optimizers = self._uncounted_optimizers()
         for optimizer in self._optimizers:
             follow_settings(optimizer.optimizer, self.settings)
@@ -227,7 +238,9 @@ class MarlinPretraining(pl.LightningModule):
         self._step_schedulers()
         if is_due(self.trainer, self.settings.log_every):
             logged = self._mean_of_processes(logged)
-        self.log_dict({**logged, "lr": self.schedule(step)}, batch_size=len(idx_keep))
+        # On the CPU: a number would be copied to the device, which waits for it.
+        rate = torch.tensor(self.schedule(step))
+        self.log_dict({**logged, "lr": rate}, batch_size=len(idx_keep))
         return {n: x for n, x in logged.items() if not n.startswith(GRADIENT)}
 
     def _update(
@@ -305,14 +318,13 @@ class MarlinPretraining(pl.LightningModule):
         """Computes the critic's gradients, their mean with several processes."""
         torch.autograd.backward(loss)
         if self.trainer.world_size > 1 and self.discriminator is not None:
-            reduce = self.trainer.strategy.reduce
-            average_gradients(self.discriminator.parameters(), reduce)
+            average_gradients(self.discriminator.parameters())
 
     def _mean_of_processes(self, logged: dict[str, Tensor]) -> dict[str, Tensor]:
         """Returns the means of scalars over all processes, by one reduction."""
         if self.trainer.world_size == 1:
             return logged
-        means = self.trainer.strategy.reduce(torch.stack(list(logged.values())))
+        means = mean_over_processes(torch.stack(list(logged.values())))
         return dict(zip(logged, means.unbind(), strict=True))
 
     def _count_step(self) -> None:

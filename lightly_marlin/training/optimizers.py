@@ -90,7 +90,8 @@ class UncountedOptimizer:
     would advance by two per batch, and with it `max_steps`, `every_n_train_steps` and
     everything else that is given in steps; and a step that a CUDA graph replays would
     not be counted at all. The strategy's step is the same, precision plugin and
-    `on_before_optimizer_step` included; `MarlinPretraining` counts batches.
+    `on_before_optimizer_step` included (which a replayed step does not call);
+    `MarlinPretraining` counts batches.
 
     Args:
         trainer: The trainer.

@@ -9,6 +9,7 @@ are no tensors, such as a learning rate.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping
 
 import torch
@@ -32,7 +33,10 @@ def capture_on_cuda(
         The replay, and the outputs that each replay writes.
     """
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # What keeps its blocks alive would be captured with it.
+    gc.collect()
+    # A loader's thread pins memory all the while, which only this thread must not do.
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         outputs = update(inputs)
     return graph.replay, outputs
 
@@ -63,6 +67,7 @@ class StepGraph:
         self._inputs: dict[str, Tensor] = {}
         self._outputs: dict[str, Tensor] = {}
         self._replay: Callable[[], None] | None = None
+        self._stream: torch.cuda.Stream | None = None
         self._steps = 0
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -79,7 +84,7 @@ class StepGraph:
         """
         if self._steps < self.warmup:
             self._steps += 1
-            return _on_side_stream(self.update, dict(inputs))
+            return self._warm_up(dict(inputs))
         if self._replay is None:
             self._inputs = {name: value.clone() for name, value in inputs.items()}
             self._replay, self._outputs = self._capture(self.update, self._inputs)
@@ -89,6 +94,18 @@ class StepGraph:
                 self._inputs[name].copy_(value)
         self._replay()
         return {name: value.clone() for name, value in self._outputs.items()}
+
+    def _warm_up(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Runs the update on another than the default stream, as captures do [0]."""
+        if not any(value.is_cuda for value in inputs.values()):
+            return self.update(inputs)
+        if self._stream is None:
+            self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            outputs = self.update(inputs)
+        torch.cuda.current_stream().wait_stream(self._stream)
+        return outputs
 
 
 def _check(inputs: Mapping[str, Tensor], captured: Mapping[str, Tensor]) -> None:
@@ -100,15 +117,3 @@ def _check(inputs: Mapping[str, Tensor], captured: Mapping[str, Tensor]) -> None
         raise ValueError(
             f"Invalid inputs {given}: the graph was captured with {expected}."
         )
-
-
-def _on_side_stream(update: Update, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Runs an update on a stream that is not the default one, as captures do [0]."""
-    if not any(value.is_cuda for value in inputs.values()):
-        return update(inputs)
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        outputs = update(inputs)
-    torch.cuda.current_stream().wait_stream(stream)
-    return outputs

@@ -22,7 +22,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -145,15 +145,16 @@ def measurements(
         yield f"loader, {count} workers", {"clips_per_s": rate}
     yield "copy of a batch", {"ms": feeding.copy_ms()}
     fixed = feeding.move(next(iter(feeding.loader(0))))
-    cases: dict[str, Iterable[Batch]] = {
-        "step, one batch": itertools.repeat(fixed),
-        "step, loader": map(feeding.move, feeding.loader(workers[-1])),
-        "step, loader ahead": DevicePrefetcher(
+    # Made one after another: a loader begins to work when it is asked for its first.
+    cases: dict[str, Callable[[], Iterable[Batch]]] = {
+        "step, one batch": lambda: itertools.repeat(fixed),
+        "step, loader": lambda: map(feeding.move, feeding.loader(workers[-1])),
+        "step, loader ahead": lambda: DevicePrefetcher(
             feeding.loader(workers[-1]), feeding.device
         ),
     }
-    for name, batches in cases.items():
-        ms = feeding.step_ms(batches)
+    for name, make_batches in cases.items():
+        ms = feeding.step_ms(make_batches())
         yield name, {"ms": ms, "clips_per_s": 1000 * feeding.batch_size / ms}
 
 

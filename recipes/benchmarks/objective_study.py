@@ -19,7 +19,8 @@ Random initialisation, pixels and the constant predictor are rows of the table. 
 keeps everything; the same command goes on where it was killed, with more variants or
 seeds too, and another number of steps has a folder of its own.
 
-Writes results/objective_study-<machine>.json and a picture for each probe.
+Writes results/NAME-<machine>.json, of --name objective_study, and a picture for each
+probe. A work folder and a number of steps belong to one set of variants.
 """
 
 from __future__ import annotations
@@ -154,6 +155,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--name", default="objective_study", help="of the result")
     options = parser.parse_args()
     work = options.work
     work.mkdir(parents=True, exist_ok=True)
@@ -162,7 +164,7 @@ def main() -> None:
     pictures = prepare_pictures(options.pictures, work) if options.pictures else None
     content = grid_of(store, options.variants, options.steps, options.seeds, pictures)
     run_ablation(
-        "objective_study",
+        options.name,
         content,
         work / f"ablation_{options.steps}",
         options.results,

@@ -87,7 +87,9 @@ def _rank(rank, address, first, second, results):
         "gloo", init_method=f"file://{address}", rank=rank, world_size=2
     )
     mine = slice(2 * rank, 2 * rank + 2)
-    first, second = first[mine].requires_grad_(), second[mine].requires_grad_()
+    first, second = (
+        torch.tensor(both[mine], requires_grad=True) for both in (first, second)
+    )
     loss = ClipContrastLoss(0.2, gather_distributed=True)(first, second)
     loss.backward()
     # As plain numbers: shared memory of a process ends with it.
@@ -100,9 +102,10 @@ def test_two_processes_equal_one_with_the_joint_batch(tmp_path):
     torch.manual_seed(0)
     first, second = torch.randn(2, 4, 6)
     results = torch.multiprocessing.Manager().dict()
-    arguments = (str(tmp_path / "meeting"), first, second, results)
+    arguments = (str(tmp_path / "meeting"), first.tolist(), second.tolist(), results)
+    # Not forked: autograd refuses to work where threads of it were before.
     torch.multiprocessing.start_processes(
-        _rank, arguments, nprocs=2, start_method="fork"
+        _rank, arguments, nprocs=2, start_method="spawn"
     )
     first, second = first.requires_grad_(), second.requires_grad_()
     joint = ClipContrastLoss(0.2)(first, second)

@@ -7,6 +7,7 @@ is asked for beside them, and the losses of the steps.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from lightly_marlin.data import FaceClips
 from lightly_marlin.models import Marlin, MarlinConfig
 from lightly_marlin.store import FaceStore
+from lightly_marlin.training import gradient_average
 from lightly_marlin.training import marlin_pretraining as module
 from lightly_marlin.training.run_folder import RunFolder
 from lightly_marlin.training.schedule import WarmupCosine
@@ -47,13 +49,14 @@ class Counted(pl.Callback):
 
     def on_train_start(self, trainer, pl_module):
         trainer.strategy.model.register_comm_hook(None, count_bucket)
-        reduce = trainer.strategy.reduce
+        mean = gradient_average.mean_over_processes
 
-        def counted(tensor, *arguments, **options):
+        def counted(tensor):
             reductions.append(tensor.nbytes)
-            return reduce(tensor, *arguments, **options)
+            return mean(tensor)
 
-        trainer.strategy.reduce = counted
+        gradient_average.mean_over_processes = counted
+        module.mean_over_processes = counted
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         losses.append({name: float(value) for name, value in outputs.items()})
@@ -62,7 +65,8 @@ class Counted(pl.Callback):
 def main():
     store, out, objectives = sys.argv[1:]
     module.create_marlin = lambda name, weights, img_size: Marlin(SMALL)
-    pl.seed_everything(0, verbose=False)
+    # Every process begins with a critic of its own.
+    pl.seed_everything(int(os.environ.get("LOCAL_RANK", 0)), verbose=False)
     settings = PretrainSettings(
         model="marlin_vit_tiny",
         batch_size=1,
@@ -82,7 +86,7 @@ def main():
         for name, part in (("model", trained.model), ("critic", trained.discriminator))
         if part is not None
     }
-    weights = sum(float(p.double().abs().sum()) for p in trained.parameters())
+    weights = [float(p.double().abs().sum()) for p in trained.parameters()]
     found = {
         "buckets": buckets,
         "reductions": reductions,

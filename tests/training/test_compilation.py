@@ -54,6 +54,18 @@ def test_compile_networks__same_updates(backend, make_step):
         torch.testing.assert_close(other.state_dict(), network.state_dict())
 
 
+def test_compile_networks__gradients_measured_after_a_plain_step(make_step):
+    """A second backward pass needs what the first would have freed."""
+    compiled, _, _ = make_step()
+    compile_networks(compiled, backend="aot_eager")
+    clip = _clip()
+    compiled(*clip).sum().backward()
+    loss = compiled(*clip).sum()
+    weights = list(compiled.encoder.blocks.parameters())
+    first = torch.autograd.grad(loss, weights, retain_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(loss, weights), first)
+
+
 def test_compile_networks__blocks_share_a_compilation(make_step, monkeypatch):
     torch._dynamo.reset()
     compiled, _, step = make_step()

@@ -26,9 +26,7 @@ def test_every_gradient_is_sent_once(tmp_path):
     assert sum(first["buckets"]) == STEPS * sizes["model"]
     # The critic's as one tensor; every other step the three losses that are logged.
     expected = [sizes["critic"], sizes["critic"], 3 * 4] * 2
-    assert first["reductions"][: len(expected)] == expected
-    # At the end the trainer asks whether all may stop.
-    assert sum(first["reductions"][len(expected) :]) <= 8
+    assert first["reductions"] == expected
     # Both have seen clips of their own, and have the same weights.
     assert first["losses"][0] != second["losses"][0]
     assert first["losses"][1] == second["losses"][1]

@@ -365,6 +365,17 @@ def test_weight_decay__resumed_as_it_was_begun(fit, tmp_path):
     other = RunFolder(tmp_path / "other")
     fit(steps=1, folder=other, settings=with_settings(weight_decay=0.1))
     fit(steps=2, folder=other, settings=with_settings(weight_decay=0.2))
+    saved = torch.load(other.checkpoint, weights_only=True)
+    (state, _) = saved["optimizer_states"]
+    decayed, exempt = state["param_groups"]
+    # As earlier versions had it.
+    state["param_groups"] = [
+        {**decayed, "params": decayed["params"] + exempt["params"]}
+    ]
+    old, _ = fit(steps=1, settings=with_settings(weight_decay=0.2))
+    with pytest.raises(UsageError, match="begun by an earlier version"):
+        old.on_load_checkpoint(saved)
+    old.on_load_checkpoint({})
     with pytest.raises(UsageError, match="begun with weight decay"):
         fit(steps=3, folder=other)
 
