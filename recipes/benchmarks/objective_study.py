@@ -19,8 +19,10 @@ Random initialisation, pixels and the constant predictor are rows of the table. 
 keeps everything; the same command goes on where it was killed, with more variants or
 seeds too, and another number of steps has a folder of its own.
 
-Writes results/NAME-<machine>.json, of --name objective_study, and a picture for each
-probe. A work folder and a number of steps belong to one set of variants.
+Fewer variants or seeds than before need another folder.
+
+Writes results/NAME-<machine>.json, by default NAME is objective_study, and a picture
+for each probe.
 """
 
 from __future__ import annotations
@@ -155,7 +157,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--name", default="objective_study", help="of the result")
+    parser.add_argument("--name", default="objective_study", help="name of the result")
     options = parser.parse_args()
     work = options.work
     work.mkdir(parents=True, exist_ok=True)

@@ -437,6 +437,20 @@ def test_objective_study__grid_is_one_that_ablate_takes(
     assert list(alone["probes"]) == ["demo", "demo_grid"]
 
 
+def test_objective_study__names_of_results(monkeypatch, tmp_path, load_benchmark):
+    module = load_benchmark("objective_study")
+    runs = []
+    monkeypatch.setattr(module, "run_recipe", lambda *arguments: None)
+    monkeypatch.setattr(
+        module, "run_ablation", lambda name, content, *_, **__: runs.append(name)
+    )
+    for more in ([], ["--name", "objective_study_one_seed"]):
+        arguments = ["objective_study.py", "data", "--work", str(tmp_path), *more]
+        monkeypatch.setattr(sys, "argv", arguments)
+        module.main()
+    assert runs == ["objective_study", "objective_study_one_seed"]
+
+
 def test_objective_study__pictures_become_videos(monkeypatch, tmp_path, load_benchmark):
     module = load_benchmark("objective_study")
     Image.new("L", (71, 64), 200).save(tmp_path / "grey face.png")

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch.distributed as dist
 from pytorch_lightning.strategies import DDPStrategy
+from small_marlin import SMALL
 
 from lightly_marlin.data import FaceClips
-from lightly_marlin.models import Marlin, MarlinConfig
+from lightly_marlin.models import Marlin
 from lightly_marlin.store import FaceStore
 from lightly_marlin.training import gradient_average
 from lightly_marlin.training import marlin_pretraining as module
@@ -25,14 +26,6 @@ from lightly_marlin.training.schedule import WarmupCosine
 from lightly_marlin.training.settings import PretrainSettings
 from lightly_marlin.training.trainer_setup import pretraining_trainer
 
-SMALL = MarlinConfig(
-    encoder_dim=24,
-    encoder_depth=1,
-    encoder_num_heads=2,
-    decoder_dim=12,
-    decoder_depth=1,
-    decoder_num_heads=2,
-)
 STEPS = 4
 buckets, reductions, losses = [], [], []
 

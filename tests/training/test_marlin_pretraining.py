@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import (
     ModelCheckpoint,
 )
 from pytorch_lightning.loggers import CSVLogger
+from small_marlin import SMALL, recorded
 
 from lightly_marlin.data import FaceClipPairs, FaceClips
 from lightly_marlin.demo import demo_store
@@ -37,16 +38,6 @@ SETTINGS = PretrainSettings(
 )
 LOSSES = ("loss/reconstruction", "loss/generator_adversarial", "loss/discriminator")
 SCHEDULE = WarmupCosine(highest=1e-3, minimum=1e-5, warmup_steps=3, total_steps=8)
-
-
-SMALL = MarlinConfig(
-    encoder_dim=24,
-    encoder_depth=1,
-    encoder_num_heads=2,
-    decoder_dim=12,
-    decoder_depth=1,
-    decoder_num_heads=2,
-)
 
 
 @pytest.fixture(autouse=True)
@@ -310,24 +301,13 @@ def test_masking_of__ratio_that_leaves_nothing():
         masking_of(PretrainSettings(mask_ratio=0.9999), CONFIG)
 
 
-def _recorded(update, inputs):
-    """A capture that replays by running the update on the captured inputs."""
-    outputs = {}
-
-    def replay():
-        for name, value in update(inputs).items():
-            outputs.setdefault(name, torch.empty_like(value)).copy_(value)
-
-    return replay, outputs
-
-
 @pytest.mark.parametrize("precision", ["32", "bf16-mixed"])
 def test_cuda_graph__same_training(precision, fit, monkeypatch):
     """On a CPU a graph is a replay of the update; all around it is the same."""
     graphs = []
 
     def made(update):
-        graphs.append(StepGraph(update, warmup=2, capture=_recorded))
+        graphs.append(StepGraph(update, warmup=2, capture=recorded))
         return graphs[-1]
 
     monkeypatch.setattr(module, "StepGraph", made)

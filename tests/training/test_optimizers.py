@@ -3,9 +3,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from small_marlin import SMALL
 from torch import nn
 
-from lightly_marlin.models import Marlin, MarlinConfig
+from lightly_marlin.models import Marlin
 from lightly_marlin.training.optimizers import (
     UncountedOptimizer,
     follow_settings,
@@ -13,15 +14,6 @@ from lightly_marlin.training.optimizers import (
     make_optimizer,
 )
 from lightly_marlin.training.settings import PretrainSettings
-
-SMALL = MarlinConfig(
-    encoder_dim=24,
-    encoder_depth=1,
-    encoder_num_heads=2,
-    decoder_dim=12,
-    decoder_depth=1,
-    decoder_num_heads=2,
-)
 
 
 def test_make_optimizer__decay_on_matrices_alone():

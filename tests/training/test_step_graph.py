@@ -2,20 +2,10 @@
 
 import pytest
 import torch
+from small_marlin import recorded
 from torch import nn
 
 from lightly_marlin.training.step_graph import StepGraph
-
-
-def recorded(update, inputs):
-    """A capture that replays by running the update on the captured inputs."""
-    outputs = {}
-
-    def replay():
-        for name, value in update(inputs).items():
-            outputs.setdefault(name, torch.empty_like(value)).copy_(value)
-
-    return replay, outputs
 
 
 class _Step:
