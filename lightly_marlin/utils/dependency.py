@@ -37,6 +37,9 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "export": ("onnx", "onnxruntime", "onnxscript"),
     "executorch": ("executorch", "torchao"),
     "hf": ("transformers",),
+    "ray": ("ray", *_FACES),
+    "remote": ("fsspec", "s3fs"),
+    "stream": ("litdata", "fsspec", "s3fs", *_TRAIN),
 }
 """Modules of each extra. Messages name the first extra that has a module."""
 
