@@ -40,7 +40,7 @@ class FaceClipPairs(FaceClips):
     leaves them out.
 
     Indices, short tracks and loading are those of `FaceClips`. Starts are random: a
-    pure function of `(seed, index, draw)`, or from torch's global generator for a plain
+    pure function of seed, track and draw, or from torch's global generator for a plain
     index. They are drawn together, so `video` is not the clip that `FaceClips` draws.
 
     Attributes:
@@ -81,7 +81,11 @@ class FaceClipPairs(FaceClips):
         index, draw = self._index_and_draw(index)
         track, span, stride = self._open(index)
         starts = choose_two_starts(
-            track.num_frames - span + 1, span, seed=self._seed, index=index, draw=draw
+            track.num_frames - span + 1,
+            span,
+            seed=self._seed,
+            track=track.track_id,
+            draw=draw,
         )
         first, second = (
             self._read(track, range(start, start + span, stride)) for start in starts

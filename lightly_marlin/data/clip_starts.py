@@ -39,7 +39,7 @@ def fit_stride(track_frames: int, num_frames: int, stride: int) -> int:
 
 
 def choose_start(
-    num_starts: int, start: Start, *, seed: int, index: int, draw: int | None
+    num_starts: int, start: Start, *, seed: int, track: str, draw: int | None
 ) -> int:
     """Returns the index of a clip's first frame.
 
@@ -47,10 +47,10 @@ def choose_start(
         num_starts: Number of possible first frames, at least 1.
         start: "random", "center" or "first".
         seed: Seed of the data set.
-        index: Index of the track in the data set.
+        track: Name of the track.
         draw:
             Number of earlier draws of the track. The random start is then a pure
-            function of `(seed, index, draw)`; with None it comes from torch's global
+            function of `(seed, track, draw)`; with None it comes from torch's global
             generator.
 
     Returns:
@@ -60,11 +60,11 @@ def choose_start(
         return 0
     if start == "center":
         return (num_starts - 1) // 2
-    return _integer(num_starts, None if draw is None else f"{seed}/{index}/{draw}")
+    return _integer(num_starts, None if draw is None else f"{seed}/{track}/{draw}")
 
 
 def choose_two_starts(
-    num_starts: int, span: int, *, seed: int, index: int, draw: int | None
+    num_starts: int, span: int, *, seed: int, track: str, draw: int | None
 ) -> tuple[int, int]:
     """Returns the first frames of two clips of a track, either of which may be first.
 
@@ -76,7 +76,7 @@ def choose_two_starts(
         span: Frames of the track from the first to the last frame of a clip, both
             included.
         seed: Seed of the data set.
-        index: Index of the track in the data set.
+        track: Name of the track.
         draw: Number of earlier draws of the track, or None, as for `choose_start`.
 
     Returns:
@@ -86,7 +86,7 @@ def choose_two_starts(
     apart = min(span, num_starts - 1)
 
     def integer(count: int, purpose: str) -> int:
-        key = None if draw is None else f"{seed}/{index}/{draw}/{purpose}"
+        key = None if draw is None else f"{seed}/{track}/{draw}/{purpose}"
         return _integer(count, key)
 
     # Two of the starts that remain without the gap, and the gap between them.

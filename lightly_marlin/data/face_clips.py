@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from lightly_marlin.audio.samples import RATE
 from lightly_marlin.data.clip_starts import Start, check_clip, choose_start, fit_stride
 from lightly_marlin.data.frame_size import fit_frames
+from lightly_marlin.data.track_selection import TrackSelection
 from lightly_marlin.regions import CELL_SIZE
 from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.store.format import CROP_SIZE
@@ -54,13 +55,14 @@ class FaceClips(Dataset[FaceClip]):
     """One clip per track of a face store, as a map-style data set.
 
     An index is an integer, or a pair `(index, draw)` as `ResumableClipSampler` yields
-    them: the random start is then a pure function of `(seed, index, draw)`, whichever
-    worker loads the clip.
+    them: the random start is then a pure function of the seed, the track's name and
+    `draw`, whichever worker loads the clip, and whatever other tracks there are.
 
     A track that is too short for the stride uses the largest stride that fits, so a
     clip always has `num_frames` distinct frames in order; a track of fewer than
     `num_frames` frames is left out and counted. No file stays open and nothing is
-    cached, so memory does not grow, and each worker reads on its own.
+    cached, so memory does not grow, and each worker reads on its own. Pickled for
+    workers, it is paths, however many tracks there are.
 
     With `audio`, clips have the sound from their first frame on, and all of them as
     many samples, so that they collate: those of `num_frames * stride` frames. Where
@@ -73,7 +75,6 @@ class FaceClips(Dataset[FaceClip]):
         num_frames: Frames per clip.
         stride: Step between the frames of a clip, in frames of the track.
         size: Height and width of a clip in pixels.
-        track_ids: Names of the tracks, one per index.
         num_left_out: Number of tracks that are too short.
         num_samples: Samples of sound per clip; 0 without `audio`.
     """
@@ -119,23 +120,25 @@ class FaceClips(Dataset[FaceClip]):
         self.size = size
         self._start = start
         self._seed = seed
-        names = self.store.column("track_id")
-        lengths = self.store.column("num_frames")
-        chosen = self.store.indices_of(tracks)
-        fitting = [index for index in chosen if lengths[index] >= num_frames]
+        chosen = self.store.index_array(tracks)
+        lengths = self.store.numbers("num_frames")
+        fitting = chosen[lengths[chosen] >= num_frames]
         self.num_left_out = len(chosen) - len(fitting)
-        if not fitting:
+        if len(fitting) == 0:
             raise UsageError(
                 f"The store {self.store.path} has no track of at least {num_frames} "
                 f"frames among {len(chosen)}. Prepare more videos or shorten the clips."
             )
-        self.track_ids = [names[index] for index in fitting]
-        # An array rather than a list, because workers keep sharing its memory.
-        self._indices = np.array(fitting)
+        self._selection = TrackSelection(fitting, len(self.store))
         self.num_samples = self._longest_sound() if audio else 0
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return len(self._selection)
+
+    @property
+    def track_ids(self) -> list[str]:
+        """Names of the tracks, one per index."""
+        return self.store.names(self._selection.indices)
 
     def __getitem__(self, index: int | tuple[int, int]) -> FaceClip:
         index, draw = self._index_and_draw(index)
@@ -144,7 +147,7 @@ class FaceClips(Dataset[FaceClip]):
             track.num_frames - span + 1,
             self._start,
             seed=self._seed,
-            index=index,
+            track=track.track_id,
             draw=draw,
         )
         return self._read(track, range(start, start + span, stride))
@@ -158,8 +161,7 @@ class FaceClips(Dataset[FaceClip]):
         Returns:
             One value per index.
         """
-        values = self.store.column(name)
-        return [values[index] for index in self._indices]
+        return self.store.values(name, self._selection.indices)
 
     def _index_and_draw(self, index: int | tuple[int, int]) -> tuple[int, int | None]:
         index, draw = index if isinstance(index, tuple) else (index, None)
@@ -170,7 +172,7 @@ class FaceClips(Dataset[FaceClip]):
 
     def _open(self, index: int) -> tuple[Track, int, int]:
         """Returns a track, the frames that a clip of it spans, and the stride."""
-        track = self.store[int(self._indices[index])]
+        track = self.store[int(self._selection.indices[index])]
         stride = fit_stride(track.num_frames, self.num_frames, self.stride)
         return track, (self.num_frames - 1) * stride + 1, stride
 

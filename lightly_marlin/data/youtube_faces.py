@@ -106,7 +106,11 @@ class YouTubeFaces(Dataset[FaceClip]):
         stride = fit_stride(len(names), self.num_frames, self.stride)
         span = (self.num_frames - 1) * stride + 1
         start = choose_start(
-            len(names) - span + 1, self._start, seed=self._seed, index=index, draw=draw
+            len(names) - span + 1,
+            self._start,
+            seed=self._seed,
+            track=track_id,
+            draw=draw,
         )
         chosen = names[start : start + span : stride]
         crops = [_read_crop(self.root / _CROPS / track_id / name) for name in chosen]

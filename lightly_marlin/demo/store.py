@@ -20,14 +20,15 @@ from lightly_marlin.store.format import (
     REPORT_NAME,
     TRACKS_NAME,
 )
+from lightly_marlin.store.index_file import ARROW_NAME
 from lightly_marlin.utils.console import console
 from lightly_marlin.utils.errors import UsageError
-from lightly_marlin.utils.files import write_json
+from lightly_marlin.utils.files import cache_folder, write_json
 
 __all__ = ["demo_store", "open_store"]
 
 _MARK = "demo.json"
-_NAMES = {_MARK, LOCK_NAME, INDEX_NAME, REPORT_NAME, TRACKS_NAME}
+_NAMES = {_MARK, LOCK_NAME, INDEX_NAME, ARROW_NAME, REPORT_NAME, TRACKS_NAME}
 
 # Folder of a video, including unfinished ones of a killed run.
 _OWN_FOLDER = re.compile(r"(\.unfinished-)?(demo|talking)_\d+_[0-9a-f]{12}(-.*)?")
@@ -125,23 +126,11 @@ def open_store(
     if path is not None:
         return FaceStore(path)
     name = f"{'talking' if demo_audio else 'demo'}-{demo_clips}x{demo_frames}"
-    demo = _cache_folder() / "lightly_marlin" / name
+    demo = cache_folder() / "lightly_marlin" / name
     console.print(f"No --store: using the built-in demo clips in {demo}")
     return demo_store(
         demo, num_clips=demo_clips, num_frames=demo_frames, audio=demo_audio
     )
-
-
-def _cache_folder() -> Path:
-    """Returns where a user's caches are, or a folder of theirs in a container."""
-    chosen = os.environ.get("XDG_CACHE_HOME")
-    cache = Path(os.path.expanduser(chosen or "~/.cache"))
-    # The user of a container is often a mere number: without a home, or with "/".
-    place = cache if cache.exists() else cache.parent
-    if chosen or (cache.is_absolute() and os.access(place, os.W_OK)):
-        return cache
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    return Path(tempfile.gettempdir()) / f"cache-{user}"
 
 
 def _build(work: Path, options: dict[str, Any], num_workers: int) -> Path:

@@ -67,11 +67,10 @@ class TrackClips(Dataset[Tensor]):
         self.num_clips = num_clips
         self._num_frames = num_frames
         self._stride = stride
-        names = self.store.column("track_id")
-        lengths = self.store.column("num_frames")
-        chosen = self.store.indices_of(tracks)
+        lengths = self.store.numbers("num_frames")
+        chosen = self.store.index_array(tracks)
         shortest = num_frames + num_clips - 1
-        fitting = [index for index in chosen if lengths[index] >= shortest]
+        fitting = chosen[lengths[chosen] >= shortest]
         if len(fitting) < 2:
             raise UsageError(
                 f"The store {self.store.path} has {len(fitting)} tracks of at least "
@@ -79,8 +78,8 @@ class TrackClips(Dataset[Tensor]):
                 "them. Prepare more or longer videos."
             )
         count = min(len(fitting), max_tracks or len(fitting))
-        self._indices = [fitting[n * len(fitting) // count] for n in range(count)]
-        self.track_ids = [names[index] for index in self._indices]
+        self._indices = fitting[np.arange(count) * len(fitting) // count]
+        self.track_ids = self.store.names(self._indices)
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -94,7 +93,7 @@ class TrackClips(Dataset[Tensor]):
         Returns:
             uint8 tensor (num_clips, 3, T, 224, 224), RGB in [0, 255].
         """
-        track = self.store[self._indices[index]]
+        track = self.store[int(self._indices[index])]
         # All clips but the first begin later by a frame at least.
         room = track.num_frames - (self.num_clips - 1)
         stride = fit_stride(room, self._num_frames, self._stride)

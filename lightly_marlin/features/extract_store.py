@@ -30,6 +30,7 @@ from lightly_marlin.store.crop_options import CropOptions
 from lightly_marlin.store.face_store import FaceStore
 from lightly_marlin.store.format import TrackRow, VideoRecord
 from lightly_marlin.store.track import Track
+from lightly_marlin.store.track_files import VIDEO, file_place
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.video import VideoError
 
@@ -195,6 +196,7 @@ def extract_store(
     records = {record.source: record for record in store.records()}
     videos = _videos(store, list(records.values()))
     wanted = only_named(sorted(videos), sources, store.path)
+    store.fetch(row for source in wanted for row in videos[source].rows)
     stretches = check_segments(segments, wanted, options)
     settings = extraction.settings()
     return extraction.run(
@@ -233,11 +235,13 @@ def _state(
     video: _StoredVideo, record: VideoRecord | None, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Returns the state of a video's track files, its crops and the settings."""
-    files = []
+    files: list[list[Any]] = []
     for row in video.rows:
-        for name in (row.video, row.array_path("frames")):
-            state = take_fingerprint(video.path / name, {})
-            files.append([name, state["size"], state["mtime_ns"]])
+        for name in (VIDEO, "frames"):
+            path = file_place(row, video.path, name).path
+            state = take_fingerprint(path, {})
+            relative = path.relative_to(video.path).as_posix()
+            files.append([relative, state["size"], state["mtime_ns"]])
     crops = {} if record is None else record.fingerprint
     return {
         **settings,

@@ -182,12 +182,15 @@ class Ledger(ABC, Generic[_RecordT]):
 
     def _write_index(self, records: list[_RecordT], notes: dict[str, Any]) -> None:
         pa = require("pyarrow", f"Writing the index of a {self.kind}")
-        parquet = require("pyarrow.parquet", f"Writing the index of a {self.kind}")
         schema = self._schema()
         metadata = {note_key(name): json.dumps(notes[name]) for name in notes}
         schema = schema.with_metadata({**(schema.metadata or {}), **metadata})
         rows = [row for record in records for row in record.index_rows()]
-        table = pa.Table.from_pylist(rows, schema=schema)
+        self._write_table(pa.Table.from_pylist(rows, schema=schema))
+
+    def _write_table(self, table: Any) -> None:
+        """Writes the index."""
+        parquet = require("pyarrow.parquet", f"Writing the index of a {self.kind}")
         with atomic_write(self.path / INDEX_NAME) as temporary:
             parquet.write_table(table, temporary)
 

@@ -6,14 +6,21 @@ no stale lock files.
 
 from __future__ import annotations
 
+import contextlib
+import math
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["LOCK_NAME", "Lock", "take_lock"]
+__all__ = ["LOCK_NAME", "Lock", "take_lock", "wait_for_lock"]
 
 LOCK_NAME = ".lock"
+
+
+_POLL_SECONDS = 0.2
 
 
 class Lock(Protocol):
@@ -50,6 +57,35 @@ def take_lock(folder: Path, kind: str) -> Lock:
             "which two processes could write to it at once. Choose a folder on another "
             "file system."
         ) from error
+
+
+@contextlib.contextmanager
+def wait_for_lock(folder: Path, kind: str, seconds: float = math.inf) -> Iterator[None]:
+    """Locks a folder for a block, as soon as no other process holds it.
+
+    Args:
+        folder: An existing folder.
+        kind: The folder's kind for the error message, such as "store".
+        seconds: How long to wait.
+
+    Raises:
+        UsageError: If another process holds it for longer, or the file system has no
+            locks.
+        OSError: If the folder cannot be written.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            lock = take_lock(folder, kind)
+            break
+        except UsageError as error:
+            if error.__cause__ is not None or time.monotonic() >= deadline:
+                raise
+            time.sleep(_POLL_SECONDS)
+    try:
+        yield
+    finally:
+        lock.close()
 
 
 class _NoLockError(Exception):

@@ -143,16 +143,23 @@ _decoder: _Decoder | None = None
 
 
 def read_crops(
-    path: Path | str, table: npt.NDArray[np.int64], size: int
+    path: Path | str,
+    table: npt.NDArray[np.int64],
+    size: int,
+    *,
+    start: int = 0,
+    stop: int | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Reads and decodes some crops of a track.
 
     Args:
-        path: A file that `CropVideoWriter` wrote.
+        path: A file that `CropVideoWriter` wrote, or a tar with one.
         table:
             int64 array with shape (n, 2): byte offset and size of the crops to read, in
             the order of the file; rows of what `CropVideoWriter.close` returned.
         size: Side of the crops in pixels.
+        start: Place of the video's first byte in the file.
+        stop: Place behind its last byte; None for the end of the file.
 
     Returns:
         uint8 array with shape (3, n, size, size), RGB in [0, 255].
@@ -170,13 +177,13 @@ def read_crops(
     first = places[0][0]
     # A single read of the whole span is cheaper than many small ones on any file
     # system.
-    span = _read_span(path, first, sum(places[-1]) - first)
-    stop = 0
+    span = _read_span(path, start + first, start + sum(places[-1]), start, stop)
+    end = 0
     for index, (offset, length) in enumerate(places):
         # A damaged table may point anywhere, even back into an earlier picture.
-        start, in_order = offset - first, offset - first >= stop and length > 0
-        stop = start + length
-        picture = _decoder.planes(span[start:stop]) if in_order else None
+        begin, in_order = offset - first, offset - first >= end and length > 0
+        end = begin + length
+        picture = _decoder.planes(span[begin:end]) if in_order else None
         if picture is None or (picture.width, picture.height) != (size, size):
             raise damaged_file("crops", path, f"are damaged at byte {offset}")
         for channel, plane in zip((1, 2, 0), picture.planes, strict=True):
@@ -185,18 +192,19 @@ def read_crops(
     return video
 
 
-def _read_span(path: Path | str, offset: int, length: int) -> bytes:
+def _read_span(
+    path: Path | str, begin: int, end: int, start: int, stop: int | None
+) -> bytes:
+    """Reads bytes [begin, end) of a file if they are within [start, stop)."""
     try:
         with open(path, "rb", buffering=0) as file:
             # A damaged table may ask for more than the file holds or than fits into
             # memory.
-            if (
-                offset < 0
-                or length < 0
-                or offset + length > os.fstat(file.fileno()).st_size
-            ):
+            size = os.fstat(file.fileno()).st_size
+            stop = size if stop is None else min(stop, size)
+            if not start <= begin <= end <= stop:
                 return b""
-            file.seek(offset)
-            return file.read(length)
+            file.seek(begin)
+            return file.read(end - begin)
     except OSError as error:
         raise lost_file("crops", path, error) from error

@@ -6,54 +6,87 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lightly_marlin.jobs.ledger import note_key
 from lightly_marlin.store.crop_options import CropOptions, common_crops
 from lightly_marlin.store.format import (
-    FORMAT_VERSION,
-    INDEX_NAME,
     TRACKS_NAME,
-    VERSION_KEY,
     VIDEO_NAME,
     TrackRow,
     VideoRecord,
     common_quality,
 )
+from lightly_marlin.store.index_file import index_key, read_index
+from lightly_marlin.store.remote_shards import RemoteShards
 from lightly_marlin.store.repair import PREPARE
+from lightly_marlin.store.shard_commit import all_records
+from lightly_marlin.store.sharding import StoreLayout
 from lightly_marlin.store.track import Track
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["FaceStore"]
 
-_SAMPLES = "num_samples"
-
 
 class FaceStore:
     """A folder of face tracks that `prepare_videos` wrote.
 
-    Only the index is read when a store is opened; it can be sent to worker processes.
+    Only the index is opened, and where it can be, mapped into memory. Pickled, a store
+    is its path: worker processes open it again and share the pages of its index.
 
     Attributes:
-        path: The folder, absolute: a later change of directory does not matter.
+        path: The folder, absolute: a later change of directory does not matter. That
+            of the cache if the store is remote.
+        url: Where a remote store is; None for a folder.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, cache: Path | str | None = None) -> None:
         """Opens a store.
 
         Args:
-            path: The folder of the store.
+            path: The folder of the store, or the URL of one with shards, such as
+                s3://bucket/store. Of a remote store, the index is fetched now, and
+                each shard when the first of its tracks is opened.
+            cache: Folder that keeps what is fetched; None for the user's cache.
 
         Raises:
-            UsageError: If it is not a face store, or has another version.
+            UsageError: If it is not a face store, has another version, or cannot be
+                reached.
+            MissingExtraError: If it is remote and the extra `remote` is not installed.
         """
+        self._remote = RemoteShards.open(path, cache)
+        self.url = None if self._remote is None else self._remote.url
         self.path = Path(path).absolute()
-        self._table = _read_index(self.path)
+        if self._remote is not None:
+            self.path = self._remote.folder
+        self._table = read_index(self.path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns the path, and what tells whether its index is still the same."""
+        state = {**vars(self), "_key": index_key(self._table)}
+        del state["_table"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Opens the index again.
+
+        Raises:
+            UsageError: If it changed, so that indices would mean other tracks.
+        """
+        vars(self).update(state)
+        key = vars(self).pop("_key")
+        self._table = read_index(self.path)
+        if index_key(self._table) != key:
+            raise UsageError(
+                f"The face store {self.path} changed while it was read. Start again "
+                "when its preparation has ended."
+            )
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -64,8 +97,9 @@ class FaceStore:
             raise IndexError(
                 f"Invalid index {index}: the store {self.path} has {length} tracks."
             )
-        row = self._table.slice(index % length, 1).to_pylist()[0]
-        return Track(row=TrackRow(**row), store=self.path)
+        row = TrackRow(**self._table.slice(index % length, 1).to_pylist()[0])
+        self.fetch([row])
+        return Track(row=row, store=self.path)
 
     def __iter__(self) -> Iterator[Track]:
         return (self[index] for index in range(len(self)))
@@ -112,6 +146,19 @@ class FaceStore:
         quality: int | None = json.loads(noted)
         return quality
 
+    def fetch(self, rows: Iterable[TrackRow]) -> None:
+        """Fetches the shards of tracks, unless they are here, as in a folder they are.
+
+        Args:
+            rows: Rows of this store's index.
+
+        Raises:
+            UsageError: If a shard cannot be fetched.
+        """
+        if self._remote is not None:
+            for row in rows:
+                self._remote.fetch_shard(row.shard)
+
     def records(self) -> list[VideoRecord]:
         """Reads the record of each video that was prepared, from the files themselves.
 
@@ -119,6 +166,9 @@ class FaceStore:
             The records sorted by source; those whose file is missing or damaged are
             left out.
         """
+        layout = StoreLayout.read(self.url or self.path)
+        if layout is not None:
+            return all_records(layout)
         records = []
         for path in (self.path / TRACKS_NAME).glob(f"[!.]*/{VIDEO_NAME}"):
             try:
@@ -130,8 +180,7 @@ class FaceStore:
 
     def tracks_with_audio(self) -> list[str]:
         """Returns the names of the tracks with sound, in the order of the tracks."""
-        pairs = zip(self.column("track_id"), self.column(_SAMPLES), strict=True)
-        return [name for name, num_samples in pairs if num_samples]
+        return self.names(np.flatnonzero(self.numbers("num_samples")))
 
     def rows(self) -> list[TrackRow]:
         """Returns the rows of the index, in the order of the tracks."""
@@ -149,6 +198,55 @@ class FaceStore:
         values: list[Any] = self._table.column(name).to_pylist()
         return values
 
+    def values(self, name: str, indices: npt.NDArray[np.int64]) -> list[Any]:
+        """Returns some values of one column of the index.
+
+        Args:
+            name: A field of `TrackRow`.
+            indices: Indices of the tracks, int64.
+        """
+        values: list[Any] = self._table.column(name).take(indices).to_pylist()
+        return values
+
+    def numbers(self, name: str) -> npt.NDArray[Any]:
+        """Returns one column of the index without making an object of every value.
+
+        Args:
+            name: A field of `TrackRow` that is a number of every track, for example
+                "num_frames".
+
+        Returns:
+            Array with one value per track, in the order of the tracks.
+        """
+        values: npt.NDArray[Any] = self._table.column(name).to_numpy()
+        return values
+
+    def distinct(
+        self, name: str, indices: npt.NDArray[np.int64]
+    ) -> tuple[list[Any], npt.NDArray[np.int64]]:
+        """Returns the distinct values of a column among some tracks.
+
+        Args:
+            name: A field of `TrackRow`, for example "source".
+            indices: Indices of the tracks, int64.
+
+        Returns:
+            The values, and for each of the tracks the place of its value among them.
+        """
+        column = self._table.column(name).take(indices).combine_chunks()
+        encoded = column.dictionary_encode()
+        if hasattr(encoded, "combine_chunks"):
+            encoded = encoded.combine_chunks()
+        return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+
+    def names(self, indices: npt.NDArray[np.int64]) -> list[str]:
+        """Returns the names of some tracks.
+
+        Args:
+            indices: Indices of the tracks, int64.
+        """
+        return self.values("track_id", indices)
+
     def indices_of(self, tracks: Collection[str] | None) -> list[int]:
         """Returns the indices of some tracks, in the order of the store.
 
@@ -158,49 +256,31 @@ class FaceStore:
         Raises:
             ValueError: If the store has no track of a name.
         """
-        names = self.column("track_id")
-        wanted = set(names if tracks is None else tracks)
-        if unknown := sorted(wanted.difference(names)):
+        indices: list[int] = self.index_array(tracks).tolist()
+        return indices
+
+    def index_array(self, tracks: Collection[str] | None) -> npt.NDArray[np.int64]:
+        """Returns the indices of some tracks as an array.
+
+        Args:
+            tracks: Names of the tracks; None for all.
+
+        Returns:
+            int64 array, ascending.
+
+        Raises:
+            ValueError: If the store has no track of a name.
+        """
+        if tracks is None:
+            return np.arange(len(self))
+        pa = require("pyarrow", "Reading a face store")
+        compute = require("pyarrow.compute", "Reading a face store")
+        wanted = pa.array(list(tracks), pa.string())
+        found = compute.is_in(self._table.column("track_id"), value_set=wanted)
+        indices = np.flatnonzero(found.to_numpy())
+        if len(indices) != len(wanted.unique()):
+            unknown = sorted(set(tracks).difference(self.names(indices)))
             raise ValueError(
                 f"Invalid tracks: {', '.join(unknown[:3])} not in {self.path}."
             )
-        return [index for index, name in enumerate(names) if name in wanted]
-
-
-def _read_index(path: Path) -> Any:
-    """Returns the Arrow table of the index after checking version and columns."""
-    pa = require("pyarrow", "Reading a face store")
-    parquet = require("pyarrow.parquet", "Reading a face store")
-    index = path / INDEX_NAME
-    try:
-        if not index.is_file():
-            reason = f"it has no {INDEX_NAME}. Make one with"
-            if not path.exists():
-                reason = (
-                    "there is no such folder. Check its name and that its disk is "
-                    "connected, or make a store with"
-                )
-            raise UsageError(f"{path} is no face store: {reason}: {PREPARE}")
-        # Opened once: a run that is writing may replace it in between.
-        with pa.OSFile(str(index)) as file:
-            schema = parquet.read_schema(file)
-            version = (schema.metadata or {}).get(VERSION_KEY, b"unknown").decode()
-            if version != str(FORMAT_VERSION):
-                raise UsageError(
-                    f"{path} is a face store of version {version}; this release reads "
-                    f"version {FORMAT_VERSION}. Prepare the videos again into a new "
-                    f"folder: {PREPARE}"
-                )
-            columns = list(TrackRow.__dataclass_fields__)
-            if _SAMPLES in schema.names:
-                return parquet.read_table(file, columns=columns)
-            # An index of a release that knew no sound.
-            columns.remove(_SAMPLES)
-            table = parquet.read_table(file, columns=columns)
-            none = pa.array(np.zeros(table.num_rows, np.int64))
-            return table.append_column(_SAMPLES, none)
-    except (pa.ArrowException, OSError) as error:
-        raise UsageError(
-            f"The index {index} cannot be read: {error}. If its disk is there, "
-            f"prepare the videos again, which rebuilds the index: {PREPARE}"
-        ) from error
+        return indices

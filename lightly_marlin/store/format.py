@@ -22,6 +22,21 @@ tracks/<video id>/track_000.seconds.npy    float64 (n,): time of each frame afte
                                            first, which tells its sample
 ```
 
+A sharded store keeps its tracks in shards, for clusters and object stores:
+
+```
+store.json                           version and number of shards (`StoreLayout`)
+shards/00012/tracks.tar              the files of its tracks, named after the tracks
+shards/00012/videos.parquet          what became of its videos
+shards/00012/index.parquet           its tracks, with their places in the tar; written
+                                     last: a shard without it is unfinished
+shards/00012/.unfinished/            the same as a store of loose files, until then
+```
+
+`index.parquet` and `report.json` are merged of all shards. Beside every
+`index.parquet` of a store lies `index.arrow`, the same table to be mapped into memory:
+it opens in milliseconds however long it is, and all processes share its pages.
+
 Sound is uncompressed so that the half second of a clip is one read of 16 kB, without a
 decoder and its seeking; it takes 115 MB an hour, about a third of the crops. The times
 are needed where the frame rate varies.
@@ -53,8 +68,12 @@ __all__ = [
     "CROP_SIZE",
     "FORMAT_VERSION",
     "INDEX_NAME",
+    "LOOSE",
     "NUM_LANDMARKS",
+    "READ_VERSIONS",
     "REPORT_NAME",
+    "SHARDS_NAME",
+    "STORE_NAME",
     "TRACKS_NAME",
     "VERSION_KEY",
     "VIDEO_NAME",
@@ -67,7 +86,9 @@ __all__ = [
     "video_id",
 ]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+READ_VERSIONS = (2, 3)
+"""Versions that can be read; stores of version 2 have no shards."""
 
 # Values of settings that earlier records lack, because they were fixed.
 _EARLIER_SETTINGS = {"jpeg_quality": 65, "audio": False}
@@ -75,12 +96,17 @@ VERSION_KEY = b"lightly_marlin.face_store_version"
 """Key of the store's version in the metadata of the index's Parquet schema."""
 
 TRACKS_NAME = "tracks"
+SHARDS_NAME = "shards"
+STORE_NAME = "store.json"
 VIDEO_NAME = "video.json"
 
 CROP_SIZE = 224
 """Side of a crop in pixels."""
 CELLS_PER_SIDE = CROP_SIZE // CELL_SIZE
 NUM_LANDMARKS = 68
+
+LOOSE = -1
+"""Offset of tracks whose files lie on their own."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +126,7 @@ class TrackRow:
             Share of the frames, in [0, 1], in which a detector saw the face or did so
             within a few frames; in the others it was only tracked or interpolated.
         face_size: Median side of the crop box in source pixels.
-        video: Path of the crops relative to the store.
+        video: Path of the crops, or of the tar that has them, relative to the store.
         person_id: Name shared by all tracks of one person within a video.
         detected_share: Share of the frames in which a detector saw the face, in [0, 1].
         landmark_confidence:
@@ -115,6 +141,10 @@ class TrackRow:
         max_abs_yaw: Largest absolute yaw in degrees.
         box_jitter: Jitter of the crop box in units of the face's width.
         num_samples: Samples of the track's sound at 16 kHz; 0 if it has none.
+        shard: Number of the shard that holds the track; 0 in a store without shards.
+        offset: Place of the crop video in the shard's tar, in bytes; -1 in a store
+            without shards.
+        video_bytes: Size of the crop video in the tar; 0 in a store without shards.
     """
 
     track_id: str
@@ -141,6 +171,9 @@ class TrackRow:
     max_abs_yaw: float
     box_jitter: float
     num_samples: int = 0
+    shard: int = 0
+    offset: int = LOOSE
+    video_bytes: int = 0
 
     def array_path(self, name: str) -> str:
         """Returns the path of one of the track's arrays, relative to the store."""
@@ -172,7 +205,7 @@ class VideoRecord(JobRecord[TrackRow]):
             ValueError: If the value is of another version or damaged.
         """
         version = value.get("version") if isinstance(value, dict) else None
-        if version != FORMAT_VERSION:
+        if version not in READ_VERSIONS:
             raise ValueError(f"Invalid version {version}.")
         fields = {key: item for key, item in value.items() if key != "version"}
         try:
@@ -257,5 +290,6 @@ def index_schema() -> Any:
     fields = []
     for column in dataclasses.fields(TrackRow):
         kind, _, optional = str(column.type).partition(" | ")
-        fields.append(pa.field(column.name, types[kind], nullable=bool(optional)))
+        type_ = pa.int32() if column.name == "shard" else types[kind]
+        fields.append(pa.field(column.name, type_, nullable=bool(optional)))
     return pa.schema(fields, metadata={VERSION_KEY: str(FORMAT_VERSION).encode()})

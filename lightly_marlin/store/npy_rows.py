@@ -11,10 +11,12 @@ import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+
+from lightly_marlin.store.tar_members import TAR_BLOCK, member_name
 
 __all__ = ["HEADER_BYTES", "create_npy", "map_array", "read_rows"]
 
@@ -23,31 +25,38 @@ HEADER_BYTES = 128
 
 
 def read_rows(
-    path: Path | str, dtype: npt.DTypeLike, shape: tuple[int, ...], rows: Sequence[int]
+    path: Path | str,
+    dtype: npt.DTypeLike,
+    shape: tuple[int, ...],
+    rows: Sequence[int],
+    *,
+    start: int = 0,
+    member: str = "",
 ) -> npt.NDArray[Any]:
     """Reads rows of an array, that is, entries along its first dimension.
 
     Args:
-        path: A `.npy` file.
+        path: A `.npy` file, or a tar with one.
         dtype: The type that the array must have; not object.
         shape: The shape the array must have.
         rows: Indices in [0, shape[0]), ascending.
+        start: Place of the array's first byte in the file.
+        member: Name that the tar must have for it; empty for a file of its own.
 
     Returns:
         Array with shape (len(rows), *shape[1:]).
 
     Raises:
         OSError: If the file cannot be read.
-        ValueError: If the array has another dtype or shape, or is truncated.
+        ValueError: If the array has another dtype or shape, or is truncated, or the tar
+            has another member there.
     """
     dtype = np.dtype(dtype)
     first, stop = (rows[0], rows[-1] + 1) if len(rows) else (0, 0)
     with open(path, "rb", buffering=0) as file:
-        found = _parse_header(file.read(HEADER_BYTES))
-        if found != (dtype, shape):
-            raise ValueError(f"it holds {found[0]} {found[1]}, not {dtype} {shape}")
+        _check_header(file, dtype, shape, start, member)
         per_row = math.prod(shape[1:])
-        file.seek(HEADER_BYTES + first * per_row * dtype.itemsize)
+        file.seek(start + HEADER_BYTES + first * per_row * dtype.itemsize)
         values = np.fromfile(file, dtype=dtype, count=(stop - first) * per_row)
     if values.size < (stop - first) * per_row:
         raise ValueError("it is cut off")
@@ -56,14 +65,21 @@ def read_rows(
 
 
 def map_array(
-    path: Path | str, dtype: npt.DTypeLike, shape: tuple[int, ...]
+    path: Path | str,
+    dtype: npt.DTypeLike,
+    shape: tuple[int, ...],
+    *,
+    start: int = 0,
+    member: str = "",
 ) -> npt.NDArray[Any]:
     """Maps an array into memory: what is not looked at is not read.
 
     Args:
-        path: A `.npy` file.
+        path: A `.npy` file, or a tar with one.
         dtype: The type that the array must have; not object.
         shape: The shape the array must have; not empty.
+        start: Place of the array's first byte in the file.
+        member: Name that the tar must have for it; empty for a file of its own.
 
     Returns:
         A memory map that cannot be written.
@@ -74,12 +90,11 @@ def map_array(
     """
     dtype = np.dtype(dtype)
     with open(path, "rb") as file:
-        found = _parse_header(file.read(HEADER_BYTES))
-        if found != (dtype, shape):
-            raise ValueError(f"it holds {found[0]} {found[1]}, not {dtype} {shape}")
-        if file.seek(0, io.SEEK_END) < HEADER_BYTES + math.prod(shape) * dtype.itemsize:
+        _check_header(file, dtype, shape, start, member)
+        begin = start + HEADER_BYTES
+        if file.seek(0, io.SEEK_END) < begin + math.prod(shape) * dtype.itemsize:
             raise ValueError("it is cut off")
-        return np.memmap(file, dtype, "r", HEADER_BYTES, shape)
+        return np.memmap(file, dtype, "r", begin, shape)
 
 
 def create_npy(
@@ -103,6 +118,25 @@ def create_npy(
     }
     np.lib.format.write_array_header_1_0(file, header)
     return file
+
+
+def _check_header(
+    file: BinaryIO,
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    start: int,
+    member: str,
+) -> None:
+    """Raises ValueError unless the array that was promised begins at `start`."""
+    # One read of both headers, the tar's and the array's.
+    before = TAR_BLOCK if member else 0
+    file.seek(start - before)
+    header = file.read(before + HEADER_BYTES)
+    if member and (name := member_name(header)) != member:
+        raise ValueError(f"it has {name!r} where {member} should be")
+    found = _parse_header(header[before:])
+    if found != (dtype, shape):
+        raise ValueError(f"it holds {found[0]} {found[1]}, not {dtype} {shape}")
 
 
 @functools.lru_cache(maxsize=1024)

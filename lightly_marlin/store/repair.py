@@ -6,10 +6,14 @@ from pathlib import Path
 
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["PREPARE", "damaged_file", "lost_file", "no_audio"]
+__all__ = ["MERGE", "PREPARE", "damaged_file", "lost_file", "no_audio"]
 
 PREPARE = "python recipes/preprocess_faces.py VIDEOS STORE"
 """Command that makes a store, and completes one."""
+
+
+MERGE = "python recipes/merge_store.py STORE"
+"""Command that makes one index of the shards of a store."""
 
 
 def lost_file(what: str, path: Path | str, error: OSError) -> UsageError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from lightly_marlin.store.crop_video import read_crops
 from lightly_marlin.store.format import CROP_SIZE, TrackRow, track_arrays
 from lightly_marlin.store.npy_rows import map_array, read_rows
 from lightly_marlin.store.repair import damaged_file, lost_file, no_audio
+from lightly_marlin.store.track_files import VIDEO, file_place
 
 __all__ = ["Track"]
 
@@ -131,8 +133,10 @@ class Track:
         Raises:
             UsageError: If a file is missing or damaged.
         """
-        path = self.store / self.row.video
-        return read_crops(path, self._rows("frames", frames), CROP_SIZE)
+        table = self._rows("frames", frames)
+        path, start, size, _ = file_place(self.row, self.store, VIDEO)
+        stop = None if size is None else start + size
+        return read_crops(path, table, CROP_SIZE, start=start, stop=stop)
 
     def read_cells(self, frames: Sequence[int]) -> RegionCells:
         """Reads the regions of some frames.
@@ -231,28 +235,23 @@ class Track:
         seconds = self._rows("seconds", frames)
         # False for NaN too.
         if not ((seconds >= 0) & (seconds < _MAX_SECONDS)).all():
-            path = self.store / self.row.array_path("seconds")
+            path = file_place(self.row, self.store, "seconds").path
             raise damaged_file("file", path, "holds what is no time")
         return seconds
 
     def _rows(self, name: str, frames: Sequence[int]) -> npt.NDArray[Any]:
         """Reads some entries of one of the track's arrays."""
+        return self._array(name, functools.partial(read_rows, rows=frames))
 
-        def read(path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> _Array:
-            return read_rows(path, dtype, shape, frames)
-
-        return self._array(name, read)
-
-    def _array(
-        self, name: str, read: Callable[[Path, npt.DTypeLike, tuple[int, ...]], _Array]
-    ) -> _Array:
+    def _array(self, name: str, read: Callable[..., _Array]) -> _Array:
         """Reads one of the track's arrays; explains what is wrong with its file."""
-        path = self.store / self.row.array_path(name)
         arrays = track_arrays(self.num_frames, self.num_samples)
         if name not in arrays:
             raise no_audio(self.track_id, self.store)
+        path, start, _, member = file_place(self.row, self.store, name)
+        dtype, shape = arrays[name]
         try:
-            return read(path, *arrays[name])
+            return read(path, dtype, shape, start=start, member=member)
         except OSError as error:
             raise lost_file("file", path, error) from error
         except ValueError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -122,9 +121,8 @@ class TrackFilter:
         """
         kept = {}
         for name, limit in self.limits().items():
-            values = store.column(_COLUMNS[name])
-            # NaN compares false with any limit.
-            column = np.array([math.nan if v is None else v for v in values], float)
+            # What was not measured is NaN, which compares false with any limit.
+            column = store.numbers(_COLUMNS[name])
             kept[name] = column <= limit if name.startswith("max") else column >= limit
         return kept
 
@@ -158,8 +156,7 @@ class TrackFilter:
                 f"{len(store)} tracks, {removed}. Loosen them; what there is shows: "
                 f"python recipes/inspect_store.py {store.path}"
             )
-        names = store.column("track_id")
-        return [name for name, kept in zip(names, mask, strict=True) if kept]
+        return store.names(np.flatnonzero(mask))
 
 
 _COLUMNS = {

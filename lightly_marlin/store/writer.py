@@ -11,7 +11,7 @@ import dataclasses
 import json
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,11 @@ from lightly_marlin.store.format import (
     index_schema,
     video_id,
 )
+from lightly_marlin.store.index_file import ARROW_NAME, write_index
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import remove_leftovers, why_not_writable, write_json
 
-__all__ = ["StoreWriter"]
+__all__ = ["StoreWriter", "store_notes"]
 
 _UNFINISHED_PREFIX = ".unfinished-"
 
@@ -62,6 +63,7 @@ class StoreWriter(Ledger[VideoRecord]):
         self._folders: dict[str, Path] = {}
         self._tracks = self.path / TRACKS_NAME
         self._tracks.mkdir(exist_ok=True)
+        remove_leftovers(self.path / ARROW_NAME)
         self._check_version()
         for folder in list(self._tracks.iterdir()):
             if folder.name.startswith(_UNFINISHED_PREFIX):
@@ -136,15 +138,27 @@ class StoreWriter(Ledger[VideoRecord]):
     def _schema(self) -> Any:
         return index_schema()
 
+    def _write_table(self, table: Any) -> None:
+        write_index(table, self.path)
+
     def _notes(self, records: Sequence[VideoRecord]) -> dict[str, Any]:
-        kept = [record for record in records if record.rows]
-        # As keys of a dict, equal weights are listed once, in their order.
-        weights = {json.dumps(one): one for r in kept for one in r.weights}
-        return {
-            "crops": common_crops(record.fingerprint for record in kept),
-            "jpeg_quality": common_quality(kept),
-            "weights": list(weights.values()),
-        }
+        return store_notes(records)
+
+
+def store_notes(records: Iterable[VideoRecord]) -> dict[str, Any]:
+    """Returns what a store notes about all its videos, as JSON values.
+
+    Args:
+        records: Record of each video, in the order of their sources.
+    """
+    kept = [record for record in records if record.rows]
+    # As keys of a dict, equal weights are listed once, in their order.
+    weights = {json.dumps(one): one for r in kept for one in r.weights}
+    return {
+        "crops": common_crops(record.fingerprint for record in kept),
+        "jpeg_quality": common_quality(kept),
+        "weights": list(weights.values()),
+    }
 
 
 def _remove(path: Path) -> None:

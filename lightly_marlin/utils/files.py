@@ -16,6 +16,7 @@ from typing import Any
 
 __all__ = [
     "atomic_write",
+    "cache_folder",
     "file_sha256",
     "remove_leftovers",
     "why_not_writable",
@@ -126,6 +127,18 @@ def file_sha256(path: Path | str) -> str:
         while block := file.read(_HASH_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Returns where a user's caches are, or a folder of theirs in a container."""
+    chosen = os.environ.get("XDG_CACHE_HOME")
+    cache = Path(os.path.expanduser(chosen or "~/.cache"))
+    # The user of a container is often a mere number: without a home, or with "/".
+    place = cache if cache.exists() else cache.parent
+    if chosen or (cache.is_absolute() and os.access(place, os.W_OK)):
+        return cache
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"cache-{user}"
 
 
 def write_json(path: Path | str, value: Any) -> None:

@@ -107,9 +107,9 @@ def test_only_needed_crops_are_decoded(store, encoder, tmp_path, monkeypatch):
     module, counts = "lightly_marlin.store.track.read_crops", []
     from lightly_marlin.store.crop_video import read_crops
 
-    def counting(path, table, size):
+    def counting(path, table, size, **where):
         counts.append(len(table))
-        return read_crops(path, table, size)
+        return read_crops(path, table, size, **where)
 
     monkeypatch.setattr(module, counting)
     options = ExtractionOptions(sample_rate=4)

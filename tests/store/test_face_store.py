@@ -170,7 +170,7 @@ def test_face_store_other_version(store):
     index = store.path / "index.parquet"
     table = pq.read_table(index).replace_schema_metadata({VERSION_KEY: b"99"})
     pq.write_table(table, index)
-    with pytest.raises(UsageError, match="of version 99; this release reads version 2"):
+    with pytest.raises(UsageError, match="of version 99; this release reads version 3"):
         FaceStore(store.path)
 
 

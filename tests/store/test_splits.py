@@ -1,19 +1,17 @@
+import pyarrow as pa
 import pytest
 
-from lightly_marlin.store import split_tracks
+from lightly_marlin.store import FaceStore, split_tracks
 
 
-class Store:
+class Store(FaceStore):
     """The two columns that splitting reads."""
 
     def __init__(self, sources):
-        self._columns = {
-            "source": sources,
-            "track_id": [f"{source}_{k}" for k, source in enumerate(sources)],
-        }
-
-    def column(self, name):
-        return self._columns[name]
+        names = [f"{source}_{k}" for k, source in enumerate(sources)]
+        columns = {"source": sources, "track_id": names}
+        schema = pa.schema([(name, pa.string()) for name in columns])
+        self._table = pa.table(columns, schema=schema)
 
 
 SOURCES = [f"{number % 20}.mp4" for number in range(60)]

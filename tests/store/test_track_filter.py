@@ -2,10 +2,11 @@ import argparse
 import dataclasses
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from lightly_marlin.data import FaceClips
-from lightly_marlin.store import TrackFilter, TrackRow, add_filter_options
+from lightly_marlin.store import FaceStore, TrackFilter, TrackRow, add_filter_options
 from lightly_marlin.store import track_filter as module
 from lightly_marlin.training.settings import PretrainSettings
 from lightly_marlin.utils.errors import UsageError
@@ -24,19 +25,12 @@ COLUMNS = {
 }
 
 
-class Store:
+class Store(FaceStore):
     """Four tracks with the columns that a filter reads."""
 
-    path = Path("store")
-
     def __init__(self, num_tracks=4):
-        self.num_tracks = num_tracks
-
-    def __len__(self):
-        return self.num_tracks
-
-    def column(self, name):
-        return COLUMNS[name][: self.num_tracks]
+        self.path = Path("store")
+        self._table = pa.table(COLUMNS).slice(0, num_tracks)
 
 
 @pytest.mark.parametrize(

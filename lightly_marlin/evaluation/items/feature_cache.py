@@ -28,8 +28,9 @@ from lightly_marlin.features.window_model import AnyModel, encoder_of
 from lightly_marlin.features.windows import Stretch
 from lightly_marlin.store.crop_options import CropOptions, common_crops
 from lightly_marlin.store.face_store import FaceStore
-from lightly_marlin.store.format import INDEX_NAME, TRACKS_NAME
+from lightly_marlin.store.sharding import StoreLayout, is_face_store
 from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.remote import is_url
 
 __all__ = ["FeatureCache", "open_if_store"]
 
@@ -210,9 +211,9 @@ def open_if_store(source: FaceStore | Path | str) -> FaceStore | None:
     """
     if isinstance(source, FaceStore):
         return source
-    path = Path(source)
-    is_store = (path / INDEX_NAME).is_file() and (path / TRACKS_NAME).is_dir()
-    return FaceStore(path) if is_store else None
+    if is_url(source):
+        return None if StoreLayout.read(source) is None else FaceStore(source)
+    return FaceStore(source) if is_face_store(Path(source)) else None
 
 
 def _segments_of(record: FeatureRecord) -> set[Stretch]:

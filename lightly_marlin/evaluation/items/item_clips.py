@@ -150,7 +150,7 @@ class ItemClips(_Clips):
             max(1, place.stop - place.start - span + 1),
             "random",
             seed=self.seed,
-            index=item,
+            track=str(item),
             draw=draw,
         )
         return self._read(_Clip(item, start), index)

@@ -1,0 +1,120 @@
+"""Places of a track's files: on their own, or in the tar of a shard."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from lightly_marlin.store.format import LOOSE, TRACKS_NAME, TrackRow, track_arrays
+from lightly_marlin.store.npy_rows import HEADER_BYTES
+from lightly_marlin.store.tar_members import TAR_BLOCK, filled
+
+__all__ = [
+    "VIDEO",
+    "FilePlace",
+    "array_bytes",
+    "as_loose",
+    "file_place",
+    "track_files",
+    "track_places",
+]
+
+VIDEO = "video"
+"""Name of the crop video among a track's files; the others are its arrays."""
+
+
+class FilePlace(NamedTuple):
+    """Place of a file.
+
+    Attributes:
+        path: The file, or the tar that holds it.
+        start: Its first byte there.
+        size: Its bytes; None for all of a crop video that lies on its own.
+        member: Its name in the tar; empty if it lies on its own.
+    """
+
+    path: Path
+    start: int
+    size: int | None
+    member: str
+
+
+def track_files(row: TrackRow) -> tuple[str, ...]:
+    """Returns the names of a track's files, in the order in which a tar has them.
+
+    Args:
+        row: The track's row of the index.
+    """
+    return (VIDEO, *track_arrays(row.num_frames, row.num_samples))
+
+
+def file_place(row: TrackRow, store: Path, name: str) -> FilePlace:
+    """Returns the place of one of a track's files.
+
+    Args:
+        row: The track's row of the index.
+        store: The folder of the store.
+        name: `VIDEO`, or the name of an array that the track has.
+    """
+    if row.offset == LOOSE:
+        path = row.video if name == VIDEO else row.array_path(name)
+        size = None if name == VIDEO else array_bytes(row, name)
+        return FilePlace(store / path, 0, size, "")
+    start, size = row.offset, row.video_bytes
+    for other in track_files(row):
+        if other != VIDEO:
+            start += TAR_BLOCK
+            size = array_bytes(row, other)
+        if other == name:
+            break
+        start += filled(size)
+    return FilePlace(store / row.video, start, size, member_of(row, name))
+
+
+def member_of(row: TrackRow, name: str) -> str:
+    """Returns the name that a tar has for one of a track's files.
+
+    Args:
+        row: The track's row of the index.
+        name: Name of the file, as `track_files` returns it.
+    """
+    return f"{row.track_id}.{'mov' if name == VIDEO else f'{name}.npy'}"
+
+
+def array_bytes(row: TrackRow, name: str) -> int:
+    """Returns the size of the file of one of a track's arrays.
+
+    Args:
+        row: The track's row of the index.
+        name: Name of the array.
+    """
+    dtype, shape = track_arrays(row.num_frames, row.num_samples)[name]
+    return HEADER_BYTES + math.prod(shape) * np.dtype(dtype).itemsize
+
+
+def as_loose(row: TrackRow, video: str) -> TrackRow:
+    """Returns a row as a store of loose files has it.
+
+    Args:
+        row: The row, of any store.
+        video: The track's video, as `video_id` names it.
+    """
+    number = row.track_id.rpartition("_")[2]
+    path = f"{TRACKS_NAME}/{video}/track_{number}.mov"
+    return replace(row, video=path, shard=0, offset=LOOSE, video_bytes=0)
+
+
+def track_places(row: TrackRow, store: Path) -> Iterator[tuple[str, FilePlace]]:
+    """Yields the name and the place of each of a track's files.
+
+    Args:
+        row: The track's row of the index.
+        store: The folder of the store.
+    """
+    for name in track_files(row):
+        yield name, file_place(row, store, name)
