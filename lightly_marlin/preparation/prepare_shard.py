@@ -41,6 +41,9 @@ __all__ = [
 UNFINISHED_NAME = ".unfinished"
 """Folder of a shard in which it is prepared as a store of loose files."""
 
+# Not the lock of the shard itself, which is taken to commit it.
+_LOCK_NAME = ".preparing"
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -94,10 +97,11 @@ def prepare_shard(
     """
     home = _home(preparation, shard)
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        lock = home / _LOCK_NAME
+        lock.mkdir(parents=True, exist_ok=True)
         # Held until the shard is committed. It lies beside what is removed then: the
         # next process must not lock a file that is about to go.
-        with wait_for_lock(home, "shard", lock_seconds):
+        with wait_for_lock(lock, "shard", lock_seconds):
             return _prepare_locked(preparation, shard, home, on_video)
     except OSError as error:
         raise _home_error(shard, home, error) from error
