@@ -77,6 +77,8 @@ class MarlinPretraining(pl.LightningModule):
         clips: Training clips.
         schedule: Learning rate of every step.
         weights: Checkpoint to start from; None for random weights.
+        world_size: Devices that are going to train together, of all nodes; the
+            trainer's `world_size`.
 
     Raises:
         UsageError: If the weights or the masks do not fit the model, or a teacher is to
@@ -89,6 +91,7 @@ class MarlinPretraining(pl.LightningModule):
         clips: FaceClips,
         schedule: WarmupCosine,
         weights: str | None = None,
+        world_size: int = 1,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -109,7 +112,7 @@ class MarlinPretraining(pl.LightningModule):
         )
         # After the networks, whose first weights then do not depend on them.
         self.objectives = build_objectives(
-            self.model, self.objective_weights, num_processes=settings.devices
+            self.model, self.objective_weights, num_processes=world_size
         )
         self.teacher = teacher_for(self.objectives.values(), self.model.encoder)
         # What the wrapper of several processes leaves alone; see `average_gradients`.
@@ -194,12 +197,13 @@ class MarlinPretraining(pl.LightningModule):
 
     def train_dataloader(self) -> DevicePrefetcher | DataLoader[FaceClip]:
         """Returns the clips from the one on at which the training stands."""
-        per_step = self.settings.batch_size * self.settings.devices
+        world_size = self.trainer.world_size
+        per_step = self.settings.batch_size * world_size
         places: dict[str, Any] = {
             "seed": self.settings.seed,
             "start_sample": self.trainer.global_step * per_step,
             "rank": self.global_rank,
-            "world_size": self.settings.devices,
+            "world_size": world_size,
         }
         sampler = ResumableClipSampler(len(self.clips), **places)
         if "contrast" in self.objectives:
@@ -208,7 +212,7 @@ class MarlinPretraining(pl.LightningModule):
             sampler = DistinctGroupSampler(sources, per_step, **places)
         workers = self.settings.workers
         if workers is None:
-            workers = default_workers(self.device, self.settings.devices)
+            workers = default_workers(self.device, self.trainer.num_devices)
         loader: DataLoader[FaceClip] = DataLoader(
             self.clips,
             batch_size=self.settings.batch_size,
@@ -258,7 +262,8 @@ class MarlinPretraining(pl.LightningModule):
         noise = None
         if self.settings.gradient_penalty_weight > 0:
             step = self.trainer.global_step
-            seed = self.settings.seed + step * self.settings.devices + self.global_rank
+            seed = self.settings.seed + step * self.trainer.world_size
+            seed += self.global_rank
             noise = torch.Generator(self.device).manual_seed(seed)
         objectives = self._step[0]
         losses = objectives(inputs, inputs["idx_keep"], inputs["idx_mask"], noise)
