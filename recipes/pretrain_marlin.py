@@ -14,8 +14,9 @@ Features:
       `--cuda-graph` for GPUs.
     - `--num-nodes 2 --devices 4` trains on several machines that share the run folder,
       started by torchrun or srun; `--devices auto` takes what they started.
-    - `--resume` continues as if the training had never stopped. A job that Slurm
-      requeues resumes by itself.
+    - `--resume` continues as if the training had never stopped, with any number of
+      devices: clips, masks and augmentation are those of each clip's position. A job
+      that Slurm requeues resumes by itself.
     - `--min-face 64 --max-yaw 45` and the like choose tracks by their quality.
     - `--probe LABELS --probe-store STORE` evaluates the encoder on labelled items every
       n steps, and leaves the training bit-identical; probe.csv has the numbers beside
