@@ -84,13 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         build_training,
         describe_training,
     )
-    from lightly_marlin.training.trainer_setup import (
-        check_devices,
-        is_leader,
-        quiet_lightning,
-    )
+    from lightly_marlin.training.processes import check_processes, is_leader
+    from lightly_marlin.training.trainer_setup import quiet_lightning
 
-    check_devices(options.devices)
+    check_processes(1, options.devices)
     quiet_lightning()
     folder = RunFolder(options.out)
     command = command_of(options)
@@ -99,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     table = read_table(options)
     source = find_source(options)
-    checkpoint = folder.open(resume=options.resume or not is_leader())
+    checkpoint = folder.open(resume=options.resume, leader=is_leader())
     inputs = read_inputs(options, table, source, leader=is_leader())
     encoder = build_encoder(options)
     settings = complete_settings(options, inputs, encoder)

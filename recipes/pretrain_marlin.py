@@ -12,8 +12,11 @@ Features:
     - One generator forward per step for the reconstruction and the adversarial loss.
     - float32, TF32 and bf16-mixed; one device or several (DDP); `--compile` and
       `--cuda-graph` for GPUs.
-    - `--resume` continues as if the training had never stopped. A job that Slurm
-      requeues resumes by itself.
+    - `--num-nodes 2 --devices 4` trains on several machines that share the run folder,
+      started by torchrun or srun; `--devices auto` takes what they started.
+    - `--resume` continues as if the training had never stopped, with any number of
+      devices: clips, masks and augmentation are those of each clip's position. A job
+      that Slurm requeues resumes by itself.
     - `--min-face 64 --max-yaw 45` and the like choose tracks by their quality.
     - `--probe LABELS --probe-store STORE` evaluates the encoder on labelled items every
       n steps, and leaves the training bit-identical; probe.csv has the numbers beside
@@ -142,31 +145,37 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     import pytorch_lightning as pl
 
     from lightly_marlin.demo import open_store
+    from lightly_marlin.training.agreement import Agreement
     from lightly_marlin.training.callbacks import make_logger
     from lightly_marlin.training.checkpoint import check_checkpoint
     from lightly_marlin.training.compilation import compile_networks
     from lightly_marlin.training.marlin_pretraining import MarlinPretraining
+    from lightly_marlin.training.processes import (
+        check_processes,
+        count_devices,
+        is_leader,
+    )
     from lightly_marlin.training.run_report import describe_run, summarise_run
     from lightly_marlin.training.schedule import schedule_of
     from lightly_marlin.training.trainer_setup import (
-        check_devices,
-        is_leader,
         pretraining_trainer,
         quiet_lightning,
     )
     from lightly_marlin.utils.device import choose_precision
 
-    check_devices(settings.devices)
-    check_graph(settings)
+    devices = count_devices(settings.devices)
+    check_processes(settings.num_nodes, devices)
+    world_size = settings.num_nodes * devices
+    check_graph(settings, world_size)
     # The run's settings say which, so that it goes on in the same on another machine.
     precision: Any = choose_precision(settings.precision)
     settings = replace(settings, precision=precision)
     quiet_lightning()
     folder = RunFolder(Path(settings.out))
     logger = make_logger(settings.logger, folder.path)
-    # The trainer starts this program again for every further device.
+    # This program runs once for every device; one of them writes.
     leader = is_leader()
-    checkpoint = folder.open(resume=resume or not leader)
+    checkpoint = folder.open(resume=resume, leader=leader)
     pl.seed_everything(settings.seed, workers=True, verbose=False)
 
     store = open_store(
@@ -179,18 +188,24 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
         store, settings.held_out, seed=settings.seed, tracks=tracks
     )
     clips = training_clips(store, training, settings)
-    schedule = schedule_of(settings, len(clips))
+    schedule = schedule_of(settings, len(clips), world_size)
     max_steps = settings.max_steps or schedule.total_steps
     # A checkpoint holds all weights, so those that the run began with may be gone.
     weights = settings.weights if checkpoint is None else None
-    module = MarlinPretraining(settings, clips, schedule, weights)
+    module = MarlinPretraining(settings, clips, schedule, weights, world_size)
     if checkpoint is not None:
         check_checkpoint(checkpoint, module)
-    callbacks = make_callbacks(settings, folder, module, store, training, held_out)
+    callbacks = [
+        Agreement({**vars(settings), "checkpoint": checkpoint}),
+        *make_callbacks(
+            settings, folder, module, store, training, held_out, world_size
+        ),
+    ]
     if leader:
         # Not before: what cannot be used leaves no run behind.
         write_settings(settings, folder.config)
-        describe_run(settings, len(clips), len(held_out), schedule, max_steps)
+        sizes = (len(clips), len(held_out))
+        describe_run(settings, *sizes, schedule, max_steps, world_size)
     if settings.compile:
         # A gradient penalty asks for second derivatives.
         penalty = settings.gradient_penalty_weight > 0
@@ -202,7 +217,7 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     return 0 if trainer.global_step >= max_steps else 1
 
 
-def check_graph(settings: PretrainSettings) -> None:
+def check_graph(settings: PretrainSettings, world_size: int) -> None:
     """Raises a UsageError if a CUDA graph is wanted and the run cannot be one."""
     import torch
 
@@ -210,7 +225,7 @@ def check_graph(settings: PretrainSettings) -> None:
         return
     obstacles = {
         "a CUDA device": not torch.cuda.is_available(),
-        "one device, not several": settings.devices > 1,
+        "one device, not several": world_size > 1,
         "no gradient penalty, which draws anew at each step": (
             settings.gradient_penalty_weight > 0
         ),
@@ -228,6 +243,7 @@ def make_callbacks(
     store: FaceStore,
     training: Sequence[str],
     held_out: Sequence[str],
+    world_size: int,
 ) -> list[Callback]:
     """Returns the callbacks of a run, which validates on the tracks held out if any."""
     from lightly_marlin.training.callbacks import (
@@ -238,7 +254,7 @@ def make_callbacks(
     from lightly_marlin.training.checkpoint import LastCheckpoint
     from lightly_marlin.training.objectives.reporting import loss_column
 
-    clips_per_step = settings.batch_size * settings.devices
+    clips_per_step = settings.batch_size * world_size
     columns = metrics_columns(module.objective_weights)
     validation = make_validation(settings, folder, module, store, held_out or training)
     encoder: Any = module.model.encoder
@@ -340,7 +356,7 @@ def make_meters(
     if settings.meters_every == 0:
         return []
     from lightly_marlin.evaluation import FeatureMeters, TrackClips
-    from lightly_marlin.training.trainer_setup import is_leader
+    from lightly_marlin.training.processes import is_leader
 
     enough = len(held_out) >= MIN_METER_TRACKS
     if not enough and is_leader():

@@ -22,7 +22,7 @@ from lightly_marlin.store.repair import no_audio
 from lightly_marlin.store.track import Track
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["FaceClip", "FaceClips"]
+__all__ = ["FaceClip", "FaceClips", "read_clip"]
 
 
 class _Sound(TypedDict, total=False):
@@ -196,12 +196,7 @@ class FaceClips(Dataset[FaceClip]):
         return round(float(seconds.max()) * RATE)
 
     def _read(self, track: Track, frames: range) -> FaceClip:
-        clip = FaceClip(
-            video=fit_frames(torch.from_numpy(track.read_video(frames)), self.size),
-            regions=track.read_cells(frames).resized(self.size).bits,
-            track_id=track.track_id,
-            start=frames.start,
-        )
+        clip = read_clip(track, frames, self.size)
         if self.num_samples:
             seconds = track.read_seconds(frames)
             samples = track.read_audio(round(seconds[0] * RATE), self.num_samples)
@@ -210,3 +205,19 @@ class FaceClips(Dataset[FaceClip]):
                 (seconds - seconds[0]).astype(np.float32)
             )
         return clip
+
+
+def read_clip(track: Track, frames: range, size: int) -> FaceClip:
+    """Reads a clip of a track, without sound.
+
+    Args:
+        track: The track.
+        frames: Indices of the frames in the track.
+        size: Height and width of the clip in pixels, a multiple of 8.
+    """
+    return FaceClip(
+        video=fit_frames(torch.from_numpy(track.read_video(frames)), size),
+        regions=track.read_cells(frames).resized(size).bits,
+        track_id=track.track_id,
+        start=frames.start,
+    )

@@ -68,6 +68,7 @@ class MarlinAdversarialLoss(nn.Module):
         real_patches: Tensor,
         fake_patches: Tensor,
         generator: Generator | None = None,
+        share: Tensor | None = None,
     ) -> Tensor:
         """Returns mean((|d score / d patch| - 1)^2) between real and fake patches [2].
 
@@ -85,6 +86,8 @@ class MarlinAdversarialLoss(nn.Module):
             fake_patches: (..., P), the same shape. Both are detached.
             generator: Source of the random points, on the device of the patches; None
                 for PyTorch's own.
+            share: Places of the points instead, (..., 1) in [0, 1): 0 is at the fake
+                patch, 1 at the real one. None draws them.
 
         Returns:
             Scalar, float32 (float64 for float64 patches), differentiable in the
@@ -103,14 +106,15 @@ class MarlinAdversarialLoss(nn.Module):
         with torch.autocast(device.type, enabled=False), torch.enable_grad():
             real = _at_least_float32(real_patches.detach())
             fake = _at_least_float32(fake_patches.detach())
-            share = torch.rand(
-                *real.shape[:-1],
-                1,
-                generator=generator,
-                dtype=real.dtype,
-                device=device,
-            )
-            between = torch.lerp(fake, real, share).requires_grad_()
+            if share is None:
+                share = torch.rand(
+                    *real.shape[:-1],
+                    1,
+                    generator=generator,
+                    dtype=real.dtype,
+                    device=device,
+                )
+            between = torch.lerp(fake, real, share.to(real)).requires_grad_()
             scores = discriminator(between)
             (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
             norm: Tensor = torch.linalg.vector_norm(gradient, dim=-1)

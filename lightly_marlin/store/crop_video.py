@@ -27,7 +27,7 @@ from PIL import Image
 from lightly_marlin.store.repair import damaged_file, lost_file
 from lightly_marlin.utils.dependency import require
 
-__all__ = ["JPEG_QUALITY", "CropVideoWriter", "read_crops"]
+__all__ = ["JPEG_QUALITY", "CropVideoWriter", "decode_crops", "read_crops"]
 
 JPEG_QUALITY = 65
 """Default quality: about 4.5 kB and 40 dB for a 224x224 crop of a face. Fine detail
@@ -167,23 +167,48 @@ def read_crops(
     Raises:
         UsageError: If the file is missing or damaged.
     """
+    if len(table) == 0:
+        return np.empty((3, 0, size, size), dtype=np.uint8)
+    # A single read of the whole span is cheaper than many small ones on any file
+    # system.
+    first, end = int(table[0, 0]), int(table[-1].sum())
+    span = _read_span(path, start + first, start + end, start, stop)
+    return decode_crops(span, table, size, path, first)
+
+
+def decode_crops(
+    content: bytes,
+    table: npt.NDArray[np.int64],
+    size: int,
+    path: Path | str,
+    first: int = 0,
+) -> npt.NDArray[np.uint8]:
+    """Decodes some crops of a track.
+
+    Args:
+        content: Bytes of the video, or those of the crops alone.
+        table: As for `read_crops`.
+        size: Side of the crops in pixels.
+        path: What they are of, for messages.
+        first: Place of the first byte of `content` in the video.
+
+    Returns:
+        uint8 array with shape (3, n, size, size), RGB in [0, 255].
+
+    Raises:
+        UsageError: If a crop is damaged.
+    """
     global _decoder
     if _decoder is None:
         _decoder = _Decoder()
     video = np.empty((3, len(table), size, size), dtype=np.uint8)
-    if len(table) == 0:
-        return video
-    places: list[list[int]] = table.tolist()
-    first = places[0][0]
-    # A single read of the whole span is cheaper than many small ones on any file
-    # system.
-    span = _read_span(path, start + first, start + sum(places[-1]), start, stop)
     end = 0
+    places: list[list[int]] = table.tolist()
     for index, (offset, length) in enumerate(places):
         # A damaged table may point anywhere, even back into an earlier picture.
         begin, in_order = offset - first, offset - first >= end and length > 0
         end = begin + length
-        picture = _decoder.planes(span[begin:end]) if in_order else None
+        picture = _decoder.planes(content[begin:end]) if in_order else None
         if picture is None or (picture.width, picture.height) != (size, size):
             raise damaged_file("crops", path, f"are damaged at byte {offset}")
         for channel, plane in zip((1, 2, 0), picture.planes, strict=True):

@@ -233,10 +233,21 @@ class FaceStore:
         Returns:
             The values, and for each of the tracks the place of its value among them.
         """
-        column = self._table.column(name).take(indices).combine_chunks()
+        pa = require("pyarrow", "Reading a face store")
+        compute = require("pyarrow.compute", "Reading a face store")
+        column = self._table.column(name)
+        if len(indices) < len(column):
+            column = column.take(indices)
+        chunks = column.chunks or [pa.array([], column.type)]
+        column = pa.concat_arrays(chunks)
+        before, after = column[:-1], column[1:]
+        if compute.all(compute.less_equal(before, after), min_count=0).as_py():
+            # As that of the sources is: no table of all values is needed.
+            first = np.ones(len(column), bool)
+            first[1:] = compute.not_equal(before, after).to_numpy(zero_copy_only=False)
+            places = np.cumsum(first) - 1
+            return column.filter(pa.array(first)).to_pylist(), places
         encoded = column.dictionary_encode()
-        if hasattr(encoded, "combine_chunks"):
-            encoded = encoded.combine_chunks()
         return encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
 
     def names(self, indices: npt.NDArray[np.int64]) -> list[str]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from lightly_marlin.store.tar_members import TAR_BLOCK, member_name
 
-__all__ = ["HEADER_BYTES", "create_npy", "map_array", "read_rows"]
+__all__ = ["HEADER_BYTES", "create_npy", "map_array", "read_rows", "rows_of_bytes"]
 
 HEADER_BYTES = 128
 """Length of the header that NumPy writes before any array of few dimensions."""
@@ -95,6 +95,32 @@ def map_array(
         if file.seek(0, io.SEEK_END) < begin + math.prod(shape) * dtype.itemsize:
             raise ValueError("it is cut off")
         return np.memmap(file, dtype, "r", begin, shape)
+
+
+def rows_of_bytes(
+    content: bytes,
+    dtype: npt.DTypeLike,
+    shape: tuple[int, ...],
+    rows: Sequence[int],
+) -> npt.NDArray[Any]:
+    """Returns rows of an array that is in memory, as `read_rows` does of a file.
+
+    Args:
+        content: Bytes of a `.npy` file.
+        dtype: The type that the array must have; not object.
+        shape: The shape the array must have.
+        rows: Indices in [0, shape[0]), ascending.
+
+    Raises:
+        ValueError: If the array has another dtype or shape, or is truncated.
+    """
+    dtype = np.dtype(dtype)
+    _check_header(io.BytesIO(content), dtype, shape, 0, "")
+    count = math.prod(shape)
+    if len(content) < HEADER_BYTES + count * dtype.itemsize:
+        raise ValueError("it is cut off")
+    values = np.frombuffer(content, dtype, count, HEADER_BYTES).reshape(shape)
+    return values[np.asarray(rows, np.int64)]
 
 
 def create_npy(

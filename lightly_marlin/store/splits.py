@@ -49,17 +49,19 @@ def split_tracks(
         count = max(count, 1)
     count = min(count, max(len(sources) - 1, 0))
     chosen = np.zeros(len(sources), bool)
-    chosen[_ranking(sources, seed)[:count]] = True
+    chosen[_lowest(sources, seed, count)] = True
     held = chosen[video]
     return store.names(indices[~held]), store.names(indices[held])
 
 
-def _ranking(sources: Sequence[str], seed: int) -> npt.NDArray[np.int64]:
-    """Returns the order of the videos by a hash of their names."""
+def _lowest(sources: Sequence[str], seed: int, count: int) -> npt.NDArray[np.int64]:
+    """Returns the places of the videos with the lowest hashes of their names."""
+    begin = f"{seed}/".encode()
     digests = b"".join(
-        hashlib.blake2b(f"{seed}/{source}".encode(), digest_size=16).digest()
-        for source in sources
+        [hashlib.blake2b(begin + s.encode(), digest_size=16).digest() for s in sources]
     )
-    # The first half of a digest decides; of a million, hardly two are alike.
-    pairs = np.frombuffer(digests, ">u8").reshape(-1, 2)
-    return np.lexsort((pairs[:, 1], pairs[:, 0]))
+    # The first half of a hash tells them apart.
+    hashes = np.frombuffer(digests, ">u8")[::2].astype(np.uint64)
+    if count == 0:
+        return np.empty(0, np.int64)
+    return np.argpartition(hashes, count - 1)[:count]

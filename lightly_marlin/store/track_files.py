@@ -19,7 +19,9 @@ __all__ = [
     "FilePlace",
     "array_bytes",
     "as_loose",
+    "file_bytes",
     "file_place",
+    "member_of",
     "track_files",
     "track_places",
 ]
@@ -107,6 +109,23 @@ def as_loose(row: TrackRow, video: str) -> TrackRow:
     number = row.track_id.rpartition("_")[2]
     path = f"{TRACKS_NAME}/{video}/track_{number}.mov"
     return replace(row, video=path, shard=0, offset=LOOSE, video_bytes=0)
+
+
+def file_bytes(place: FilePlace) -> bytes:
+    """Returns the content of a file.
+
+    Args:
+        place: Where it is.
+
+    Raises:
+        OSError: If it cannot be read, or is cut off.
+    """
+    with place.path.open("rb") as file:
+        file.seek(place.start)
+        content = file.read(-1 if place.size is None else place.size)
+    if place.size is not None and len(content) < place.size:
+        raise OSError(f"{place.path} is cut off")
+    return content
 
 
 def track_places(row: TrackRow, store: Path) -> Iterator[tuple[str, FilePlace]]:

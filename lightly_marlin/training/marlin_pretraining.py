@@ -51,14 +51,18 @@ from lightly_marlin.training.optimizers import (
 from lightly_marlin.training.schedule import WarmupCosine
 from lightly_marlin.training.settings import PretrainSettings
 from lightly_marlin.training.step_graph import StepGraph
+from lightly_marlin.transforms.clip_draws import ClipDraws, step_positions
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.metric_names import GRADIENT
 
 __all__ = ["MarlinPretraining", "augmentation_of", "masking_of"]
 
 
-# Streams of the draws for second clips; 0 and 1 are those for the first.
-_MASKS_B, _AUGMENTATION_B = 2, 3
+# Streams of the draws for second clips, and of the penalty's; 0 and 1 are those for the
+# first clips.
+_MASKS_B, _AUGMENTATION_B, _PENALTY = 2, 3, 4
+
+_SAMPLES_SEEN = "samples_seen"
 
 
 class MarlinPretraining(pl.LightningModule):
@@ -70,13 +74,20 @@ class MarlinPretraining(pl.LightningModule):
 
     With several devices the trainer must leave the sampler alone
     (`use_distributed_sampler=False`): that of this module gives every process its own
-    clips and continues where a checkpoint ends.
+    clips and continues where a checkpoint ends. What is drawn for a clip depends on its
+    position among all clips of the training alone, so a run may be resumed on another
+    number of devices.
+
+    Attributes:
+        samples_seen: Clips that all processes together have trained on.
 
     Args:
         settings: Settings of the run.
         clips: Training clips.
         schedule: Learning rate of every step.
         weights: Checkpoint to start from; None for random weights.
+        world_size: Devices that are going to train together, of all nodes; the
+            trainer's `world_size`.
 
     Raises:
         UsageError: If the weights or the masks do not fit the model, or a teacher is to
@@ -89,9 +100,11 @@ class MarlinPretraining(pl.LightningModule):
         clips: FaceClips,
         schedule: WarmupCosine,
         weights: str | None = None,
+        world_size: int = 1,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
+        self.samples_seen = 0
         self.settings = settings
         self.objective_weights = settings.objective_weights
         self.clips = clips
@@ -109,7 +122,7 @@ class MarlinPretraining(pl.LightningModule):
         )
         # After the networks, whose first weights then do not depend on them.
         self.objectives = build_objectives(
-            self.model, self.objective_weights, num_processes=settings.devices
+            self.model, self.objective_weights, num_processes=world_size
         )
         self.teacher = teacher_for(self.objectives.values(), self.model.encoder)
         # What the wrapper of several processes leaves alone; see `average_gradients`.
@@ -148,8 +161,16 @@ class MarlinPretraining(pl.LightningModule):
             for optimizer in optimizers
         ]
 
+    def setup(self, stage: str) -> None:
+        """Begins to count clips, before a checkpoint says how many were seen."""
+        self.samples_seen = 0
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the number of clips seen, from which the sampler continues."""
+        checkpoint[_SAMPLES_SEEN] = self.samples_seen
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses optimizers whose parameters are grouped in another way.
+        """Reads the number of clips; refuses optimizers grouped in another way.
 
         Args:
             checkpoint: Checkpoint of the trainer.
@@ -158,6 +179,10 @@ class MarlinPretraining(pl.LightningModule):
             UsageError: If the run was begun without weight decay and has one now, or
                 the other way round.
         """
+        self.samples_seen = checkpoint.get(_SAMPLES_SEEN, 0)
+        if _SAMPLES_SEEN not in checkpoint and "global_step" in checkpoint:
+            # Of an earlier version: it was resumed on as many devices.
+            self.samples_seen = checkpoint["global_step"] * self._clips_per_step()
         now = self.settings.weight_decay
         for state in checkpoint.get("optimizer_states", []):
             groups = state["param_groups"]
@@ -194,21 +219,26 @@ class MarlinPretraining(pl.LightningModule):
 
     def train_dataloader(self) -> DevicePrefetcher | DataLoader[FaceClip]:
         """Returns the clips from the one on at which the training stands."""
-        per_step = self.settings.batch_size * self.settings.devices
+        per_step = self._clips_per_step()
+        contrast = "contrast" in self.objectives
+        if contrast:
+            # Another number of clips per step than before the run was resumed: batches
+            # of distinct tracks begin at multiples of it.
+            self.samples_seen += -self.samples_seen % per_step
         places: dict[str, Any] = {
             "seed": self.settings.seed,
-            "start_sample": self.trainer.global_step * per_step,
+            "start_sample": self.samples_seen,
             "rank": self.global_rank,
-            "world_size": self.settings.devices,
+            "world_size": self.trainer.world_size,
         }
         sampler = ResumableClipSampler(len(self.clips), **places)
-        if "contrast" in self.objectives:
+        if contrast:
             # Two tracks of a video may show one person, no negative.
             sources = self.clips.column("source")
             sampler = DistinctGroupSampler(sources, per_step, **places)
         workers = self.settings.workers
         if workers is None:
-            workers = default_workers(self.device, self.settings.devices)
+            workers = default_workers(self.device, self.trainer.num_devices)
         loader: DataLoader[FaceClip] = DataLoader(
             self.clips,
             batch_size=self.settings.batch_size,
@@ -235,6 +265,7 @@ class MarlinPretraining(pl.LightningModule):
             logged = self._update(inputs)
         self._step[0].after_update(self._momentum(step))
         self._count_step()
+        self.samples_seen += len(idx_keep) * self.trainer.world_size
         self._step_schedulers()
         if is_due(self.trainer, self.settings.log_every):
             logged = self._mean_of_processes(logged)
@@ -257,9 +288,8 @@ class MarlinPretraining(pl.LightningModule):
         """
         noise = None
         if self.settings.gradient_penalty_weight > 0:
-            step = self.trainer.global_step
-            seed = self.settings.seed + step * self.settings.devices + self.global_rank
-            noise = torch.Generator(self.device).manual_seed(seed)
+            positions = self._positions(len(inputs["idx_keep"]))
+            noise = ClipDraws(self.settings.seed, positions, stream=_PENALTY)
         objectives = self._step[0]
         losses = objectives(inputs, inputs["idx_keep"], inputs["idx_mask"], noise)
         logged = logged_losses(losses.reported)
@@ -277,19 +307,29 @@ class MarlinPretraining(pl.LightningModule):
         self, batch: dict[str, Any], step: int
     ) -> tuple[dict[str, Any], Tensor, Tensor]:
         """Augments the clips of a batch and draws what is visible of them."""
-        rank = self.global_rank
+        places = self._positions(len(batch["video"]))
         if self.augmentation is not None:
-            batch = self.augmentation(batch, step, rank)
-        idx_keep, idx_mask = self.masking(batch["regions"], step, rank, batch["video"])
+            batch = self.augmentation(batch, step, places)
+        idx_keep, idx_mask = self.masking(
+            batch["regions"], step, places, batch["video"]
+        )
         if "contrast" in self.objectives and "video_b" in batch:
             second = {"video": batch["video_b"], "regions": batch["regions_b"]}
             if self.augmentation_b is not None:
-                second = self.augmentation_b(second, step, rank)
+                second = self.augmentation_b(second, step, places)
             idx_keep_b, _ = self.masking_b(
-                second["regions"], step, rank, second["video"]
+                second["regions"], step, places, second["video"]
             )
             batch = {**batch, "video_b": second["video"], "idx_keep_b": idx_keep_b}
         return batch, idx_keep, idx_mask
+
+    def _clips_per_step(self) -> int:
+        return self.settings.batch_size * self.trainer.world_size
+
+    def _positions(self, batch: int) -> Tensor:
+        """Returns the numbers of a batch's clips in the training, int64 (B,)."""
+        world_size = self.trainer.world_size
+        return step_positions(batch, self.samples_seen, self.global_rank, world_size)
 
     def _uncounted_optimizers(self) -> tuple[UncountedOptimizer, ...]:
         """Returns the optimizers of model and critic; the model's clips gradients."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import Module
 
 from lightly_marlin.loss import MarlinReconstructionLoss
@@ -18,6 +18,7 @@ from lightly_marlin.training.objectives.critic import Critic, CriticOptimizer
 from lightly_marlin.training.objectives.objective import Objective
 from lightly_marlin.training.objectives.objective_step import ObjectiveStep
 from lightly_marlin.training.objectives.pixels import Pixels
+from lightly_marlin.transforms.clip_draws import Randomness
 
 __all__ = ["PretrainStep", "StepLosses"]
 
@@ -97,7 +98,7 @@ class PretrainStep:
         videos: Tensor,
         idx_keep: Tensor,
         idx_mask: Tensor,
-        generator: Generator | None = None,
+        generator: Randomness | None = None,
     ) -> StepLosses:
         """Updates discriminator and model by one batch.
 

@@ -68,11 +68,15 @@ class RunFolder:
         """Reconstructions of held-out clips."""
         return self.path / "reconstructions"
 
-    def open(self, *, resume: bool) -> Path | None:
+    def open(self, *, resume: bool, leader: bool = True) -> Path | None:
         """Makes the folder ready for a training.
 
         Args:
             resume: Whether to continue a run that may have been begun here.
+            leader: Whether this process is the one that writes. Others make nothing
+                and may find what the leader has written meanwhile. Until all have met
+                that is config.yaml alone: a checkpoint is of an earlier training,
+                however late a process begins.
 
         Returns:
             The checkpoint to continue from, or None to start anew.
@@ -82,11 +86,14 @@ class RunFolder:
                 If there is a run already and `resume` is not set, or if the folder
                 cannot be written.
         """
-        if not resume and (self.config.exists() or self.checkpoint.exists()):
+        begun = self.newest_checkpoint() is not None
+        if not resume and (begun or (leader and self.config.exists())):
             raise UsageError(
                 f"The folder {self.path} holds a run already. Continue it with "
                 "--resume, or choose another folder with --out."
             )
+        if not leader:
+            return self.newest_checkpoint()
         try:
             self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -32,6 +32,7 @@ def describe_run(
     num_held_out: int,
     schedule: WarmupCosine,
     max_steps: int,
+    world_size: int = 1,
 ) -> None:
     """Prints what is about to happen.
 
@@ -41,6 +42,7 @@ def describe_run(
         num_held_out: Tracks to validate on.
         schedule: Schedule of the learning rate.
         max_steps: Step after which the run stops.
+        world_size: Devices that train together, of all nodes.
     """
     table = Table(title="MARLIN pretraining", show_header=False)
     rows = {
@@ -49,7 +51,7 @@ def describe_run(
         "tracks": f"{num_clips} to train on, {num_held_out} held out",
         "mask": f"{settings.mask}, ratio {settings.mask_ratio}",
         "objectives": _objectives(settings),
-        "batch": f"{settings.batch_size} clips x {settings.devices} device(s)",
+        "batch": f"{settings.batch_size} clips x {world_size} device(s)",
         "learning rate": f"up to {schedule.highest:.3g}, warm-up "
         f"{schedule.warmup_steps} steps, cosine to step {schedule.total_steps}",
         "stops after": f"{max_steps} steps",

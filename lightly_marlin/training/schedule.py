@@ -63,14 +63,17 @@ class WarmupCosine:
         return self.minimum + (self.highest - self.minimum) * cosine
 
 
-def schedule_of(settings: PretrainSettings, num_clips: int) -> WarmupCosine:
+def schedule_of(
+    settings: PretrainSettings, num_clips: int, world_size: int = 1
+) -> WarmupCosine:
     """Returns the schedule, with epochs turned into steps.
 
     Args:
         settings: Settings of the run.
         num_clips: Training clips of an epoch, one per track.
+        world_size: Devices that train together, of all nodes.
     """
-    total_batch = settings.batch_size * settings.devices
+    total_batch = settings.batch_size * world_size
     rates = (settings.base_learning_rate, settings.min_learning_rate)
     if settings.scale_rates:
         rates = (scale_rate(rates[0], total_batch), scale_rate(rates[1], total_batch))

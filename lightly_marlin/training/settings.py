@@ -110,6 +110,11 @@ class MaskSettings:
     )
 
 
+def _is_number_of_devices(text: str) -> bool:
+    # A plain number where settings are made in Python.
+    return text == "auto" or (str(text).isdecimal() and int(text) >= 1)
+
+
 def _is_objectives(text: str) -> bool:
     read_objectives(text)
     return True
@@ -260,7 +265,13 @@ class MachineSettings:
     deterministic: bool = setting(
         False, "Deterministic algorithms: on a GPU, resuming is exact with them alone."
     )
-    devices: int = setting(1, "Devices that train together.", AT_LEAST_1)
+    num_nodes: int = setting(1, "Machines that train together.", AT_LEAST_1)
+    devices: str = setting(
+        "1",
+        "Devices of each machine; auto for all GPUs, or what torchrun or srun started.",
+        Choice(lambda: ("1 and more", "auto"), _is_number_of_devices),
+        metavar="N",
+    )
     workers: int | None = setting(
         None,
         "Loader processes per device; without it, 2, and more for a GPU.",

@@ -3,45 +3,25 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from collections.abc import Sequence
 
 import pytorch_lightning
-import torch
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 
 from lightly_marlin.training.checkpoint import LastCheckpoint, RunCheckpointIO
 from lightly_marlin.training.marlin_pretraining import MarlinPretraining
+from lightly_marlin.training.processes import count_devices
 from lightly_marlin.training.run_folder import RunFolder
 from lightly_marlin.utils.device import lightning_precision
-from lightly_marlin.utils.errors import UsageError
 
 __all__ = [
-    "check_devices",
-    "is_leader",
     "one_device_trainer",
     "pretraining_trainer",
     "quiet_lightning",
 ]
-
-
-def check_devices(wanted: int) -> None:
-    """Raises UsageError if there are fewer GPUs (without any: cores) than wanted."""
-    gpus = torch.cuda.device_count()
-    available = gpus or os.cpu_count() or 1
-    if wanted > available:
-        raise UsageError(
-            f"{wanted} devices are asked for, but there are {available} "
-            f"{'GPUs' if gpus else 'cores and no GPU'}. Lower --devices."
-        )
-
-
-def is_leader() -> bool:
-    """Returns False in programs that the trainer started for its further devices."""
-    return int(os.environ.get("LOCAL_RANK", 0)) == 0
 
 
 def pretraining_trainer(
@@ -54,7 +34,7 @@ def pretraining_trainer(
     """Returns the trainer of a pretraining; its checkpoints are the run folder's.
 
     Args:
-        module: The pretraining, whose settings name precision and devices.
+        module: The pretraining, whose settings name precision, nodes and devices.
         folder: The folder of the run.
         logger: Logger beside metrics.csv.
         callbacks: What is done after steps, in this order.
@@ -64,8 +44,9 @@ def pretraining_trainer(
     checkpoints = RunCheckpointIO(
         folder, module.model, export_teacher=settings.export_teacher
     )
+    devices = count_devices(settings.devices)
     strategy: Strategy | str = "auto"
-    if settings.devices > 1:
+    if settings.num_nodes * devices > 1:
         # Each step trains every parameter that is not left out, and none has running
         # statistics: nothing to search for, nothing to send but gradients.
         strategy = DDPStrategy(
@@ -78,7 +59,8 @@ def pretraining_trainer(
         max_epochs=-1,
         precision=lightning_precision(settings.precision or "32"),
         accelerator="auto",
-        devices=settings.devices,
+        devices=devices,
+        num_nodes=settings.num_nodes,
         strategy=strategy,
         # Without a wish, whatever the process is set to stays.
         deterministic=settings.deterministic or None,
@@ -128,5 +110,7 @@ def quiet_lightning() -> None:
     warnings.filterwarnings("ignore", ".*LeafSpec.*")
     # A checkpoint is the state after its step, as it should be.
     warnings.filterwarnings("ignore", ".*no pre-optimization state was saved.*")
+    # What it advises would still send buffers, of which there are none to send.
+    warnings.filterwarnings("ignore", ".*broadcast_buffers. is deprecated.*")
     # A frozen encoder neither drops paths nor learns.
     warnings.filterwarnings("ignore", ".*in eval mode at the start of training.*")

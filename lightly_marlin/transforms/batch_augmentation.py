@@ -1,18 +1,20 @@
-"""Augmentation of whole batches on the device, seeded by the step."""
+"""Augmentation of whole batches on the device, seeded by each clip's position."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 from lightly_marlin.transforms.clip_augmentation import ClipAugmentation
-from lightly_marlin.transforms.step_generator import step_generator
+from lightly_marlin.transforms.clip_draws import ClipDraws, step_positions
 
 __all__ = ["BatchAugmentation"]
 
 
 class BatchAugmentation:
-    """Augmentation of a batch; running the same step again gives the same clips.
+    """Augmentation of a batch; a clip at the same position changes in the same way.
 
     It comes before the masks: they are drawn from the augmented cells, and the
     reconstruction and the discriminator see the augmented clips. Its random numbers are
@@ -25,7 +27,7 @@ class BatchAugmentation:
     Args:
         augmentation: Augmentation of clips.
         seed: Seed of all changes.
-        stream: Number of the use, see `step_generator`; changes of equal seeds and
+        stream: Number of the use, see `ClipDraws`; changes of equal seeds and
             different numbers are independent.
     """
 
@@ -37,7 +39,7 @@ class BatchAugmentation:
         self.stream = stream
 
     def __call__(
-        self, batch: Mapping[str, Any], step: int, rank: int = 0
+        self, batch: Mapping[str, Any], step: int, positions: Tensor | None = None
     ) -> dict[str, Any]:
         """Augments clips, and their region cells where there are any.
 
@@ -47,7 +49,8 @@ class BatchAugmentation:
                 floating point in [0, 1]; and perhaps "regions", int32 bit masks of
                 region cells (B, T, H / 8, W / 8).
             step: Number of the step.
-            rank: Rank of the process in distributed training.
+            positions: int64 (B,), on the CPU: number of each clip in the training;
+                None for steps of B clips in one process.
 
         Returns:
             A new mapping: clips and cells of the same shapes, dtypes and device, other
@@ -56,9 +59,12 @@ class BatchAugmentation:
         Raises:
             ValueError: If a shape or dtype is not allowed.
         """
-        generator = step_generator(self.seed, step, rank, stream=self.stream)
+        if positions is None:
+            batch_size = len(batch["video"])
+            positions = step_positions(batch_size, step * batch_size)
+        draws = ClipDraws(self.seed, positions, stream=self.stream)
         videos, cells = self.augmentation(
-            batch["video"], batch.get("regions"), generator=generator
+            batch["video"], batch.get("regions"), generator=draws
         )
         changed = {"video": videos}
         if cells is not None:

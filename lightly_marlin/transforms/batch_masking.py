@@ -1,18 +1,18 @@
-"""Masks of whole batches, drawn by a named strategy and seeded by the step."""
+"""Masks of whole batches, drawn by a named strategy for each clip's position."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from torch import Generator, Tensor
+from torch import Tensor
 
 from lightly_marlin.regions import RegionCells
+from lightly_marlin.transforms.clip_draws import ClipDraws, step_positions
 from lightly_marlin.transforms.mask_strategy import MaskInputs, MaskStrategy
 from lightly_marlin.transforms.mixture import MixtureSchedule, mixture_token_mask
 from lightly_marlin.transforms.registry import get_mask, mask_names, split_mask_name
 from lightly_marlin.transforms.running_cell import running_cell_decoder_mask
-from lightly_marlin.transforms.step_generator import step_generator
 from lightly_marlin.transforms.token_grid import Grid
 from lightly_marlin.transforms.token_selection import num_visible
 
@@ -20,7 +20,9 @@ __all__ = ["BatchMasking"]
 
 
 class BatchMasking:
-    """Masks of a batch; running the same step again gives the same masks.
+    """Masks of a batch; a clip at the same position gets the same mask again.
+
+    Whatever clips are beside it, in one process or in many: see `ClipDraws`.
 
     Args:
         name: Name of a registered strategy, or two joined by "+" for a mixture.
@@ -32,7 +34,7 @@ class BatchMasking:
         decode_ratio: Share of the masked tokens in idx_mask, in (0, 1], chosen by
             `running_cell_decoder_mask` when below 1.
         seed: Seed of all masks.
-        stream: Number of the use, see `step_generator`; masks of equal seeds and
+        stream: Number of the use, see `ClipDraws`; masks of equal seeds and
             different numbers are independent.
         **options: Options of the strategies, such as `mode` and `order` of Fasking;
             each strategy takes its own.
@@ -77,7 +79,11 @@ class BatchMasking:
             )
 
     def __call__(
-        self, cells: Tensor, step: int, rank: int = 0, videos: Tensor | None = None
+        self,
+        cells: Tensor,
+        step: int,
+        positions: Tensor | None = None,
+        videos: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Draws masks.
 
@@ -85,8 +91,9 @@ class BatchMasking:
             cells:
                 int32 bit masks of region cells with shape (B, T, H / 8, W / 8). Masks
                 that need no regions only use their batch size and device.
-            step: Number of the step.
-            rank: Rank of the process in distributed training.
+            step: Number of the step, for the schedule of a mixture.
+            positions: int64 (B,), on the CPU: number of each clip in the training;
+                None for steps of B clips in one process.
             videos: Clips (B, C, T, H, W), for masks that need them.
 
         Returns:
@@ -95,27 +102,30 @@ class BatchMasking:
         Raises:
             ValueError: If a mask that needs clips gets none.
         """
-        generator = step_generator(self.seed, step, rank, stream=self.stream)
-        given = self.inputs(cells, videos, generator)
+        if positions is None:
+            positions = step_positions(len(cells), step * len(cells))
+        draws = ClipDraws(self.seed, positions, stream=self.stream)
+        given = self.inputs(cells, videos, draws)
         drawn = [strategy.draw(given) for strategy in self.strategies]
         idx_keep, idx_mask = drawn[0]
         if len(drawn) > 1:
             shares = self.schedule(step)
-            idx_keep, idx_mask = mixture_token_mask(drawn, shares, generator=generator)
+            idx_keep, idx_mask = mixture_token_mask(drawn, shares, generator=draws)
         if self.decode_ratio < 1:
             idx_mask = running_cell_decoder_mask(
-                idx_mask, self.grid, self.decode_ratio, generator=generator
+                idx_mask, self.grid, self.decode_ratio, generator=draws
             )
         return idx_keep, idx_mask
 
     def inputs(
-        self, cells: Tensor, videos: Tensor | None, generator: Generator | None = None
+        self, cells: Tensor, videos: Tensor | None, draws: ClipDraws | None = None
     ) -> MaskInputs:
         """Returns the strategies' inputs for a batch."""
         needed = any("regions" in strategy.needs for strategy in self.strategies)
         regions = RegionCells(cells) if needed else None
         size = (len(cells), self.grid)
-        return MaskInputs(size, regions, videos, generator, cells.device)
+        generator = None if draws is None else draws.generator()
+        return MaskInputs(size, regions, videos, generator, cells.device, draws)
 
 
 def _check_options(options: dict[str, Any]) -> None:

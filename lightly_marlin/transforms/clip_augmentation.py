@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lightly_marlin.regions import Label
+from lightly_marlin.transforms.clip_draws import ClipDraws, Randomness
 from lightly_marlin.utils.dependency import require
 
 __all__ = ["ClipAugmentation", "ClipChanges", "crop_cells", "mirror_cells"]
@@ -96,21 +97,24 @@ class ClipAugmentation(nn.Module):
         self.crop_ratio = crop_ratio
         self.color = color
 
-    def draw(
-        self, batch_size: int, generator: torch.Generator | None = None
-    ) -> ClipChanges:
+    def draw(self, batch_size: int, generator: Randomness | None = None) -> ClipChanges:
         """Draws the changes of a batch.
 
         They depend on the generator alone, not on the device of the clips.
 
         Args:
             batch_size: Number of clips B.
-            generator: A generator on the CPU; None for torch's global one.
+            generator: A generator on the CPU, or `ClipDraws`; None for torch's global
+                one.
 
         Returns:
             The changes, on the CPU.
         """
-        uniform = torch.rand(batch_size, 8, generator=generator, dtype=torch.float64)
+        if isinstance(generator, ClipDraws):
+            uniform = generator.uniform((batch_size, 8), dtype=torch.float64)
+        else:
+            shape = (batch_size, 8)
+            uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
         flip = uniform[:, 0] < self.flip
         area = _between(uniform[:, 1], *self.crop_scale)
         low, high = map(math.log, self.crop_ratio)
@@ -130,7 +134,7 @@ class ClipAugmentation(nn.Module):
         videos: Tensor,
         cells: Tensor | None = None,
         *,
-        generator: torch.Generator | None = None,
+        generator: Randomness | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Augments clips and their region cells by the same random changes.
 
@@ -139,7 +143,8 @@ class ClipAugmentation(nn.Module):
                 [0, 1].
             cells: int32 bit masks (B, T, h, w) of the same frames, see `RegionCells`;
                 None for clips alone.
-            generator: A generator on the CPU; None for torch's global one.
+            generator: A generator on the CPU, or `ClipDraws`; None for torch's global
+                one.
 
         Returns:
             Clips of the same shape and dtype, and cells of the same shape or None.

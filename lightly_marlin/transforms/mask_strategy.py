@@ -31,6 +31,7 @@ import torch
 from torch import Generator, Tensor
 
 from lightly_marlin.regions import CELL_SIZE, RegionCells
+from lightly_marlin.transforms.clip_draws import ClipDraws, Randomness
 from lightly_marlin.transforms.sample import Sample, sample_regions, sample_video
 from lightly_marlin.transforms.token_grid import GridSize, tile
 from lightly_marlin.transforms.worker_stream import WorkerStream
@@ -52,6 +53,8 @@ class MaskInputs:
             floating point in [0, 1]; None where there are none.
         generator: Source of randomness, of any device; None for torch's global one.
         device: Device of the indices.
+        draws: Random numbers clip by clip, which do not depend on the other clips of
+            the batch; None where there are none.
     """
 
     size: GridSize
@@ -59,6 +62,12 @@ class MaskInputs:
     videos: Tensor | None = None
     generator: Generator | None = None
     device: torch.device | None = None
+    draws: ClipDraws | None = None
+
+    @property
+    def source(self) -> Randomness | None:
+        """Source of randomness for what can draw clip by clip."""
+        return self.generator if self.draws is None else self.draws
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from lightly_marlin.transforms.clip_draws import ClipDraws, Randomness
 from lightly_marlin.transforms.sample import Sample
-from lightly_marlin.transforms.token_selection import draw_uniform
+from lightly_marlin.transforms.token_selection import copy_to_device, draw_uniform
 from lightly_marlin.transforms.worker_stream import WorkerStream
 
 __all__ = ["MaskMixture", "MixtureSchedule", "mixture_token_mask"]
@@ -59,20 +60,22 @@ def mixture_token_mask(
     masks: Sequence[tuple[Tensor, Tensor]],
     shares: Sequence[float],
     *,
-    generator: Generator | None = None,
+    generator: Randomness | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Selects, for each clip of a batch, the mask of one of several strategies.
 
     In a batch, each strategy gets its share of the clips, rounded up or down; the clips
     are drawn at random, and over many batches each clip has each strategy with the
-    probability of its share.
+    probability of its share. By `ClipDraws`, which know nothing of a clip's batch, the
+    shares of a batch are nearly so.
 
     Args:
         masks: Masks that the strategies drew for the whole batch: tuples (idx_keep,
             idx_mask) of int64 indices, all of the same shapes (B, n_keep) and (B,
             n_mask).
         shares: Share of each strategy, not negative; they add up to 1.
-        generator: Source of randomness, of any device; None for torch's global one.
+        generator: Source of randomness, of any device, or `ClipDraws`; None for torch's
+            global one.
 
     Returns:
         Tuple (idx_keep, idx_mask), each row from one of `masks`.
@@ -88,12 +91,8 @@ def mixture_token_mask(
             "mask_ratio for all strategies."
         )
     device = masks[0][0].device
-    batch = len(masks[0][0])
-    start = draw_uniform((1,), device, generator)
-    rank = draw_uniform((batch,), device, generator).argsort()
     bounds = torch.tensor(list(accumulate(shares))[:-1], device=device)
-    # Rounding must not reach 1, which may belong to a strategy with a share of 0.
-    place = ((rank + start) / batch).clamp(max=1 - 2**-24)
+    place = _places(len(masks[0][0]), device, generator)
     chosen = torch.bucketize(place, bounds, right=True)
     idx_keep, idx_mask = masks[0]
     for number, (keep, mask) in enumerate(masks[1:], start=1):
@@ -101,6 +100,16 @@ def mixture_token_mask(
         idx_keep = torch.where(here, keep, idx_keep)
         idx_mask = torch.where(here, mask, idx_mask)
     return idx_keep, idx_mask
+
+
+def _places(batch: int, device: torch.device, generator: Randomness | None) -> Tensor:
+    """Draws float32 (B,) in [0, 1): uniforms, evenly spread over the batch."""
+    if isinstance(generator, ClipDraws):
+        return copy_to_device(generator.spread(), device)
+    start = draw_uniform((1,), device, generator)
+    rank = draw_uniform((batch,), device, generator).argsort()
+    # Rounding must not reach 1, which may belong to a strategy with a share of 0.
+    return ((rank + start) / batch).clamp(max=1 - 2**-24)
 
 
 class MaskMixture:

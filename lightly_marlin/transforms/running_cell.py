@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from lightly_marlin.transforms.clip_draws import Randomness
 from lightly_marlin.transforms.mask_indices import indices_to_mask
 from lightly_marlin.transforms.sample import Sample, sample_entry, sample_video
 from lightly_marlin.transforms.token_grid import Grid, tile
@@ -40,7 +41,7 @@ def running_cell_decoder_mask(
     decode_ratio: float = 0.5,
     *,
     num_prefix_tokens: int = 0,
-    generator: Generator | None = None,
+    generator: Randomness | None = None,
 ) -> Tensor:
     """Chooses the masked tokens to decode; every place has its turn over time.
 
@@ -57,7 +58,8 @@ def running_cell_decoder_mask(
         grid: Token grid (t, h, w).
         decode_ratio: Share of the masked tokens to decode, in (0, 1].
         num_prefix_tokens: Class tokens by which the indices are shifted.
-        generator: Source of randomness, of any device; None for torch's global one.
+        generator: Source of randomness, of any device, or `ClipDraws`; None for torch's
+            global one.
 
     Returns:
         int64 indices (B, int(n_mask * decode_ratio)), ascending, a subset of
@@ -149,7 +151,7 @@ def _turns(
     batch: int,
     grid: Grid,
     device: torch.device,
-    generator: Generator | None,
+    generator: Randomness | None,
 ) -> Tensor:
     """Returns int64 (B, N) in [0, 4): each token's distance in places to its turn.
 

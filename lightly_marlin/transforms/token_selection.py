@@ -9,10 +9,13 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
+
+from lightly_marlin.transforms.clip_draws import ClipDraws, Randomness
 
 __all__ = [
     "check_mask_ratio",
+    "copy_to_device",
     "draw_uniform",
     "num_visible",
     "num_visible_at_least",
@@ -58,18 +61,41 @@ def num_visible_at_least(num_tokens: int, mask_ratio: float) -> int:
 
 
 def draw_uniform(
-    shape: tuple[int, ...], device: torch.device | None, generator: Generator | None
+    shape: tuple[int, ...],
+    device: torch.device | None,
+    generator: Randomness | None,
+    *,
+    batch_dim: int = 0,
 ) -> Tensor:
     """Draws float32 uniforms in [0, 1).
 
     A generator on another device than `device` draws on its own device and the numbers
-    are copied, so a CPU generator gives the same masks on every machine.
+    are copied, so a CPU generator gives the same masks on every machine, and so do
+    `ClipDraws`.
+
+    Args:
+        shape: Shape of the result.
+        device: Device of the result.
+        generator: Source of randomness; None for torch's global one.
+        batch_dim: Dimension of clips in `shape`.
     """
+    if isinstance(generator, ClipDraws):
+        drawn = generator.uniform(shape, batch_dim=batch_dim)
+        return copy_to_device(drawn, device)
     source = device if generator is None else generator.device
     # From pageable memory a copy would wait until the GPU has come to it.
     pinned = _goes_to_cuda(source, device)
     uniform = torch.rand(shape, generator=generator, device=source, pin_memory=pinned)
     return uniform if device is None else uniform.to(device, non_blocking=True)
+
+
+def copy_to_device(drawn: Tensor, device: torch.device | None) -> Tensor:
+    """Returns numbers drawn on the CPU on a device, which nothing waits for."""
+    if device is None:
+        return drawn
+    if _goes_to_cuda(drawn.device, device):
+        drawn = drawn.pin_memory()
+    return drawn.to(device, non_blocking=True)
 
 
 def _goes_to_cuda(source: torch.device | None, target: torch.device | None) -> bool:
@@ -78,7 +104,7 @@ def _goes_to_cuda(source: torch.device | None, target: torch.device | None) -> b
 
 
 def select_tokens(
-    candidates: Tensor, count: int, generator: Generator | None
+    candidates: Tensor, count: int, generator: Randomness | None
 ) -> Tensor:
     """Draws `count` candidates per row, uniformly and without replacement.
 

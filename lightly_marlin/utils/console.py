@@ -36,6 +36,18 @@ _SHARED_MEMORY_ADVICE = (
     "--workers 0, or more of it, in Docker by --shm-size 1g or --ipc host."
 )
 
+# What gloo says where a connection to another process breaks, and NCCL.
+_LOST_PROCESS = re.compile(
+    r"gloo.*(closed|reset) by peer|gloo.*(Broken pipe|refused|[Tt]imed out)"
+    r"|ncclRemoteError",
+    re.DOTALL,
+)
+_LOST_PROCESS_TYPES = {"DistBackendError", "DistNetworkError", "DistStoreError"}
+_LOST_PROCESS_ADVICE = (
+    "error: Another process of this training has ended or cannot be reached. Its own "
+    "output says why. Start all of them again, with --resume."
+)
+
 console = Console(stderr=False, highlight=False)
 
 
@@ -94,7 +106,8 @@ def run_recipe(main: Callable[[], int], *extras: str) -> int:
 
     Returns:
         The exit status: that of `main`, 2 after a `UsageError`, if an extra is missing
-        or if loaders run out of shared memory, 1 if interrupted.
+        or if loaders run out of shared memory, 1 if interrupted or if another process
+        that trains along is gone.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -110,6 +123,11 @@ def run_recipe(main: Callable[[], int], *extras: str) -> int:
         return 2
     except RuntimeError as error:
         # PyTorch raises it wherever the main process is when a worker dies of it.
+        if _is_lost_process(error):
+            errors.print(
+                _LOST_PROCESS_ADVICE, style="red", markup=False, soft_wrap=True
+            )
+            return 1
         if not _SHARED_MEMORY.search(str(error)):
             raise
         errors.print(_SHARED_MEMORY_ADVICE, style="red", markup=False, soft_wrap=True)
@@ -117,6 +135,12 @@ def run_recipe(main: Callable[[], int], *extras: str) -> int:
     except KeyboardInterrupt:
         errors.print("interrupted", style="red")
         return 1
+
+
+def _is_lost_process(error: RuntimeError) -> bool:
+    """Returns whether a process that trains along is gone."""
+    named = type(error).__name__ in _LOST_PROCESS_TYPES
+    return named or _LOST_PROCESS.search(str(error)) is not None
 
 
 def _own_words(error: Exception) -> str:

@@ -61,3 +61,13 @@ def test_split_tracks_extremes(share, videos, expected):
 def test_split_tracks_invalid(share):
     with pytest.raises(ValueError, match="Invalid held_out"):
         split_tracks(Store(SOURCES), share)
+
+
+def test_sorted_and_mixed_names_split_alike():
+    """Runs of equal names are found without a table of all of them."""
+    mixed = split_tracks(Store(SOURCES), 0.3)
+    in_order = split_tracks(Store(sorted(SOURCES)), 0.3)
+    assert [{n.split("_")[0] for n in part} for part in mixed] == [
+        {n.split("_")[0] for n in part} for part in in_order
+    ]
+    assert sum(map(len, in_order)) == len(SOURCES)

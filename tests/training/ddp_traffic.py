@@ -64,12 +64,13 @@ def main():
         model="marlin_vit_tiny",
         batch_size=1,
         workers=0,
-        devices=2,
+        devices="2",
         log_every=2,
         objectives=objectives,
     )
     schedule = WarmupCosine(1e-3, 1e-5, warmup_steps=0, total_steps=8)
-    trained = module.MarlinPretraining(settings, FaceClips(FaceStore(store)), schedule)
+    clips = FaceClips(FaceStore(store))
+    trained = module.MarlinPretraining(settings, clips, schedule, world_size=2)
     folder = RunFolder(Path(out) / "run")
     trainer = pretraining_trainer(trained, folder, None, [Counted()], STEPS)
     assert isinstance(trainer.strategy, DDPStrategy)

@@ -360,6 +360,37 @@ def test_weight_decay__resumed_as_it_was_begun(fit, tmp_path):
         fit(steps=3, folder=other)
 
 
+def test_samples_seen__in_the_checkpoint_or_counted_in_steps(fit, tmp_path):
+    """Checkpoints of earlier versions are of runs with as many devices."""
+    folder = RunFolder(tmp_path / "run")
+    assert fit(steps=3, folder=folder)[0].samples_seen == 6
+    saved = torch.load(folder.checkpoint, weights_only=True)
+    assert saved["samples_seen"] == 6
+    saved["samples_seen"] = 7
+    torch.save(saved, folder.checkpoint)
+    more = {"steps": 4, "folder": folder}
+    assert fit(settings=with_settings(batch_size=1), **more)[0].samples_seen == 8
+    del saved["samples_seen"]
+    torch.save(saved, folder.checkpoint)
+    assert fit(**more)[0].samples_seen == 8
+    # A module counts anew for another trainer.
+    assert fit(steps=1)[0].samples_seen == 2
+
+
+def test_samples_seen__batches_of_distinct_tracks_begin_at_multiples(
+    fit, store, tmp_path
+):
+    folder, clips = RunFolder(tmp_path / "run"), FaceClipPairs(store, seed=0)
+    options = {"folder": folder, "clips": clips}
+    settings = with_settings(objectives="pixels=1 contrast=0.1")
+    fit(steps=1, settings=settings, **options)
+    saved = torch.load(folder.checkpoint, weights_only=True)
+    # As of steps of one or three clips.
+    saved["samples_seen"] = 3
+    torch.save(saved, folder.checkpoint)
+    assert fit(steps=2, settings=settings, **options)[0].samples_seen == 6
+
+
 @pytest.mark.parametrize(
     "objectives",
     [

@@ -17,6 +17,20 @@ def test_run_folder__new_then_occupied(tmp_path):
     assert folder.open(resume=True) == folder.checkpoint
 
 
+def test_run_folder__others_than_the_leader_only_look(tmp_path):
+    """What a leader writes before all have met is no run; a checkpoint is one."""
+    folder = RunFolder(tmp_path / "run")
+    assert folder.open(resume=False, leader=False) is None
+    assert not folder.path.exists()
+    folder.checkpoint.parent.mkdir(parents=True)
+    folder.config.touch()
+    assert folder.open(resume=False, leader=False) is None
+    folder.checkpoint.touch()
+    assert folder.open(resume=True, leader=False) == folder.checkpoint
+    with pytest.raises(UsageError, match="holds a run already"):
+        folder.open(resume=False, leader=False)
+
+
 def test_run_folder__cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be written"):

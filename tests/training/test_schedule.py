@@ -44,8 +44,8 @@ def test_warmup_cosine__warmup_too_long():
 
 
 def test_schedule_of__epochs_in_steps():
-    settings = PretrainSettings(batch_size=8, devices=2, epochs=10, warmup_epochs=4)
-    schedule = schedule_of(settings, 100)
+    settings = PretrainSettings(batch_size=8, epochs=10, warmup_epochs=4)
+    schedule = schedule_of(settings, 100, world_size=2)
     assert (schedule.warmup_steps, schedule.total_steps) == (24, 60)
     # For 256 clips a step; this one has 16.
     assert schedule.highest == 1.5e-4 / 16

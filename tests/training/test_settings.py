@@ -72,7 +72,12 @@ def test_configs__of_the_demo():
         ("model: vit", r"Invalid model \(vit\)"),
         ("mask_ratio: 1.0", r"Invalid mask_ratio 1\.0"),
         ("held_out: 1.0", "Invalid held_out"),
-        ("devices: 0", "Invalid devices 0: must be at least 1"),
+        (
+            "devices: 0",
+            r"Invalid devices \(0\)\. Supported values are 1 and more, auto",
+        ),
+        ("devices: all", r"Invalid devices \(all\)"),
+        ("num_nodes: 0", "Invalid num_nodes 0: must be at least 1"),
         ("workers: -1", "Invalid workers -1: must be 0 or more"),
         ("base_learning_rate: .nan", "Invalid base_learning_rate nan"),
         ("batch_size: .inf", "invalid batch_size"),

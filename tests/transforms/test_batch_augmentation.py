@@ -10,6 +10,7 @@ from lightly_marlin.transforms import (
     BatchMasking,
     ClipAugmentation,
 )
+from lightly_marlin.transforms.clip_draws import step_positions
 
 FULL = ClipAugmentation(flip=0.5, crop_scale=(0.5, 1), color=0.3)
 
@@ -49,13 +50,14 @@ def nose_batch(batch):
 @settings(max_examples=25, deadline=None)
 def test_batch_augmentation__same_step_same_clips(flip, least, color, place, dtype):
     """Whatever the options: fit for the kernels, repeatable, input untouched."""
-    seed, step, rank = place
+    seed, *place = place
+    places = step_positions(3, *place)
     clips = ClipAugmentation(flip=flip, crop_scale=(least, 1), color=color)
     augment = BatchAugmentation(clips, seed=seed)
     batch = make_batch(dtype=dtype)
-    first = augment(batch, step, rank)
-    torch.manual_seed(step)
-    assert equal(first, augment(batch, step, rank))
+    first = augment(batch, 0, places)
+    torch.manual_seed(seed)
+    assert equal(first, augment(batch, 0, places))
     assert equal(batch, make_batch(dtype=dtype))
     assert first["track_id"] is batch["track_id"]
     for name in ("video", "regions"):
@@ -66,15 +68,24 @@ def test_batch_augmentation__same_step_same_clips(flip, least, color, place, dty
     assert first["video"].max() <= (255 if dtype == torch.uint8 else 1)
 
 
-@pytest.mark.parametrize(
-    ("seed", "step", "rank"),
-    [(1, 5, 0), (0, 6, 0), (0, 5, 1)],
-    ids=["seed", "step", "rank"],
-)
-def test_batch_augmentation__seed_step_and_rank_each_matter(seed, step, rank):
+@pytest.mark.parametrize(("seed", "step"), [(1, 5), (0, 6)], ids=["seed", "step"])
+def test_batch_augmentation__seed_and_step_each_matter(seed, step):
     batch = make_batch()
-    first = BatchAugmentation(FULL, seed=0)(batch, 5, 0)
-    assert not equal(first, BatchAugmentation(FULL, seed=seed)(batch, step, rank))
+    first = BatchAugmentation(FULL, seed=0)(batch, 5)
+    assert not equal(first, BatchAugmentation(FULL, seed=seed)(batch, step))
+
+
+def test_batch_augmentation__any_number_of_devices_changes_the_same():
+    """A clip's changes are of its position, whatever clips are beside it."""
+    augment, batch = BatchAugmentation(FULL, seed=3), make_batch(4)
+    whole = augment(batch, 0, step_positions(4, 8))
+    for rank in (0, 1):
+        own = {name: batch[name][rank::2] for name in ("video", "regions")}
+        part = augment(own, 0, step_positions(2, 8, rank, 2))
+        assert torch.equal(part["regions"], whole["regions"][rank::2])
+        torch.testing.assert_close(
+            part["video"], whole["video"][rank::2], atol=1, rtol=0
+        )
 
 
 def test_batch_augmentation__streams_are_independent():

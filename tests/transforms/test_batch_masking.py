@@ -3,6 +3,7 @@ import torch
 
 from lightly_marlin.regions import RegionCells
 from lightly_marlin.transforms import BatchMasking, MixtureSchedule, mask_names
+from lightly_marlin.transforms.clip_draws import step_positions
 
 
 def masking(name="fasking", **changes):
@@ -24,24 +25,34 @@ def cells(batch=3):
 
 @pytest.mark.parametrize("name", mask_names())
 def test_batch_masking__counts_and_repeatability(name):
-    first = masking(name)(cells(), 5, 0, clips())
-    again = masking(name)(cells(), 5, 0, clips())
+    first = masking(name)(cells(), 5, videos=clips())
+    again = masking(name)(cells(), 5, videos=clips())
     assert first[0].shape == (3, 8)
     assert first[1].shape == (3, 24)
     assert torch.equal(first[0], again[0])
 
 
 @pytest.mark.parametrize("name", mask_names())
-@pytest.mark.parametrize(
-    ("seed", "step", "rank"),
-    [(1, 5, 0), (0, 6, 0), (0, 5, 1)],
-    ids=["seed", "step", "rank"],
-)
-def test_batch_masking__seed_step_and_rank_each_matter(name, seed, step, rank):
+@pytest.mark.parametrize(("seed", "step"), [(1, 5), (0, 6)], ids=["seed", "step"])
+def test_batch_masking__seed_and_step_each_matter(name, seed, step):
     many = cells(30)
-    first, _ = masking(name)(many, 5, 0, clips(30))
-    other, _ = masking(name, seed=seed)(many, step, rank, clips(30))
+    first, _ = masking(name)(many, 5, videos=clips(30))
+    other, _ = masking(name, seed=seed)(many, step, videos=clips(30))
     assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("name", [*mask_names(), "fasking+tube", "random+crfrp"])
+@pytest.mark.parametrize("decode_ratio", [1.0, 0.5])
+def test_batch_masking__any_number_of_devices_draws_the_same(name, decode_ratio):
+    """A clip's mask is of its position, whatever clips are beside it."""
+    draw = masking(name, decode_ratio=decode_ratio, seed=3)
+    whole = draw(cells(6), 4, step_positions(6, 24), clips(6))
+    for world_size in (2, 3):
+        for rank in range(world_size):
+            own = slice(rank, None, world_size)
+            places = step_positions(6 // world_size, 24, rank, world_size)
+            part = draw(cells(6)[own], 4, places, clips(6)[own])
+            assert all(torch.equal(x, y[own]) for x, y in zip(part, whole, strict=True))
 
 
 def test_batch_masking__streams_are_independent():
@@ -52,7 +63,9 @@ def test_batch_masking__streams_are_independent():
 
 def test_batch_masking__names_are_the_strategies():
     """Told apart by what they keep: whole tubelets, tubes, or neither."""
-    kept = {name: masking(name)(cells(20), 0, 0, clips(20))[0] for name in mask_names()}
+    kept = {
+        name: masking(name)(cells(20), 0, videos=clips(20))[0] for name in mask_names()
+    }
     tubelets = {n: max(len((r // 16).unique()) for r in kept[n]) for n in kept}
     places = {n: max(len((r % 16).unique()) for r in kept[n]) for n in kept}
     assert tubelets["frame"] == 1
@@ -104,7 +117,7 @@ def test_batch_masking__crfrp_and_motion_are_what_they_say():
     rows = kept % 16 // 4
     assert all((row != 0).all() or (row != 3).all() for row in rows)
     still = torch.rand(1, 3, 1, 64, 64).expand(3, 3, 4, 64, 64)
-    kept, _ = masking("motion")(cells(), 0, 0, still)
+    kept, _ = masking("motion")(cells(), 0, videos=still)
     assert torch.equal(kept[:, :4] + 16, kept[:, 4:])
     with pytest.raises(ValueError, match="the motion mask needs the clips"):
         masking("motion")(cells(), 0)
@@ -124,7 +137,9 @@ def test_batch_masking__decodes_a_part():
 @pytest.mark.parametrize("name", [*mask_names(), "fasking+tube"])
 @pytest.mark.parametrize("decode_ratio", [1.0, 0.5])
 def test_batch_masking__no_clips(name, decode_ratio):
-    kept, masked = masking(name, decode_ratio=decode_ratio)(cells(0), 5, 0, clips(0))
+    kept, masked = masking(name, decode_ratio=decode_ratio)(
+        cells(0), 5, videos=clips(0)
+    )
     assert kept.shape == (0, 8)
     assert masked.shape == (0, 24 * decode_ratio)
     assert kept.dtype == masked.dtype == torch.int64

@@ -104,6 +104,21 @@ def test_run_recipe__little_shared_memory_is_one_line(text, capsys):
     assert "--workers 0" in line
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:545] Read error "
+        "[127.0.0.1]:6358: Connection reset by peer.",
+        "NCCL error: ncclRemoteError: A call failed possibly due to a network error",
+    ],
+    ids=["gloo", "nccl"],
+)
+def test_run_recipe__another_process_that_is_gone_is_one_line(text, capsys):
+    assert run_recipe(raising(RuntimeError(text))) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: Another process of this training has ended")
+
+
 @pytest.mark.parametrize("text", ["out of shared memory: 99 KiB a block", "Bus error"])
 def test_run_recipe__other_errors_are_raised(text):
     with pytest.raises(RuntimeError, match=text):

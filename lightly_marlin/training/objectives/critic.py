@@ -21,6 +21,7 @@ from lightly_marlin.loss import MarlinAdversarialLoss
 from lightly_marlin.models.grouped_casts import grouped_casts
 from lightly_marlin.training.objectives.objective import Objective
 from lightly_marlin.training.objectives.step_context import StepContext
+from lightly_marlin.transforms.token_selection import draw_uniform
 
 __all__ = ["Critic", "CriticOptimizer"]
 
@@ -88,8 +89,10 @@ class Critic(Objective):
         total = loss
         if self.gradient_penalty_weight > 0:
             # By the weights themselves: it computes in float32.
+            shape = (*real.shape[:-1], 1)
+            share = draw_uniform(shape, real.device, context.generator)
             penalty = self.loss.gradient_penalty(
-                self.discriminator, real, fake, generator=context.generator
+                self.discriminator, real, fake, share=share
             )
             total = total + self.gradient_penalty_weight * penalty
         self.optimizer.zero_grad()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from lightly_marlin.models import EmaTeacher, Marlin
 from lightly_marlin.models.grouped_casts import grouped_casts
 from lightly_marlin.training.objectives.objective import Objective, teacher_for
 from lightly_marlin.training.objectives.pixels import Pixels
 from lightly_marlin.training.objectives.step_context import StepContext, ToPixels
+from lightly_marlin.transforms.clip_draws import Randomness
 
 __all__ = ["ObjectiveLosses", "ObjectiveStep"]
 
@@ -94,7 +95,7 @@ class ObjectiveStep(nn.Module):
         batch: Mapping[str, Any],
         idx_keep: Tensor,
         idx_mask: Tensor,
-        generator: Generator | None = None,
+        generator: Randomness | None = None,
     ) -> ObjectiveLosses:
         """Computes the losses of a batch, after the objectives' own updates.
 
@@ -115,7 +116,7 @@ class ObjectiveStep(nn.Module):
         batch: Mapping[str, Any],
         idx_keep: Tensor,
         idx_mask: Tensor,
-        generator: Generator | None,
+        generator: Randomness | None,
     ) -> ObjectiveLosses:
         context = StepContext(
             self.model,

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
-from torch import Generator, Tensor
+from torch import Tensor
 
 from lightly_marlin.models import EmaTeacher, Marlin
+from lightly_marlin.transforms.clip_draws import Randomness
 
 __all__ = ["StepContext", "ToPixels"]
 
@@ -38,7 +39,7 @@ class StepContext:
         *,
         teacher: EmaTeacher | None = None,
         to_pixels: ToPixels | None = None,
-        generator: Generator | None = None,
+        generator: Randomness | None = None,
     ) -> None:
         """Runs nothing yet.
 

@@ -22,9 +22,10 @@ reasons:
 from __future__ import annotations
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from lightly_marlin.regions import Label, RegionCells
+from lightly_marlin.transforms.clip_draws import Randomness
 from lightly_marlin.transforms.mask_indices import indices_to_mask
 from lightly_marlin.transforms.mask_strategy import MaskInputs, MaskStrategy
 from lightly_marlin.transforms.registry import register_mask
@@ -65,7 +66,7 @@ def crfrp_token_mask(
     patch_size: int = 16,
     tubelet_size: int = 2,
     num_prefix_tokens: int = 0,
-    generator: Generator | None = None,
+    generator: Randomness | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draws masks that cover one facial region and a share of every other [0].
 
@@ -91,7 +92,8 @@ def crfrp_token_mask(
         tubelet_size: Frames per tubelet; divides T.
         num_prefix_tokens: Class tokens of the model; kept, first in idx_keep, and
             shifting all other indices.
-        generator: Source of randomness, of any device; None for torch's global one.
+        generator: Source of randomness, of any device, or `ClipDraws`; None for
+            torch's global one.
 
     Returns:
         Tuple (idx_keep, idx_mask) of int64 indices, ascending, on the device of
@@ -135,7 +137,7 @@ class Crfrp(MaskStrategy):
         return crfrp_token_mask(
             self._regions(given),
             self.mask_ratio,
-            generator=given.generator,
+            generator=given.source,
             **self._sizes(),
         )
 
@@ -186,7 +188,7 @@ def _region_of_tokens(bits: Tensor) -> Tensor:
     return region
 
 
-def _draw_region(present: Tensor, generator: Generator | None) -> Tensor:
+def _draw_region(present: Tensor, generator: Randomness | None) -> Tensor:
     """Draws one of the present regions of each clip.
 
     Args:
@@ -201,7 +203,7 @@ def _draw_region(present: Tensor, generator: Generator | None) -> Tensor:
 
 
 def _keep_in_proportion(
-    stratum: Tensor, covered: Tensor, count: int, generator: Generator | None
+    stratum: Tensor, covered: Tensor, count: int, generator: Randomness | None
 ) -> Tensor:
     """Keeps the same share of every stratum of the uncovered tokens.
 

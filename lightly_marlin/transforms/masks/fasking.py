@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from lightly_marlin.regions import (
     COMPONENT_GROUPS,
@@ -21,6 +21,7 @@ from lightly_marlin.regions import (
     Label,
     RegionCells,
 )
+from lightly_marlin.transforms.clip_draws import Randomness
 from lightly_marlin.transforms.mask_strategy import (
     MaskInputs,
     MaskStrategy,
@@ -56,7 +57,7 @@ def fasking_token_mask(
     mode: FaskingMode = "tubelet",
     order: FaskingOrder = "components_masked_first",
     num_prefix_tokens: int = 0,
-    generator: Generator | None = None,
+    generator: Randomness | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draws masks that hide eyes, nose, mouth and hair first [0].
 
@@ -90,7 +91,8 @@ def fasking_token_mask(
             Number of class tokens of the model. They are kept, come first in idx_keep,
             and shift all other indices.
         generator:
-            Source of randomness, of any device; None for torch's global one.
+            Source of randomness, of any device, or `ClipDraws`; None for
+            torch's global one.
 
     Returns:
         Tuple (idx_keep, idx_mask) of int64 indices, ascending, on the device of
@@ -157,7 +159,7 @@ class Fasking(MaskStrategy):
             self.mask_ratio,
             mode=self.mode,
             order=self.order,
-            generator=given.generator,
+            generator=given.source,
             **self._sizes(),
         )
 
@@ -173,7 +175,7 @@ def _draw_label_ranks(
     batch: int,
     order: FaskingOrder,
     device: torch.device,
-    generator: Generator | None,
+    generator: Randomness | None,
 ) -> Tensor:
     """Returns int64 (B, 11): the position of each label in its clip's filling order."""
     draws = draw_uniform((batch, len(COMPONENT_GROUPS)), device, generator)

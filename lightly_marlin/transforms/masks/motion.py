@@ -30,9 +30,10 @@ but is not MGMAE. The differences:
 from __future__ import annotations
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional as F
 
+from lightly_marlin.transforms.clip_draws import Randomness
 from lightly_marlin.transforms.mask_strategy import MaskInputs, MaskStrategy
 from lightly_marlin.transforms.registry import register_mask
 from lightly_marlin.transforms.token_selection import (
@@ -59,7 +60,7 @@ def motion_token_mask(
     patch_size: int = 16,
     tubelet_size: int = 2,
     num_prefix_tokens: int = 0,
-    generator: Generator | None = None,
+    generator: Randomness | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draws masks whose visible tokens follow the motion of a clip [0].
 
@@ -74,7 +75,8 @@ def motion_token_mask(
         tubelet_size: Frames per tubelet; divides T.
         num_prefix_tokens: Class tokens of the model; kept, first in idx_keep, and
             shifting all other indices.
-        generator: Source of randomness, of any device; None for torch's global one.
+        generator: Source of randomness, of any device, or `ClipDraws`; None for
+            torch's global one.
 
     Returns:
         Tuple (idx_keep, idx_mask) of int64 indices, ascending, on the device of
@@ -120,7 +122,7 @@ class MotionMask(MaskStrategy):
         return motion_token_mask(
             self._videos(given),
             self.mask_ratio,
-            generator=given.generator,
+            generator=given.source,
             **self._sizes(),
         )
 

@@ -25,8 +25,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
+from lightly_marlin.transforms.clip_draws import Randomness
 from lightly_marlin.transforms.mask_strategy import (
     MaskInputs,
     MaskStrategy,
@@ -53,7 +54,7 @@ def multiblock_token_mask(
     temporal_scale: float = 1.0,
     aspect_ratio: tuple[float, float] = (0.75, 1.5),
     num_prefix_tokens: int = 0,
-    generator: Generator | None = None,
+    generator: Randomness | None = None,
     device: torch.device | str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draws masks that cover blocks of tokens [0].
@@ -74,7 +75,8 @@ def multiblock_token_mask(
         aspect_ratio: Bounds of a block's height in tokens over its width, > 0.
         num_prefix_tokens: Class tokens of the model; kept, first in idx_keep, and
             shifting all other indices.
-        generator: Source of randomness, of any device; None for torch's global one.
+        generator: Source of randomness, of any device, or `ClipDraws`; None for
+            torch's global one.
         device: Device of the indices.
 
     Returns:
@@ -93,7 +95,7 @@ def multiblock_token_mask(
     device = torch.empty(0, device=device).device
     ratio = draw_uniform((batch, 1), device, generator)
     sides = _block_sides(grid, spatial_scale, temporal_scale, aspect_ratio, ratio)
-    places = draw_uniform((3, batch, num_blocks), device, generator)
+    places = draw_uniform((3, batch, num_blocks), device, generator, batch_dim=1)
     outside = _cover(grid, sides, places).logical_not()
     visible = select_tokens(outside.flatten(1), num_keep, generator)
     return split_tokens(visible, num_keep, num_prefix_tokens)
@@ -147,7 +149,7 @@ class MultiblockMask(MaskStrategy):
             temporal_scale=self.temporal_scale,
             aspect_ratio=self.aspect_ratio,
             num_prefix_tokens=self.num_prefix_tokens,
-            generator=given.generator,
+            generator=given.source,
             device=given.device,
         )
 

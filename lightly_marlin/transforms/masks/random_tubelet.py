@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
+from lightly_marlin.transforms.clip_draws import Randomness
 from lightly_marlin.transforms.mask_strategy import MaskInputs, MaskStrategy
 from lightly_marlin.transforms.registry import register_mask
 from lightly_marlin.transforms.token_grid import GridSize, split_size
@@ -25,7 +26,7 @@ def random_tubelet_mask(
     mask_ratio: float = 0.9,
     *,
     num_prefix_tokens: int = 0,
-    generator: Generator | None = None,
+    generator: Randomness | None = None,
     device: torch.device | str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draws masks uniformly over all tokens of the clip.
@@ -35,7 +36,8 @@ def random_tubelet_mask(
         mask_ratio: Share of tokens to mask, in (0, 1).
         num_prefix_tokens: Class tokens of the model; kept, first in idx_keep, and
             shifting all other indices.
-        generator: Source of randomness, of any device; None for torch's global one.
+        generator: Source of randomness, of any device, or `ClipDraws`; None for
+            torch's global one.
         device: Device of the indices.
 
     Returns:
@@ -71,6 +73,6 @@ class RandomTubeletMask(MaskStrategy):
             given.size,
             self.mask_ratio,
             num_prefix_tokens=self.num_prefix_tokens,
-            generator=given.generator,
+            generator=given.source,
             device=given.device,
         )

@@ -10,8 +10,9 @@ drops visible tokens at random until exactly int(N * (1 - mask_ratio)) are left.
 from __future__ import annotations
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
+from lightly_marlin.transforms.clip_draws import Randomness
 from lightly_marlin.transforms.mask_strategy import MaskInputs, MaskStrategy
 from lightly_marlin.transforms.registry import register_mask
 from lightly_marlin.transforms.token_grid import GridSize, split_size
@@ -30,7 +31,7 @@ def tube_token_mask(
     mask_ratio: float = 0.9,
     *,
     num_prefix_tokens: int = 0,
-    generator: Generator | None = None,
+    generator: Randomness | None = None,
     device: torch.device | str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draws masks that are the same in all tubelets of a clip.
@@ -40,7 +41,8 @@ def tube_token_mask(
         mask_ratio: Share of tokens to mask, in (0, 1).
         num_prefix_tokens: Class tokens of the model; kept, first in idx_keep, and
             shifting all other indices.
-        generator: Source of randomness, of any device; None for torch's global one.
+        generator: Source of randomness, of any device, or `ClipDraws`; None for
+            torch's global one.
         device: Device of the indices.
 
     Returns:
@@ -78,6 +80,6 @@ class TubeMask(MaskStrategy):
             given.size,
             self.mask_ratio,
             num_prefix_tokens=self.num_prefix_tokens,
-            generator=given.generator,
+            generator=given.source,
             device=given.device,
         )
