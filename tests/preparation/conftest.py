@@ -1,5 +1,6 @@
 """Stand-ins for a cluster on this machine: an object store, and two nodes of Ray."""
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ def s3_server():
     """Address of a server that behaves as S3 does."""
     from moto.server import ThreadedMotoServer
 
+    # A line for every request would bury what a failing test has to say.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     yield "http://{}:{}".format(*server.get_host_and_port())
@@ -53,9 +56,9 @@ class Odd(DlibDetector):
     def detect(self, images, *, expected=False):
         time.sleep(float(os.environ.get("DETECTOR_SECONDS", 0)))
         brightness = images.mean()
-        if brightness < 2:
+        if brightness < 20:
             os.kill(os.getpid(), signal.SIGSEGV)
-        if brightness > 253:
+        if brightness > 230:
             # In C, and without ever giving Python a turn.
             ctypes.PyDLL(None).sleep(3600)
         return super().detect(images, expected=expected)
