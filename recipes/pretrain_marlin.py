@@ -15,8 +15,9 @@ Features:
     - `--num-nodes 2 --devices 4` trains on several machines that share the run folder,
       started by torchrun or srun; `--devices auto` takes what they started.
     - `--resume` continues as if the training had never stopped, with any number of
-      devices: clips, masks and augmentation are those of each clip's position. A job
-      that Slurm requeues resumes by itself.
+      devices: clips, masks and augmentation are those of each clip's position.
+    - A Slurm job that is about to end (`#SBATCH --signal=USR1@120`) saves after a step
+      and asks to be requeued; a requeued job resumes by itself.
     - `--min-face 64 --max-yaw 45` and the like choose tracks by their quality.
     - `--probe LABELS --probe-store STORE` evaluates the encoder on labelled items every
       n steps, and leaves the training bit-identical; probe.csv has the numbers beside
@@ -261,6 +262,7 @@ def make_callbacks(
     )
     from lightly_marlin.training.checkpoint import LastCheckpoint
     from lightly_marlin.training.objectives.reporting import loss_column
+    from lightly_marlin.training.requeue import Requeue
 
     clips_per_step = settings.batch_size * world_size
     columns = metrics_columns(module.objective_weights)
@@ -276,6 +278,7 @@ def make_callbacks(
         *make_meters(settings, folder, encoder, data),
         *make_gradients(settings, folder),
         LastCheckpoint(folder, settings.save_every),
+        Requeue(),
         StepProgress(settings.log_every, loss_column(next(iter(module.objectives)))),
     ]
 

@@ -264,7 +264,8 @@ class MarlinPretraining(pl.LightningModule):
         inputs = {name: x for name, x in batch.items() if isinstance(x, Tensor)}
         inputs |= {"idx_keep": idx_keep, "idx_mask": idx_mask}
         every = self.settings.gradients_every
-        if every > 0 and is_due(self.trainer, every, step + 1):
+        measures = every > 0 and is_due(self.trainer, every, step + 1)
+        if measures:
             logged = self._update(inputs, with_norms=True)
         elif self._graph is not None:
             logged = self._graph(inputs)
@@ -274,7 +275,7 @@ class MarlinPretraining(pl.LightningModule):
         self._count_step()
         self.samples_seen += len(idx_keep) * self.trainer.world_size
         self._step_schedulers()
-        if is_due(self.trainer, self.settings.log_every):
+        if measures or is_due(self.trainer, self.settings.log_every):
             logged = self._mean_of_processes(logged)
         # On the CPU: a number would be copied to the device, which waits for it.
         rate = torch.tensor(self.schedule(step))
