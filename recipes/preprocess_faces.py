@@ -6,11 +6,21 @@ writes a face store: per face track a 224x224 crop video, the facial regions per
 cell, landmarks and boxes, an index (`index.parquet`) and a report (`report.json`).
 
 Features:
-- VIDEOS is a folder (searched recursively), one file, or a glob pattern in quotes.
+- VIDEOS is a folder (searched recursively), one file, or a glob pattern in quotes; a
+  manifest (.txt: a path or URL a line; .parquet: column `video`, optionally `source`);
+  or a URL such as s3://bucket/folder. Remote videos pass through --scratch.
 - Parallel: one worker process per core. A video that crashes its worker is reported and
   the others continue.
 - Resumable: kill it at any moment and run the same command again. Finished videos are
   skipped; changed ones, and those with a transient failure, are processed again.
+- --shards N divides a new store into N shards, each one file of tracks: for clusters,
+  object stores and millions of videos. STORE may then be a URL. The number stays.
+- --shard I prepares one shard, so each task of a Slurm array prepares its own; I and N
+  default to SLURM_ARRAY_TASK_ID and, for a new store, SLURM_ARRAY_TASK_COUNT. When all
+  are done, `merge_store.py STORE` completes the store. recipes/slurm has an example.
+- --engine ray distributes the shards over the Ray cluster at --address, or over this
+  machine, and merges them. A dead worker costs one video; a dead node costs an attempt
+  at its shards, which go on where they stopped if STORE is on a shared disk.
 - Memory does not grow with the pixels of a video; the landmarks of an hour take 0.2 GB.
 - Cuts end a track; people who cross remain distinct; --all-faces keeps every face.
 - --detector hog is dlib's fast detector, cnn its network; auto, the default, runs the
@@ -28,7 +38,7 @@ Features:
 
 Exit status: 0 when done, even if some of the videos could not be used (they are listed
 with their reasons, here and in `report.json`); 2 for bad arguments, a store that cannot
-be written, or when no video gave a single track.
+be written, or when no video gave a single track; 1 if shards failed on the cluster.
 """
 
 from __future__ import annotations
@@ -37,7 +47,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lightly_marlin.preparation import PreparationSummary, prepare_videos
+from lightly_marlin.preparation import (
+    PreparationSummary,
+    ShardsFailedError,
+    prepare_videos,
+)
+from lightly_marlin.preparation.shard_arguments import (
+    add_shard_arguments,
+    shards_from_slurm,
+)
 from lightly_marlin.store import VideoRecord
 from lightly_marlin.store.crop_arguments import add_crop_arguments, crop_options
 from lightly_marlin.store.crop_video import JPEG_QUALITY
@@ -59,18 +77,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         UsageError: If the input or the store cannot be used, or no video gave a track.
     """
     options = parse_arguments(arguments)
-    summary = prepare_videos(
-        options.videos,
-        options.store,
-        num_workers=options.workers,
-        all_faces=options.all_faces,
-        commercial=options.commercial,
-        jpeg_quality=options.jpeg_quality,
-        audio=options.audio,
-        **vars(crop_options(options)),
-    )
+    shards, shard = shards_from_slurm(options)
+    try:
+        summary = prepare(options, shards, shard)
+    except ShardsFailedError as error:
+        failed = ", ".join(map(str, error.reasons))
+        console.print(
+            f"These shards failed, as told above: {failed}. The others are finished. "
+            "Remove the cause and run the same command again.",
+            style="red",
+            soft_wrap=True,
+        )
+        return 1
     show_failures(summary, options.audio)
     show_totals(summary, options.audio)
+    if shard is not None:
+        console.print(
+            f"Shard {shard} is finished. When all are, run: python "
+            f"recipes/merge_store.py {one_line(options.store)}",
+            markup=False,
+            soft_wrap=True,
+        )
+        return 0
     if summary.num_tracks == 0:
         raise UsageError(
             f"None of the {len(summary.records)} videos gave a face track. The reasons "
@@ -81,6 +109,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def prepare(
+    options: argparse.Namespace, shards: int | None, shard: int | None
+) -> PreparationSummary:
+    """Prepares the videos of the command line.
+
+    Args:
+        options: The options.
+        shards: Number of shards; None for that of the store.
+        shard: Number of the only shard to prepare; None for all.
+    """
+    return prepare_videos(
+        options.videos,
+        options.store,
+        shards=shards,
+        shard=shard,
+        engine=options.engine,
+        address=options.address,
+        cpus_per_shard=options.cpus_per_shard,
+        retries=options.retries,
+        scratch=options.scratch,
+        num_workers=options.workers,
+        all_faces=options.all_faces,
+        commercial=options.commercial,
+        jpeg_quality=options.jpeg_quality,
+        audio=options.audio,
+        **vars(crop_options(options)),
+    )
+
+
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = RecipeParser(
@@ -89,9 +146,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "videos",
         metavar="VIDEOS",
-        help="folder (searched recursively), file, or glob pattern in quotes",
+        help="folder (searched recursively), file, glob pattern in quotes, manifest "
+        "(.txt, .parquet), or URL",
     )
-    parser.add_argument("store", metavar="STORE", help="folder of the face store")
+    parser.add_argument(
+        "store", metavar="STORE", help="folder or URL of the face store"
+    )
     parser.add_argument(
         "--workers",
         type=positive_integer,
@@ -122,6 +182,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="keep the sound of the tracks, mono at 16 kHz",
     )
     add_crop_arguments(parser)
+    add_shard_arguments(parser)
     return parser.parse_args(arguments)
 
 

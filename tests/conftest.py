@@ -175,6 +175,16 @@ def videos(tmp_path, make_frames):
 
 
 @pytest.fixture(scope="session")
+def demo_videos(tmp_path_factory):
+    """A folder of six short clips of a talking portrait, for the real detector."""
+    from lightly_marlin.demo import write_demo_videos
+
+    folder = tmp_path_factory.mktemp("demo") / "videos"
+    write_demo_videos(folder, num_clips=6, num_frames=20)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def encoder():
     """An encoder of 32 tokens in which nothing is zero or one."""
     from lightly_marlin.models import MarlinConfig, MarlinEncoder

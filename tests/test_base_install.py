@@ -50,6 +50,7 @@ ROOM_EXTRAS = {
     "jobs": ["faces"],
     "lip_sync": ["evaluation"],
     "models": ["executorch"],
+    "preparation": ["ray", "remote"],
     "store": ["faces"],
     "training": ["train"],
     "transforms": ["evaluation"],

@@ -29,4 +29,5 @@ def take_fingerprint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def same_file_state(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Returns whether two fingerprints describe the same state of a file."""
-    return all(one.get(name) == other.get(name) for name in ("size", "mtime_ns"))
+    names = ("size", "mtime_ns", "etag")
+    return all(one.get(name) == other.get(name) for name in names)

@@ -23,7 +23,7 @@ from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write, remove_leftovers, write_json
 
-__all__ = ["INDEX_NAME", "REPORT_NAME", "Ledger", "note_key"]
+__all__ = ["INDEX_NAME", "REPORT_NAME", "Ledger", "note_key", "unfinished"]
 
 INDEX_NAME = "index.parquet"
 REPORT_NAME = "report.json"
@@ -137,12 +137,7 @@ class Ledger(ABC, Generic[_RecordT]):
         Returns:
             The videos that are new, have changed, or failed for a transient reason.
         """
-        todo = []
-        for source, wanted in fingerprints.items():
-            record = self.records.get(source)
-            if record is None or record.retry or record.fingerprint != wanted:
-                todo.append(source)
-        return todo
+        return unfinished(self.records, fingerprints)
 
     def add(self, record: _RecordT) -> None:
         """Adds the record of a video, replacing its earlier one."""
@@ -201,6 +196,27 @@ class Ledger(ABC, Generic[_RecordT]):
         totals |= {status: statuses[status] for status in STATUSES}
         totals |= {name: sum(entry[name] for entry in entries) for name in self.sums}
         return {"videos": entries, "totals": totals}
+
+
+def unfinished(
+    records: Mapping[str, JobRecord[Any]],
+    fingerprints: Mapping[str, Mapping[str, Any]],
+) -> list[str]:
+    """Returns the sources of the videos to process.
+
+    Args:
+        records: Record of each finished video by source.
+        fingerprints: Current fingerprint of each video by source.
+
+    Returns:
+        The videos that are new, have changed, or failed for a transient reason.
+    """
+    todo = []
+    for source, wanted in fingerprints.items():
+        record = records.get(source)
+        if record is None or record.retry or record.fingerprint != wanted:
+            todo.append(source)
+    return todo
 
 
 def note_key(name: str) -> bytes:

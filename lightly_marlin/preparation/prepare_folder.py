@@ -1,57 +1,59 @@
-"""Parallel preparation of many videos, where one failure costs one video."""
+"""Parallel preparation of many videos, where one failure costs one video.
+
+A store without shards is filled by one process and its workers. Shards are prepared one
+after the other here, or wherever a cluster has room.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import os
 import pickle
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from lightly_marlin.jobs.fingerprint import same_file_state, take_fingerprint
-from lightly_marlin.jobs.summary import JobSummary
-from lightly_marlin.jobs.worker_pool import JobFailure, run_jobs
-from lightly_marlin.preparation.prepare_video import PreparationOptions, prepare_video
+from lightly_marlin.preparation.list_videos import Videos, list_videos
+from lightly_marlin.preparation.prepare_files import Preparation, PreparationSummary
+from lightly_marlin.preparation.prepare_shard import (
+    Shard,
+    join_summaries,
+    prepare_shard,
+    shards_of,
+)
+from lightly_marlin.preparation.prepare_video import PreparationOptions
+from lightly_marlin.preparation.ray_engine import prepare_shards_on_ray
 from lightly_marlin.preparation.used_weights import check_commercial, used_weights
-from lightly_marlin.preparation.video_files import VideoFile, find_videos
 from lightly_marlin.store.crop_video import JPEG_QUALITY
-from lightly_marlin.store.format import VideoRecord
-from lightly_marlin.store.writer import StoreWriter
+from lightly_marlin.store.merging import merge_shards
+from lightly_marlin.store.sharding import StoreLayout
 from lightly_marlin.utils.console import progress
 from lightly_marlin.utils.cores import available_cores
 from lightly_marlin.utils.dependency import require_extras
 from lightly_marlin.utils.errors import UsageError
-from lightly_marlin.utils.files import why_not_writable
+from lightly_marlin.utils.remote import is_url
 
 if TYPE_CHECKING:
     from lightly_marlin.faces import FaceParser
 
-__all__ = ["PreparationSummary", "prepare_videos"]
+__all__ = ["ENGINES", "Engine", "PreparationSummary", "prepare_videos"]
 
-PreparationSummary = JobSummary[VideoRecord]
-"""Outcome of a call of `prepare_videos`."""
-
-
-@dataclass(frozen=True)
-class _StoreFailure:
-    """Result of a worker if the store failed rather than the video."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class _Job:
-    video: VideoFile
-    folder: Path
+Engine = Literal["local", "ray"]
+ENGINES: tuple[Engine, ...] = ("local", "ray")
 
 
 def prepare_videos(
-    videos: Path | str,
+    videos: Videos,
     store: Path | str,
     *,
+    shards: int | None = None,
+    shard: int | None = None,
+    engine: Engine = "local",
+    address: str | None = None,
+    cpus_per_shard: int = 1,
+    retries: int = 3,
+    scratch: Path | str | None = None,
     num_workers: int | None = None,
+    stall_seconds: float = 600.0,
     all_faces: bool = False,
     min_face: int = 40,
     parser: FaceParser | None = None,
@@ -70,11 +72,27 @@ def prepare_videos(
     `report.json` and in the summary, and the others continue.
 
     Args:
-        videos: A folder (searched recursively), one file, or a glob pattern.
-        store: The folder of the store; created if missing.
+        videos:
+            A folder (searched recursively), one file, or a glob pattern; a manifest
+            (`read_manifest`); a URL of any of these; or the videos themselves.
+        store: The folder or URL of the store; created if missing. At a URL, it always
+            has shards.
+        shards:
+            Number of shards of a new store; each is one file of tracks, prepared on its
+            own. None for those that the store has, and for 1 if it is new.
+        shard: Prepares this shard alone, from 0; several processes may each prepare
+            another one at once. `merge_shards` then completes the store.
+        engine: "local", or "ray" to distribute the shards over a Ray cluster.
+        address: Address of the Ray cluster, "auto" for the one of this machine; None
+            for that of the variable RAY_ADDRESS, or else for one that is begun here.
+        cpus_per_shard: Cores, and worker processes, of a shard on the Ray cluster.
+        retries: Attempts at a shard after its node or process on the cluster died.
+        scratch: Folder on a local disk for remote videos and the shards of a remote
+            store while they are prepared; None for the system's temporary folder.
         num_workers:
             Number of worker processes; None for one per available core, 0 to work in
-            this process (a crash of a decoder then ends it).
+            this process (a crash of a decoder then ends it). Ray uses `cpus_per_shard`.
+        stall_seconds: A video without progress for this long is given up.
         all_faces: Keep every face track of a video instead of only the main one.
         min_face: Approximate side, in source pixels, of the smallest face to look for.
         parser:
@@ -95,15 +113,21 @@ def prepare_videos(
         The outcome of every video.
 
     Raises:
-        MissingExtraError: If the extra `faces` is not installed.
+        MissingExtraError: If the extra `faces`, or for URLs `remote`, or for the engine
+            "ray" `ray`, is not installed.
         UsageError:
-            If there are no videos, the store cannot be written or is of another
-            version, the detector cannot be loaded, or a licence excludes what
-            `commercial` asks for.
+            If there are no videos, two have the same name, the store cannot be written,
+            is of another version or has another number of shards, there is no such
+            shard, the detector cannot be loaded, the cluster cannot be reached, or a
+            licence excludes what `commercial` asks for.
         ValueError: If an option is out of range, or the parser cannot be pickled.
+        ShardsFailedError: If shards failed on the cluster; the others are finished.
     """
     if num_workers is not None and num_workers < 0:
         raise ValueError(f"Invalid num_workers {num_workers}: must be at least 0.")
+    _check_engine(engine, shard, cpus_per_shard, retries, stall_seconds)
+    if engine == "ray":
+        num_workers = cpus_per_shard
     if num_workers is None:
         num_workers = available_cores()
     if num_workers >= 1:
@@ -123,29 +147,90 @@ def prepare_videos(
     weights = used_weights(options)
     if commercial:
         check_commercial(weights)
-    settings = _settings(options)
-    files = {file.source: file for file in find_videos(videos, exclude=store)}
-    fingerprints = {
-        name: take_fingerprint(file.path, settings) for name, file in files.items()
-    }
-    with StoreWriter(store) as writer:
-        for name, file in files.items():
-            _check_same_video(file, fingerprints[name], writer)
-        todo = writer.unfinished(fingerprints)
+    preparation = Preparation(
+        options,
+        _settings(options),
+        weights,
+        num_workers,
+        None if scratch is None else Path(scratch).absolute(),
+        stall_seconds,
+    )
+    files = list_videos(videos, exclude=store)
+    layout = _layout(store, shards, shard, engine)
+    if layout is None:
+        fingerprints = preparation.fingerprints(files)
         with progress() as bar:
             task = bar.add_task("videos", total=len(files), unit="videos")
-            bar.advance(task, len(files) - len(todo))
-            # Part of the function rather than of the jobs, so a parser is loaded only
-            # once.
-            run = functools.partial(_run, options)
-            jobs = (_Job(files[name], writer.unfinished_folder(name)) for name in todo)
-            for job, result in run_jobs(run, jobs, min(num_workers, len(todo))):
-                if isinstance(result, _StoreFailure):
-                    raise writer.error(result.reason)
-                fingerprint = fingerprints[job.video.source]
-                writer.add(_record(job, result, fingerprint, weights))
-                bar.advance(task)
-        return writer.summary(list(files), len(todo))
+            return preparation.prepare(
+                files, fingerprints, store, lambda count: bar.advance(task, count)
+            )
+    work = shards_of(layout, files)
+    if shard is not None:
+        return _prepare_here(preparation, [work[shard]])
+    if engine == "ray":
+        summary = prepare_shards_on_ray(
+            preparation, work, address=address, retries=retries
+        )
+    else:
+        summary = _prepare_here(preparation, work)
+    merge_shards(store)
+    return summary
+
+
+def _check_engine(
+    engine: str,
+    shard: int | None,
+    cpus_per_shard: int,
+    retries: int,
+    stall_seconds: float,
+) -> None:
+    """Raises UsageError for options of the engine that are out of range."""
+    if engine not in ENGINES:
+        raise UsageError(
+            f"Invalid engine ({engine!r}). Supported values are {', '.join(ENGINES)}."
+        )
+    if engine == "ray" and shard is not None:
+        raise UsageError(
+            f"The engine ray prepares all shards, not only shard {shard}. Leave out "
+            "one of the two."
+        )
+    if cpus_per_shard < 1:
+        raise UsageError(f"Invalid cpus_per_shard ({cpus_per_shard}). At least 1.")
+    if retries < 0:
+        raise UsageError(f"Invalid retries ({retries}). At least 0.")
+    if not stall_seconds > 0:
+        raise UsageError(f"Invalid stall_seconds ({stall_seconds}). Above 0.")
+
+
+def _layout(
+    store: Path | str, shards: int | None, shard: int | None, engine: Engine
+) -> StoreLayout | None:
+    """Returns the layout of a store with shards; None for one without."""
+    layout = StoreLayout.read(store)
+    if layout is None or shards is not None:
+        wanted = 1 if shards is None else shards
+        needs_shards = is_url(store) or engine == "ray" or shard is not None
+        if layout is None and wanted == 1 and not needs_shards:
+            return None
+        layout = StoreLayout.open(store, wanted)
+    if shard is not None:
+        layout.check_shard(shard)
+    return layout
+
+
+def _prepare_here(
+    preparation: Preparation, shards: Sequence[Shard]
+) -> PreparationSummary:
+    """Prepares shards one after the other, each by all workers."""
+    started = time.monotonic()
+    total = sum(len(shard.files) for shard in shards)
+    with progress() as bar:
+        task = bar.add_task("videos", total=total, unit="videos")
+        done = [
+            prepare_shard(preparation, shard, lambda count: bar.advance(task, count))
+            for shard in shards
+        ]
+    return join_summaries(done, time.monotonic() - started)
 
 
 def _check_pickles(parser: FaceParser | None) -> None:
@@ -174,33 +259,6 @@ def _check_factory_pickles(options: PreparationOptions) -> None:
         ) from error
 
 
-def _run(options: PreparationOptions, job: _Job) -> VideoRecord | _StoreFailure:
-    try:
-        return prepare_video(job.video, job.folder, options)
-    except Exception as error:
-        if reason := why_not_writable(job.folder, error):
-            return _StoreFailure(reason)
-        raise
-
-
-def _record(
-    job: _Job,
-    result: VideoRecord | JobFailure,
-    fingerprint: dict[str, Any],
-    weights: tuple[dict[str, Any], ...],
-) -> VideoRecord:
-    """Completes a worker's record, or makes one for a job without a result."""
-    if isinstance(result, JobFailure):
-        result = VideoRecord(job.video.source, "failed", result.reason, retry=True)
-    path = os.path.abspath(job.video.path)
-    return dataclasses.replace(
-        result,
-        path=os.fsencode(path).decode("utf-8", "backslashreplace"),
-        fingerprint=fingerprint,
-        weights=weights,
-    )
-
-
 def _settings(options: PreparationOptions) -> dict[str, Any]:
     """Returns the settings that, besides the file, determine the result."""
     from lightly_marlin.faces.detection.detector_registry import load_detectors
@@ -223,21 +281,3 @@ def _describe(parser: FaceParser) -> str:
     kind = type(parser)
     fingerprint = getattr(parser, "fingerprint", "")
     return f"{kind.__module__}.{kind.__qualname__} {fingerprint}".rstrip()
-
-
-def _check_same_video(
-    file: VideoFile, fingerprint: dict[str, Any], writer: StoreWriter
-) -> None:
-    """Raises UsageError if a store would mix up videos of two folders."""
-    record = writer.records.get(file.source)
-    if record is None or same_file_state(record.fingerprint, fingerprint):
-        return
-    earlier = record.path
-    # These also return False if a parent folder cannot be read.
-    both_exist = os.path.exists(earlier) and os.path.exists(file.path)
-    if not both_exist or os.path.samefile(earlier, file.path):
-        return
-    raise UsageError(
-        f"The store {writer.path} already holds a video {file.source}, prepared from "
-        f"{earlier}. Prepare {file.path} into a store of its own."
-    )

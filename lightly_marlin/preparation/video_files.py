@@ -9,14 +9,15 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from lightly_marlin.store.format import INDEX_NAME, TRACKS_NAME
+from lightly_marlin.preparation.video_file import VideoFile
+from lightly_marlin.store.format import TRACKS_NAME
+from lightly_marlin.store.sharding import is_face_store
 from lightly_marlin.utils.console import one_line
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["VIDEO_SUFFIXES", "VideoFile", "find_videos"]
+__all__ = ["VIDEO_SUFFIXES", "VideoFile", "find_videos", "is_video_name"]
 
 _SUFFIXES = """
 .3g2 .3gp .asf .avi .divx .dv .f4v .flv .gif .h264 .hevc .m2ts .m2v .m4v .mjpeg .mjpg
@@ -25,19 +26,6 @@ _SUFFIXES = """
 
 VIDEO_SUFFIXES = frozenset(_SUFFIXES.split())
 """Suffixes of the files that are taken from a folder; others are ignored."""
-
-
-@dataclass(frozen=True)
-class VideoFile:
-    """A video to prepare.
-
-    Attributes:
-        path: Absolute path of the file.
-        source: POSIX path relative to the named folder, as valid Unicode.
-    """
-
-    path: Path
-    source: str
 
 
 def find_videos(
@@ -150,7 +138,7 @@ class _Stores:
         if folder not in self._known:
             if folder == self._blocked:
                 self._known[folder] = self._own
-            elif folder != self._own and _is_store(folder):
+            elif folder != self._own and is_face_store(folder):
                 self._known[folder] = folder
             else:
                 at_top = folder == folder.parent
@@ -185,7 +173,7 @@ def _walk(root: Path, stores: _Stores) -> list[Path]:
             ]
             children = [os.path.join(folder, name) for name in subfolders]
             waiting += [child for child in children if os.path.islink(child)]
-            paths += [Path(folder, name) for name in names if _is_video_name(name)]
+            paths += [Path(folder, name) for name in names if is_video_name(name)]
     return paths
 
 
@@ -219,7 +207,12 @@ def _folders_below(folder: str, above: frozenset[str]) -> Iterator[str]:
                 yield from _folders_below(os.path.join(folder, name), above | {real})
 
 
-def _is_video_name(name: str) -> bool:
+def is_video_name(name: str) -> bool:
+    """Returns whether a file counts as a video in a folder.
+
+    Args:
+        name: Name of the file.
+    """
     return not name.startswith(".") and Path(name).suffix.lower() in VIDEO_SUFFIXES
 
 
@@ -242,12 +235,6 @@ def _each_once(root: Path, paths: list[Path]) -> list[Path]:
         rank = (is_link + count_links(path.parent), len(path.parts), path)
         chosen[real] = min(chosen.get(real, rank), rank)
     return [path for _, _, path in chosen.values()]
-
-
-def _is_store(folder: Path) -> bool:
-    """Returns whether a folder is a face store; False if that cannot be determined."""
-    index, tracks = folder / INDEX_NAME, folder / TRACKS_NAME
-    return os.path.isfile(index) and os.path.isdir(tracks)
 
 
 def _fixed_part(pattern: Path) -> Path:

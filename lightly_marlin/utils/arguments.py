@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["RecipeParser", "positive_integer"]
+__all__ = ["RecipeParser", "natural_number", "positive_integer"]
 
 
 class RecipeParser(ArgumentParser):
@@ -16,6 +16,17 @@ class RecipeParser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises UsageError with the message and a pointer to --help."""
         raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def natural_number(text: str) -> int:
+    """Returns the value of an option as a number; a `type` for `argparse` options.
+
+    Raises:
+        ArgumentTypeError: If it is not an integer of at least 0.
+    """
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"must be 0 or a positive integer, got {text}")
+    return int(text)
 
 
 def positive_integer(text: str) -> int:
