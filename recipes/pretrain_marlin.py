@@ -15,8 +15,9 @@ Features:
     - `--num-nodes 2 --devices 4` trains on several machines that share the run folder,
       started by torchrun or srun; `--devices auto` takes what they started.
     - `--resume` continues as if the training had never stopped, with any number of
-      devices: clips, masks and augmentation are those of each clip's position. A job
-      that Slurm requeues resumes by itself.
+      devices: clips, masks and augmentation are those of each clip's position.
+    - A Slurm job that is about to end (`#SBATCH --signal=USR1@120`) saves after a step
+      and asks to be requeued; a requeued job resumes by itself.
     - `--min-face 64 --max-yaw 45` and the like choose tracks by their quality.
     - `--probe LABELS --probe-store STORE` evaluates the encoder on labelled items every
       n steps, and leaves the training bit-identical; probe.csv has the numbers beside
@@ -45,6 +46,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightly_marlin.store import FaceStore, TrackFilter, split_tracks
+from lightly_marlin.store.export import is_litdata
 from lightly_marlin.training.run_folder import RunFolder
 from lightly_marlin.training.settings import (
     PretrainSettings,
@@ -55,6 +57,7 @@ from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.dependency import require_extras
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.options import parse_given
+from lightly_marlin.utils.remote import is_url
 from lightly_marlin.utils.settings import setting
 
 if TYPE_CHECKING:
@@ -62,12 +65,30 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from lightly_marlin.data import FaceClip, FaceClips
+    from lightly_marlin.data.streamed_clips import StreamedClips
     from lightly_marlin.models import MarlinEncoder
     from lightly_marlin.training.marlin_pretraining import MarlinPretraining
 
 CONFIGS = Path(__file__).parent / "configs"
 MAX_VALIDATION_CLIPS = 16
 MIN_METER_TRACKS = 8
+
+
+@dataclass(frozen=True)
+class RunData:
+    """What a run trains on and is validated on.
+
+    Attributes:
+        clips: Clips to train on.
+        store: Store of the tracks; None for clips of an export.
+        training: Names of the tracks to train on.
+        held_out: Names of the tracks to validate on.
+    """
+
+    clips: FaceClips | StreamedClips
+    store: FaceStore | None = None
+    training: Sequence[str] = ()
+    held_out: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -144,7 +165,6 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     # Only now: --help and wrong options need not wait for torch and Lightning.
     import pytorch_lightning as pl
 
-    from lightly_marlin.demo import open_store
     from lightly_marlin.training.agreement import Agreement
     from lightly_marlin.training.callbacks import make_logger
     from lightly_marlin.training.checkpoint import check_checkpoint
@@ -178,16 +198,8 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     checkpoint = folder.open(resume=resume, leader=leader)
     pl.seed_everything(settings.seed, workers=True, verbose=False)
 
-    store = open_store(
-        settings.store,
-        demo_clips=settings.demo_clips,
-        demo_frames=settings.demo_frames,
-    )
-    tracks = select_tracks(store, settings)
-    training, held_out = split_tracks(
-        store, settings.held_out, seed=settings.seed, tracks=tracks
-    )
-    clips = training_clips(store, training, settings)
+    data = open_data(settings)
+    clips = data.clips
     schedule = schedule_of(settings, len(clips), world_size)
     max_steps = settings.max_steps or schedule.total_steps
     # A checkpoint holds all weights, so those that the run began with may be gone.
@@ -197,14 +209,13 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
         check_checkpoint(checkpoint, module)
     callbacks = [
         Agreement({**vars(settings), "checkpoint": checkpoint}),
-        *make_callbacks(
-            settings, folder, module, store, training, held_out, world_size
-        ),
+        *make_callbacks(settings, folder, module, data, world_size),
     ]
     if leader:
         # Not before: what cannot be used leaves no run behind.
         write_settings(settings, folder.config)
-        sizes = (len(clips), len(held_out))
+        held_out = None if data.store is None else len(data.held_out)
+        sizes = (len(clips), held_out)
         describe_run(settings, *sizes, schedule, max_steps, world_size)
     if settings.compile:
         # A gradient penalty asks for second derivatives.
@@ -240,9 +251,7 @@ def make_callbacks(
     settings: PretrainSettings,
     folder: RunFolder,
     module: MarlinPretraining,
-    store: FaceStore,
-    training: Sequence[str],
-    held_out: Sequence[str],
+    data: RunData,
     world_size: int,
 ) -> list[Callback]:
     """Returns the callbacks of a run, which validates on the tracks held out if any."""
@@ -253,10 +262,11 @@ def make_callbacks(
     )
     from lightly_marlin.training.checkpoint import LastCheckpoint
     from lightly_marlin.training.objectives.reporting import loss_column
+    from lightly_marlin.training.requeue import Requeue
 
     clips_per_step = settings.batch_size * world_size
     columns = metrics_columns(module.objective_weights)
-    validation = make_validation(settings, folder, module, store, held_out or training)
+    validation = make_validation(settings, folder, module, data)
     encoder: Any = module.model.encoder
     if settings.export_teacher and module.teacher is not None:
         # What is measured is what model/ has.
@@ -265,9 +275,10 @@ def make_callbacks(
         WriteMetrics(folder, clips_per_step, settings.log_every, columns),
         *validation,
         *make_probe(settings, folder, encoder),
-        *make_meters(settings, folder, encoder, store, training, held_out),
+        *make_meters(settings, folder, encoder, data),
         *make_gradients(settings, folder),
         LastCheckpoint(folder, settings.save_every),
+        Requeue(),
         StepProgress(settings.log_every, loss_column(next(iter(module.objectives)))),
     ]
 
@@ -286,23 +297,23 @@ def make_validation(
     settings: PretrainSettings,
     folder: RunFolder,
     module: MarlinPretraining,
-    store: FaceStore,
-    tracks: Sequence[str],
+    data: RunData,
 ) -> list[Callback]:
-    """Returns the validation as a callback, or nothing where no pixels are decoded."""
+    """Returns the validation as a callback, or nothing where none is possible."""
     from lightly_marlin.training.batch_transforms import masking_of
     from lightly_marlin.training.objectives.pixels import Pixels
     from lightly_marlin.training.validation import Validation
 
     decoding = (part for part in module.objectives.values() if isinstance(part, Pixels))
     part = next(decoding, None)
-    if part is None:
+    if part is None or data.store is None:
         return []
+    tracks = data.held_out or data.training
     return [
         Validation(
             folder,
             module.model,
-            validation_clips(store, tracks, settings),
+            validation_clips(data.store, tracks, settings),
             masking_of(settings, module.model.config),
             batch_size=settings.batch_size,
             every=settings.validate_every,
@@ -345,9 +356,7 @@ def make_meters(
     settings: PretrainSettings,
     folder: RunFolder,
     encoder: MarlinEncoder,
-    store: FaceStore,
-    training: Sequence[str],
-    held_out: Sequence[str],
+    data: RunData,
 ) -> list[Callback]:
     """Returns the meters of features as a callback, or nothing where they are off.
 
@@ -358,20 +367,75 @@ def make_meters(
     from lightly_marlin.evaluation import FeatureMeters, TrackClips
     from lightly_marlin.training.processes import is_leader
 
-    enough = len(held_out) >= MIN_METER_TRACKS
+    if data.store is None:
+        raise UsageError("--meters-every needs tracks of a store, not of a stream.")
+    enough = len(data.held_out) >= MIN_METER_TRACKS
     if not enough and is_leader():
         console.print(
             f"Fewer than {MIN_METER_TRACKS} tracks are held out: the meters are of "
             "training tracks."
         )
     clips = TrackClips(
-        store,
-        tracks=held_out if enough else training,
+        data.store,
+        tracks=data.held_out if enough else data.training,
         max_tracks=settings.meters_tracks,
         num_frames=encoder.config.num_frames,
         stride=settings.stride,
     )
     return [FeatureMeters(folder.meters, encoder, clips, every=settings.meters_every)]
+
+
+def open_data(settings: PretrainSettings) -> RunData:
+    """Opens the clips to train on, of a store or of an export that is streamed."""
+    from lightly_marlin.demo import open_store
+
+    remote = settings.store is not None and is_url(settings.store)
+    if remote and not settings.stream:
+        raise UsageError(
+            f"{settings.store} is remote: --stream fetches it while training, to "
+            "--cache. Or copy it to a disk, which is faster where it has room."
+        )
+    if settings.stream:
+        if settings.store is None:
+            raise UsageError("--stream needs --store, what is to be streamed.")
+        if is_litdata(settings.store):
+            return RunData(streamed_clips(settings))
+    store = open_store(
+        settings.store,
+        demo_clips=settings.demo_clips,
+        demo_frames=settings.demo_frames,
+        cache=settings.cache,
+    )
+    tracks = select_tracks(store, settings)
+    training, held_out = split_tracks(
+        store, settings.held_out, seed=settings.seed, tracks=tracks
+    )
+    clips = training_clips(store, training, settings)
+    return RunData(clips, store, training, held_out)
+
+
+def streamed_clips(settings: PretrainSettings) -> StreamedClips:
+    """Returns the clips of a LitData export, of which no track can be chosen."""
+    from lightly_marlin.data.streamed_clips import StreamedClips
+
+    if limits := TrackFilter.from_options(vars(settings)).limits():
+        option = next(iter(limits)).replace("_", "-")
+        raise UsageError(
+            f"--{option} chooses tracks of a store; of an export all are taken. Choose "
+            "them before the export, or stream the store itself."
+        )
+    if "contrast" in settings.objective_weights:
+        raise UsageError(
+            "The objective contrast needs two clips of a track, which a LitData export "
+            "does not give. Stream the store itself."
+        )
+    return StreamedClips(
+        settings.store or "",
+        stride=settings.stride,
+        seed=settings.seed,
+        size=settings.image_size,
+        cache=settings.cache,
+    )
 
 
 def select_tracks(store: FaceStore, settings: PretrainSettings) -> list[str]:

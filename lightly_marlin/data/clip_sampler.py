@@ -7,7 +7,12 @@ from collections.abc import Iterator, Sized
 import torch
 from torch.utils.data import Sampler
 
+from lightly_marlin.data.keyed_permutation import KeyedPermutation
+
 __all__ = ["ResumableClipSampler"]
+
+MAX_LISTED = 2**24
+"""Tracks up to which an epoch's order is a list, 8 bytes each in every process."""
 
 
 class ResumableClipSampler(Sampler[tuple[int, int]]):
@@ -85,7 +90,8 @@ class ResumableClipSampler(Sampler[tuple[int, int]]):
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         position = self.start_sample + self.rank
-        order_epoch, order = -1, torch.empty(0, dtype=torch.int64)
+        order_epoch = -1
+        order: torch.Tensor | KeyedPermutation = torch.empty(0, dtype=torch.int64)
         count = 0
         while self.num_samples is None or count < self.num_samples:
             epoch, place = divmod(position, self.epoch_length)
@@ -95,10 +101,12 @@ class ResumableClipSampler(Sampler[tuple[int, int]]):
             position += self.world_size
             count += 1
 
-    def _order(self, epoch: int) -> torch.Tensor:
-        """Returns the order of the tracks in an epoch: int64 (epoch_length,)."""
+    def _order(self, epoch: int) -> torch.Tensor | KeyedPermutation:
+        """Returns the order of the tracks in an epoch, epoch_length integers."""
         if not self.shuffle:
             return torch.arange(self.num_tracks)
+        if self.num_tracks > MAX_LISTED:
+            return KeyedPermutation(self.num_tracks, f"{self.seed}/{epoch}")
         return torch.randperm(self.num_tracks, generator=self._generator(epoch))
 
     def _generator(self, epoch: int) -> torch.Generator:

@@ -10,6 +10,7 @@ shuffles within and across chunks; it depends on the number of processes and wor
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +18,19 @@ from torch.utils.data import DataLoader
 
 from lightly_marlin.data.clip_starts import check_clip, choose_start, fit_stride
 from lightly_marlin.data.face_clips import FaceClip, read_clip
-from lightly_marlin.store.export import ROW_KEY
+from lightly_marlin.store.export import ROW_KEY, is_litdata
 from lightly_marlin.store.format import CROP_SIZE, TrackRow
 from lightly_marlin.store.memory_track import MemoryTrack
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
-from lightly_marlin.utils.remote import RemoteFolder, is_url
 
 try:
-    from litdata import StreamingDataset
+    from litdata import StreamingDataLoader, StreamingDataset
 except ModuleNotFoundError:
     # Without the extra `stream`, of which the constructor tells.
-    StreamingDataset = object
+    StreamingDataLoader = StreamingDataset = object
 
-__all__ = ["StreamedClips", "is_litdata", "streaming_loader"]
+__all__ = ["StreamedClips", "streaming_loader"]
 
 
 class StreamedClips(StreamingDataset):  # type: ignore[misc]
@@ -115,23 +115,6 @@ class StreamedClips(StreamingDataset):  # type: ignore[misc]
         return read_clip(track, range(start, start + span, stride), self.size)
 
 
-def is_litdata(path: Path | str) -> bool:
-    """Returns whether a folder or URL is a LitData data set.
-
-    Args:
-        path: Folder or URL.
-    """
-    if is_url(path):
-        content = RemoteFolder(str(path)).read("index.json")
-    else:
-        file = Path(path) / "index.json"
-        content = file.read_bytes() if file.is_file() else None
-    try:
-        return content is not None and "chunks" in json.loads(content)
-    except ValueError:
-        return False
-
-
 def streaming_loader(
     clips: StreamedClips, batch_size: int, *, num_workers: int = 0, pin: bool = False
 ) -> DataLoader[FaceClip]:
@@ -147,8 +130,7 @@ def streaming_loader(
         num_workers: Loader processes.
         pin: Whether to pin the memory of batches.
     """
-    litdata = require("litdata", "Streaming clips")
-    loader: DataLoader[FaceClip] = litdata.StreamingDataLoader(
+    loader: DataLoader[FaceClip] = _Loader(
         clips,
         batch_size=batch_size,
         num_workers=num_workers,
@@ -157,3 +139,17 @@ def streaming_loader(
         drop_last=True,
     )
     return loader
+
+
+class _Loader(StreamingDataLoader):  # type: ignore[misc]
+    """LitData's loader for trainers that count the batches of an epoch.
+
+    They never ask for one more than there is. LitData's loader takes that for an epoch
+    that was left early, and would begin a resumed one again instead of the next.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in super().__iter__():
+            if self._num_samples_yielded_streaming >= len(self) * self.batch_size:
+                self.restore = False
+            yield batch

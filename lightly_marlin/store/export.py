@@ -28,8 +28,9 @@ from lightly_marlin.utils.console import progress
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
+from lightly_marlin.utils.remote import RemoteFolder, is_url
 
-__all__ = ["ROW_KEY", "ExportFormat", "export_store"]
+__all__ = ["ROW_KEY", "ExportFormat", "export_store", "is_litdata"]
 
 ExportFormat = Literal["litdata", "webdataset"]
 
@@ -92,6 +93,23 @@ def export_store(
             f"{out} cannot be written: {error.strerror or error}. The same command "
             "then goes on where it stopped."
         ) from error
+
+
+def is_litdata(path: Path | str) -> bool:
+    """Returns whether a folder or URL is a LitData data set.
+
+    Args:
+        path: Folder or URL.
+    """
+    if is_url(path):
+        content = RemoteFolder(str(path)).read("index.json")
+    else:
+        file = Path(path) / "index.json"
+        content = file.read_bytes() if file.is_file() else None
+    try:
+        return content is not None and "chunks" in json.loads(content)
+    except ValueError:
+        return False
 
 
 def _write_tars(store: FaceStore, out: Path, max_bytes: int) -> int:

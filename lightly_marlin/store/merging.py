@@ -188,7 +188,8 @@ def _publish(layout: StoreLayout, table: Any, report: dict[str, Any]) -> None:
 
 
 def _exists(store: Path | str) -> bool:
-    return StoreLayout.read(store) is not None or (Path(store) / TRACKS_NAME).is_dir()
+    has_index = (Path(store) / INDEX_NAME).is_file()
+    return StoreLayout.read(store) is not None or has_index
 
 
 def _is_same(path: Path | str, out: Path | str) -> bool:

@@ -8,6 +8,7 @@ there. Its bytes depend on its videos alone.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import shutil
 import tempfile
@@ -161,9 +162,9 @@ def read_shard_records(
             rows=tuple(rows.get(values["source"], ())),
             fingerprint={
                 **json.loads(values["file_state"]),
-                **json.loads(values["settings"]),
+                **_parse(values["settings"]),
             },
-            weights=json.loads(values["weights"]),
+            weights=_parse(values["weights"]),
         )
         for values in videos.to_pylist()
     }
@@ -335,6 +336,12 @@ def _columns_of(record: VideoRecord) -> dict[str, Any]:
         "settings": json.dumps(settings),
         "weights": json.dumps(list(record.weights)),
     }
+
+
+@functools.lru_cache(maxsize=64)
+def _parse(text: str) -> Any:
+    """Returns the value of a JSON text that many videos share; not to be changed."""
+    return json.loads(text)
 
 
 def _upload(files: Sequence[Path], layout: StoreLayout, shard: int) -> None:

@@ -22,6 +22,7 @@ from lightly_marlin.data import (
     FaceClips,
     ResumableClipSampler,
 )
+from lightly_marlin.data.streamed_clips import StreamedClips, streaming_loader
 from lightly_marlin.models import (
     MarlinDiscriminator,
     accelerate_cpu,
@@ -97,7 +98,7 @@ class MarlinPretraining(pl.LightningModule):
     def __init__(
         self,
         settings: PretrainSettings,
-        clips: FaceClips,
+        clips: FaceClips | StreamedClips,
         schedule: WarmupCosine,
         weights: str | None = None,
         world_size: int = 1,
@@ -219,6 +220,15 @@ class MarlinPretraining(pl.LightningModule):
 
     def train_dataloader(self) -> DevicePrefetcher | DataLoader[FaceClip]:
         """Returns the clips from the one on at which the training stands."""
+        workers = self.settings.workers
+        if workers is None:
+            workers = default_workers(self.device, self.trainer.num_devices)
+        if isinstance(self.clips, StreamedClips):
+            # It has a state of its own, which the trainer saves.
+            batch_size, pin = self.settings.batch_size, torch.cuda.is_available()
+            return streaming_loader(
+                self.clips, batch_size, num_workers=workers, pin=pin
+            )
         per_step = self._clips_per_step()
         contrast = "contrast" in self.objectives
         if contrast:
@@ -236,9 +246,6 @@ class MarlinPretraining(pl.LightningModule):
             # Two tracks of a video may show one person, no negative.
             sources = self.clips.column("source")
             sampler = DistinctGroupSampler(sources, per_step, **places)
-        workers = self.settings.workers
-        if workers is None:
-            workers = default_workers(self.device, self.trainer.num_devices)
         loader: DataLoader[FaceClip] = DataLoader(
             self.clips,
             batch_size=self.settings.batch_size,
@@ -257,7 +264,8 @@ class MarlinPretraining(pl.LightningModule):
         inputs = {name: x for name, x in batch.items() if isinstance(x, Tensor)}
         inputs |= {"idx_keep": idx_keep, "idx_mask": idx_mask}
         every = self.settings.gradients_every
-        if every > 0 and is_due(self.trainer, every, step + 1):
+        measures = every > 0 and is_due(self.trainer, every, step + 1)
+        if measures:
             logged = self._update(inputs, with_norms=True)
         elif self._graph is not None:
             logged = self._graph(inputs)
@@ -267,7 +275,7 @@ class MarlinPretraining(pl.LightningModule):
         self._count_step()
         self.samples_seen += len(idx_keep) * self.trainer.world_size
         self._step_schedulers()
-        if is_due(self.trainer, self.settings.log_every):
+        if measures or is_due(self.trainer, self.settings.log_every):
             logged = self._mean_of_processes(logged)
         # On the CPU: a number would be copied to the device, which waits for it.
         rate = torch.tensor(self.schedule(step))

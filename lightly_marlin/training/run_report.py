@@ -29,7 +29,7 @@ _FIGURES = {
 def describe_run(
     settings: PretrainSettings,
     num_clips: int,
-    num_held_out: int,
+    num_held_out: int | None,
     schedule: WarmupCosine,
     max_steps: int,
     world_size: int = 1,
@@ -39,7 +39,7 @@ def describe_run(
     Args:
         settings: Settings of the run.
         num_clips: Tracks to train on.
-        num_held_out: Tracks to validate on.
+        num_held_out: Tracks to validate on; None if nothing is validated.
         schedule: Schedule of the learning rate.
         max_steps: Step after which the run stops.
         world_size: Devices that train together, of all nodes.
@@ -48,7 +48,7 @@ def describe_run(
     rows = {
         "model": settings.model,
         "store": settings.store or "built-in demo clips",
-        "tracks": f"{num_clips} to train on, {num_held_out} held out",
+        "tracks": f"{num_clips} to train on, {num_held_out or 0} held out",
         "mask": f"{settings.mask}, ratio {settings.mask_ratio}",
         "objectives": _objectives(settings),
         "batch": f"{settings.batch_size} clips x {world_size} device(s)",
@@ -60,7 +60,9 @@ def describe_run(
     for name, value in rows.items():
         table.add_row(name, value)
     console.print(table)
-    if not num_held_out:
+    if num_held_out is None:
+        console.print("A stream holds no track out: nothing is validated.")
+    elif num_held_out == 0:
         console.print("Too few videos to hold one out: validating on training clips.")
 
 

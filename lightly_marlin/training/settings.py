@@ -72,8 +72,17 @@ class RunSettings:
     )
     store: str | None = setting(
         None,
-        "Folder made by preprocess_faces.py; without it, the built-in demo clips.",
+        "Folder made by preprocess_faces.py; without it, the built-in demo clips. With "
+        "--stream, also a URL, and what export_store.py made for LitData.",
         metavar="STORE",
+    )
+    stream: bool = setting(
+        False, "Fetch shards or chunks of a remote store while training."
+    )
+    cache: str | None = setting(
+        None,
+        "Folder that keeps what --stream fetches; by default in the user's cache.",
+        metavar="DIR",
     )
     out: str = setting("run", "Folder of the run.", metavar="RUN")
     weights: str | None = setting(None, "Checkpoint to start from.", metavar="PATH")

@@ -106,6 +106,8 @@ def quiet_lightning() -> None:
     # The sampler itself continues at the right clip.
     warnings.filterwarnings("ignore", ".*mid-epoch.*")
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    # LitData divides the clips among workers.
+    warnings.filterwarnings("ignore", ".*`__len__` could be inaccurate.*")
     # The advice of CSV and progress loggers is for automatic optimisation.
     warnings.filterwarnings("ignore", ".*LeafSpec.*")
     # A checkpoint is the state after its step, as it should be.

@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 
 from lightly_marlin.kernels import masked_reconstruction_loss
 from lightly_marlin.loss import MarlinReconstructionLoss
 from lightly_marlin.models import Marlin
 from lightly_marlin.training.every_steps import EverySteps
+from lightly_marlin.training.gradient_average import mean_over_processes
 from lightly_marlin.training.objectives.step_context import ToPixels
 from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
 from lightly_marlin.transforms import BatchMasking
@@ -34,6 +35,11 @@ class Validation(EverySteps):
     colour, and their ratio) and a picture reconstructions/step_*.png. The loss is the
     mean squared error of the masked pixels.
 
+    Each process takes a share of the clips, as many as every other: models whose
+    parameters are spread over the processes cannot predict in one of them alone. Masks
+    are those of a clip's place in the data set, so the row is the same with any number
+    of processes.
+
     Predictions of normalised pixels, of motion too, are scaled by the true mean and
     deviation of each token first: much of the answer is given, so the loss is
     comparable neither with the training loss, nor with the mean colour, nor with that
@@ -42,7 +48,8 @@ class Validation(EverySteps):
     Args:
         folder: Folder of the run.
         model: The model to validate.
-        clips: Data set with "video" and "regions", the same clips at every pass.
+        clips: Data set with "video" and "regions", the same clips at every pass; at
+            least one.
         masking: Draws the masks; that of a mixture with the shares it begins with.
         batch_size: Clips of one forward.
         every: Steps between two validations; the last step is always validated.
@@ -65,8 +72,13 @@ class Validation(EverySteps):
         self.to_pixels = to_pixels
         self.folder = folder
         self.model = model
-        self.loader = DataLoader(clips, batch_size=batch_size)
+        self.clips = clips
+        self.num_clips = len(clips)  # type: ignore[arg-type]
+        self.batch_size = batch_size
         self.masking = masking
+        self.criterion = MarlinReconstructionLoss(
+            tubelet_size=model.config.tubelet_size, patch_size=model.config.patch_size
+        )
         columns = VALIDATION_COLUMNS if to_pixels is None else VALIDATION_COLUMNS[:2]
         self.csv = MetricsCsv(folder.validation, columns)
 
@@ -78,44 +90,66 @@ class Validation(EverySteps):
     def on_due(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Validates."""
         step = trainer.global_step
-        row: dict[str, float] = {}
+        indices = _share(self.num_clips, trainer.global_rank, trainer.world_size)
+        with trainer.precision_plugin.forward_context():
+            sums = self._sums(indices, pl_module.device, trainer)
+        if trainer.world_size > 1:
+            sums = mean_over_processes(sums.to(pl_module.device))
+        row = self._row(*sums.tolist())
         if trainer.is_global_zero:
-            with trainer.precision_plugin.forward_context():
-                row = self._validate(step, pl_module.device)
             self.csv.append({"step": step, **row})
-        # All processes need it: `ModelCheckpoint(monitor="held_out/ratio")` compares.
-        row = trainer.strategy.broadcast(row)
+        # In all processes: `ModelCheckpoint(monitor="held_out/ratio")` compares.
         logged = {f"held_out/{name}": value for name, value in row.items()}
         pl_module.log_dict(logged, logger=False)
         # `log` would reach the loggers only if this step's metrics are due as well.
         for logger in trainer.loggers:
             logger.log_metrics(logged, step=step)
 
-    def _validate(self, step: int, device: torch.device) -> dict[str, float]:
+    def _sums(
+        self, indices: list[int], device: torch.device, trainer: Trainer
+    ) -> Tensor:
+        """Returns sums over clips: loss, loss of the mean colour, number of clips.
+
+        Args:
+            indices: Clips of this process, with the last one again for what is missing
+                at the end of the data set.
+            device: Device of the model.
+            trainer: The trainer.
+
+        Returns:
+            float64 tensor (3,) on the CPU.
+        """
         self.model.eval()
-        losses, baselines, sizes = [], [], []
-        for number, batch in enumerate(self.loader):
+        clips = Subset(self.clips, [min(i, self.num_clips - 1) for i in indices])
+        sums = torch.zeros(3, dtype=torch.float64)
+        done = 0
+        for batch in DataLoader(clips, batch_size=self.batch_size):
             videos, cells = batch["video"].to(device), batch["regions"].to(device)
-            idx_mask, pred, loss = reconstruct_clips(
+            places = torch.tensor(indices[done : done + len(videos)])
+            idx_mask, pred, _ = reconstruct_clips(
                 self.model,
                 videos,
-                *self.masking(cells, number, videos=videos),
+                *self.masking(cells, 0, places, videos),
                 self.to_pixels,
             )
-            losses.append(float(loss))
-            baseline = mean_color_loss(videos, idx_mask, **self._sizes())
-            baselines.append(float(baseline))
-            sizes.append(len(videos))
-            if number == 0:
-                self._draw(step, videos, idx_mask, pred, cells)
+            if done == 0 and trainer.is_global_zero:
+                self._draw(trainer.global_step, videos, idx_mask, pred, cells)
+            count = int((places < self.num_clips).sum())
+            if count > 0:
+                videos, idx_mask = videos[:count], idx_mask[:count]
+                loss = self.criterion(pred[:count], videos, idx_mask)
+                color = mean_color_loss(videos, idx_mask, **self._sizes())
+                sums += count * torch.tensor([float(loss), float(color), 1.0])
+            done += len(places)
         self.model.train()
-        weights = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
-        loss_mean = float(weights @ torch.tensor(losses, dtype=torch.float64))
-        color_mean = float(weights @ torch.tensor(baselines, dtype=torch.float64))
+        return sums
+
+    def _row(self, loss: float, color: float, count: float) -> dict[str, float]:
+        """Returns the columns of the file but for the step."""
         row = {
-            RECONSTRUCTION: loss_mean,
-            MEAN_COLOR: color_mean,
-            "ratio": loss_mean / color_mean if color_mean > 0 else float("nan"),
+            RECONSTRUCTION: loss / count,
+            MEAN_COLOR: color / count,
+            "ratio": loss / color if color > 0 else float("nan"),
         }
         return {name: row[name] for name in self.csv.columns[1:]}
 
@@ -142,6 +176,15 @@ class Validation(EverySteps):
         )
         with atomic_write(self.folder.pictures / f"step_{step:07d}.png") as path:
             sheet.save(path)
+
+
+def _share(count: int, rank: int, world_size: int) -> list[int]:
+    """Returns a process's places among `count` clips, and places after the last one.
+
+    Every process has equally many, one after the other.
+    """
+    each = -(-count // world_size)
+    return list(range(rank * each, (rank + 1) * each))
 
 
 @torch.no_grad()

@@ -16,6 +16,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from scale_costs import cost_table
+
 from lightly_marlin.utils.files import atomic_write
 
 ROOT = Path(__file__).parents[2]
@@ -55,14 +57,16 @@ def make_tables(machine: str) -> dict[Path, str]:
         "mask_ablation",
         "fake_detection",
         "demo_probe",
+        "store_scale",
     )
     results = tuple(read_result(suite, machine) for suite in suites)
     demo, loader, step, features, faces, robustness, probe, masks = results[:8]
-    fakes, demo_probe = results[8:]
+    fakes, demo_probe, scale = results[8:]
     rows = {
         **demo_rows(demo),
         **step_rows(step),
         **loader_rows(loader),
+        **scale_rows(scale),
         **feature_rows(features),
         **face_rows(faces),
         **robustness_rows(robustness),
@@ -77,6 +81,7 @@ def make_tables(machine: str) -> dict[Path, str]:
     return {
         ROOT / "README.md": f"{HEAD}{short}\n{caption}",
         ROOT / "docs" / "benchmarks.md": f"{HEAD}{''.join(rows.values())}\n{caption}",
+        ROOT / "docs" / "scale.md": cost_table(loader, faces, scale),
     }
 
 
@@ -126,6 +131,22 @@ def loader_rows(loader: dict[str, Any]) -> Rows:
         "storing": f"| storing clips and regions | {size['ours'] / 1000:.1f} kB a "
         f"frame | {size['reference'] / 1000:.0f} kB a frame, as in the reference | "
         f"**1/{loader['size_ratio']:.0f}** |\n",
+    }
+
+
+def scale_rows(scale: dict[str, Any]) -> Rows:
+    """Returns the rows on a store of many tracks, and on clips from tars."""
+    index, clips = scale["index"], scale["clips_per_second"]
+    ours, theirs = index["open"], index["open Parquet instead"]
+    low, high = clips["ratio_quartiles"]
+    return {
+        "opening": f"| opening a store of {scale['rows']:,} tracks | "
+        f"{1000 * ours['seconds']:.0f} ms, {ours['mib']:.0f} MiB | "
+        f"{1000 * theirs['seconds']:.0f} ms, {theirs['mib']:.0f} MiB, reading Parquet "
+        f"| **{theirs['seconds'] / ours['seconds']:.0f}×** |\n",
+        "tars": f"| loading clips from tars, one core | {clips['tar']:.0f} clips/s | "
+        f"{clips['loose']:.0f} clips/s, loose files | {clips['ratio']:.2f}×, quartiles "
+        f"{low:.2f} to {high:.2f} |\n",
     }
 
 

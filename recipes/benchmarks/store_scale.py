@@ -10,7 +10,7 @@ reading the same table from Parquet, which every process would do without the me
 map. The first sample of a worker that is not forked has the rows of real tracks.
 
 Clips: the demo clips as loose files and in tars, in turns; clips must be equal before
-anything is timed.
+anything is timed. Of both, what it costs a preparation to find out what is done.
 
 Writes results/store_scale-<machine>.json and prints a table.
 """
@@ -25,6 +25,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +39,19 @@ from torch.utils.data import DataLoader
 from lightly_marlin.data import FaceClips
 from lightly_marlin.demo import demo_store
 from lightly_marlin.store import FaceStore, split_tracks
-from lightly_marlin.store.format import index_schema
+from lightly_marlin.store.format import index_schema, video_id
 from lightly_marlin.store.index_file import write_index
-from lightly_marlin.store.merging import merge_shards
-from lightly_marlin.store.shard_commit import write_shard
+from lightly_marlin.store.merging import merge_shards, merge_stores
+from lightly_marlin.store.shard_commit import all_records, write_shard
 from lightly_marlin.store.sharding import StoreLayout, shard_of
+from lightly_marlin.store.writer import StoreWriter
 from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
 NUM_SHARDS = 4
 ROUNDS = 9
+NUM_VIDEOS = 500
 
 
 def synthetic_index(folder: Path, num_rows: int) -> Path:
@@ -205,6 +208,46 @@ def compare_reading(loose: FaceStore, tars: FaceStore) -> dict[str, Any]:
     }
 
 
+def repeated_video(store: FaceStore, work: Path) -> tuple[Path, StoreLayout]:
+    """Returns a store of loose files and one of a shard, with one video many times."""
+    record = min(store.records(), key=lambda one: one.rows[0].num_frames)
+    videos = []
+    for number in range(NUM_VIDEOS):
+        source = f"video_{number:06d}.mp4"
+        row = replace(record.rows[0], source=source, track_id=f"{video_id(source)}_000")
+        videos.append((replace(record, source=source, rows=(row,)), store.path))
+    layout = StoreLayout.open(work / "many-shards", 1)
+    write_shard(layout, 0, videos)
+    (work / "many-loose" / "tracks").mkdir(parents=True)
+    merge_stores([layout.path], work / "many-loose")
+    return work / "many-loose", layout
+
+
+def resuming(store: FaceStore, work: Path) -> dict[str, float]:
+    """Returns what finding out what is done costs, in microseconds a video."""
+    loose, layout = repeated_video(store, work)
+
+    def with_files() -> int:
+        with StoreWriter(loose) as writer:
+            return len(writer.records)
+
+    ways: dict[str, Callable[[], int]] = {
+        "loose": with_files,
+        "shards": lambda: len(all_records(layout)),
+    }
+    found = {}
+    for name, way in ways.items():
+        seconds = []
+        for _ in range(ROUNDS):
+            started = time.perf_counter()
+            count = way()
+            seconds.append(time.perf_counter() - started)
+            if count != NUM_VIDEOS:
+                raise RuntimeError(f"{count} of {NUM_VIDEOS} videos were found.")
+        found[name] = round(1e6 * statistics.median(seconds) / NUM_VIDEOS, 1)
+    return found
+
+
 def main() -> int:
     """Measures, writes the result and prints it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -228,6 +271,7 @@ def main() -> int:
         loose = demo_store(work / "loose", num_clips=options.demo_clips)
         tars = packed(loose, work / "tars")
         reading = compare_reading(loose, tars)
+        resumed = resuming(loose, work)
         repeated_index(tars, options.rows)
         again = FaceStore(tars.path)
         workers = {name: first_sample(again, name) for name in ("forkserver", "spawn")}
@@ -238,6 +282,7 @@ def main() -> int:
         "index": measured,
         "first_sample_seconds": workers,
         "clips_per_second": reading,
+        "resuming_microseconds_a_video": resumed,
     }
     options.results.mkdir(exist_ok=True)
     write_json(options.results / f"store_scale-{machine_name()}.json", result)
@@ -257,7 +302,8 @@ def show(result: dict[str, Any]) -> None:
     for method, seconds in result["first_sample_seconds"].items():
         table.add_row(f"first sample, {method}", f"{seconds:.3f}", "", "")
     console.print(table)
-    console.print(json.dumps(result["clips_per_second"]))
+    for name in ("clips_per_second", "resuming_microseconds_a_video"):
+        console.print(f"{name}: {json.dumps(result[name])}")
 
 
 if __name__ == "__main__":

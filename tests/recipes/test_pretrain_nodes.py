@@ -149,3 +149,36 @@ def test_srun__a_task_that_is_killed(one_machine, tiny_store, tmp_path):
     exact, _ = rows(out)
     assert [row[0] for row in exact] == [*range(1, steps + 1)]
     assert exact[:4] == rows(one_machine)[0]
+
+
+@pytest.mark.slow
+def test_srun__a_job_that_is_requeued(one_machine, tiny_store, tmp_path, monkeypatch):
+    """Slurm warns one task: both stop after the same step, and go on by themselves."""
+    out, logs = tmp_path / "run", [tmp_path / f"{rank}.log" for rank in (0, 1)]
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/scontrol.txt\n')
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{scontrol.parent}{os.pathsep}{os.environ['PATH']}")
+    options = ("--store", tiny_store, *OPTIONS, "--schedule-steps", 2200, "--out", out)
+    port = free_port()
+    long = (*options, "--max-steps", 4000)
+    tasks = [srun(rank, long, log, port) for rank, log in enumerate(logs)]
+    wait_for(out / "metrics.csv")
+    while len(rows(out)[0]) < 3:
+        time.sleep(0.1)
+    tasks[1].send_signal(signal.SIGUSR1)
+    assert finish(*tasks) == [1, 1]
+    assert (tmp_path / "scontrol.txt").read_text() == "requeue 4242\n"
+    assert "Traceback" not in "".join(log.read_text() for log in logs)
+    exact, _ = rows(out)
+    assert len(exact) % 10 == 0
+    assert not list(out.glob("hpc_ckpt*"))
+
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    port, more = free_port(), (*options, "--max-steps", len(exact) + 2)
+    tasks = [srun(rank, more, log, port) for rank, log in enumerate(logs)]
+    assert finish(*tasks) == [0, 0]
+    resumed, _ = rows(out)
+    assert resumed[:-2] == exact
+    assert [row[0] for row in resumed] == [*range(1, len(exact) + 3)]
