@@ -35,7 +35,9 @@ def is_manifest(videos: Path | str) -> bool:
     """
     if suffix_of(str(videos)) not in _SUFFIXES:
         return False
-    return is_url(videos) or os.path.isfile(videos)
+    if is_url(videos):
+        return not {"*", "["} & {*str(videos)}
+    return os.path.isfile(videos)
 
 
 def read_manifest(manifest: Path | str) -> list[VideoFile]:

@@ -91,7 +91,8 @@ def prepare_videos(
             store while they are prepared; None for the system's temporary folder.
         num_workers:
             Number of worker processes; None for one per available core, 0 to work in
-            this process (a crash of a decoder then ends it). Ray uses `cpus_per_shard`.
+            this process (a crash of a decoder then ends it). For the engine "local";
+            that of Ray has `cpus_per_shard`.
         stall_seconds: A video without progress for this long is given up.
         all_faces: Keep every face track of a video instead of only the main one.
         min_face: Approximate side, in source pixels, of the smallest face to look for.
@@ -125,7 +126,8 @@ def prepare_videos(
     """
     if num_workers is not None and num_workers < 0:
         raise ValueError(f"Invalid num_workers {num_workers}: must be at least 0.")
-    _check_engine(engine, shard, cpus_per_shard, retries, stall_seconds)
+    _check_engine(engine, shard, address, num_workers)
+    _check_limits(cpus_per_shard, retries, stall_seconds)
     if engine == "ray":
         num_workers = cpus_per_shard
     if num_workers is None:
@@ -178,28 +180,41 @@ def prepare_videos(
 
 
 def _check_engine(
-    engine: str,
-    shard: int | None,
-    cpus_per_shard: int,
-    retries: int,
-    stall_seconds: float,
+    engine: str, shard: int | None, address: str | None, num_workers: int | None
 ) -> None:
-    """Raises UsageError for options of the engine that are out of range."""
+    """Raises UsageError for options that an engine does not have."""
     if engine not in ENGINES:
         raise UsageError(
             f"Invalid engine ({engine!r}). Supported values are {', '.join(ENGINES)}."
+        )
+    if engine == "local" and address is not None:
+        raise UsageError(
+            f"The address {address} of a cluster needs the engine ray (--engine ray)."
         )
     if engine == "ray" and shard is not None:
         raise UsageError(
             f"The engine ray prepares all shards, not only shard {shard}. Leave out "
             "one of the two."
         )
+    if engine == "ray" and num_workers is not None:
+        raise UsageError(
+            f"The engine ray takes no number of workers ({num_workers}). Name the "
+            "cores and workers of a shard (--cpus-per-shard)."
+        )
+
+
+def _check_limits(cpus_per_shard: int, retries: int, stall_seconds: float) -> None:
+    """Raises UsageError for numbers that are out of range."""
     if cpus_per_shard < 1:
-        raise UsageError(f"Invalid cpus_per_shard ({cpus_per_shard}). At least 1.")
+        raise UsageError(
+            f"Invalid cpus_per_shard ({cpus_per_shard}). It must be at least 1."
+        )
     if retries < 0:
-        raise UsageError(f"Invalid retries ({retries}). At least 0.")
+        raise UsageError(f"Invalid retries ({retries}). It must be at least 0.")
     if not stall_seconds > 0:
-        raise UsageError(f"Invalid stall_seconds ({stall_seconds}). Above 0.")
+        raise UsageError(
+            f"Invalid stall_seconds ({stall_seconds}). It must be above 0."
+        )
 
 
 def _layout(

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from lightly_marlin.preparation.prepare_files import Preparation, PreparationSummary
@@ -184,7 +184,10 @@ def _run_tasks(
                         reasons[shard.number] = _reason(error)
                         where = f"shard {shard.number}: {reasons[shard.number]}"
                         console.print(one_line(where), markup=False, soft_wrap=True)
-                bar.update(line, completed=ray.get(counts.total.remote()))
+                # A display that fails must not end the work.
+                with suppress(ray.exceptions.RayError):
+                    total = ray.get(counts.total.remote(), timeout=_POLL_SECONDS)
+                    bar.update(line, completed=total)
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)

@@ -61,15 +61,17 @@ def find_remote_videos(
             "videos in a manifest."
         )
     fs, root = _file_system(url)
+    whole_folder = False
     with _explained(url):
-        if glob.has_magic(root):
-            found = fs.glob(root, detail=True)
-            root = _fixed_part(root)
-        elif fs.isfile(root):
+        if fs.isfile(root):
             found = {root: fs.info(root)}
             root = root.rpartition("/")[0]
+        elif glob.has_magic(root):
+            found = fs.glob(root, detail=True)
+            root = _fixed_part(root)
         else:
             found = fs.find(root, detail=True)
+            whole_folder = True
     own = _path_of(exclude)
     stores = _stores(found)
     files = []
@@ -77,7 +79,7 @@ def find_remote_videos(
         source = path.removeprefix(root).lstrip("/")
         if info.get("type") == "directory" or (own and path.startswith(f"{own}/")):
             continue
-        if len(found) > 1 and not _is_video(source):
+        if whole_folder and not _is_video(source):
             continue
         if any(str(parent) in stores for parent in PurePosixPath(path).parents):
             continue

@@ -141,6 +141,8 @@ def test_another_video_of_the_same_name(run, videos, tmp_path, make_frames):
         ({"shard": -1}, "There is no shard -1"),
         ({"shards": 0}, r"Invalid number of shards \(0\)"),
         ({"engine": "ray", "shard": 0}, "Leave out one of the two"),
+        ({"engine": "ray", "num_workers": 2}, r"\(--cpus-per-shard\)"),
+        ({"address": "auto"}, "needs the engine ray"),
         ({"engine": "spark"}, r"Invalid engine \('spark'\)"),
         ({"cpus_per_shard": 0}, "cpus_per_shard"),
         ({"retries": -1}, "retries"),

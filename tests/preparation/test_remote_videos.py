@@ -45,6 +45,7 @@ ALL = ["a.mp4", "deep/a.mp4", "empty.mp4", "no face.mkv", "short.mp4", "text.mp4
 def test_folder_file_and_glob(memory):
     assert sources(memory) == sources(f"{memory}/") == ALL
     assert sources(f"{memory}/a.mp4") == ["a.mp4"]
+    assert sources(f"{memory}/n*.txt") == ["notes.txt"]
     assert sources(f"{memory}/**/*.mp4") == [name for name in ALL if name[-1] == "4"]
     assert sources(f"{memory}/*/a.mp4") == ["deep/a.mp4"]
 
@@ -72,12 +73,14 @@ def test_stores_and_hidden_files_are_left_out(memory):
     ("url", "message"),
     [
         ("memory://nothing", "There is no video at memory://nothing"),
+        ("memory://texts", "There is no video at memory://texts"),
         ("memory://v/*.xyz", "There is no video at"),
         ("nosuch://v", "nosuch"),
         ("simplecache::memory://v", "a chain of file systems"),
     ],
 )
 def test_nothing_there(memory, url, message):
+    fsspec.filesystem("memory").pipe("/texts/notes.txt", b"no video")
     with pytest.raises(UsageError, match=message):
         sources(url)
 

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from lightly_marlin.preparation import ShardsFailedError
 from lightly_marlin.store import FaceStore
 from lightly_marlin.store.merging import merge_shards
 from lightly_marlin.store.sharding import StoreLayout
 from lightly_marlin.utils.console import run_recipe
 from lightly_marlin.utils.errors import UsageError
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "preprocess_faces.py"
+ROOT = Path(__file__).parents[2]
+RECIPE = ROOT / "recipes" / "preprocess_faces.py"
+BATCH = ROOT / "recipes" / "slurm" / "prepare_array.sbatch"
 HOG = ("--detector", "hog", "--workers", "1")
 
 
@@ -45,13 +48,19 @@ def whole(demo_videos, tmp_path_factory):
 
 
 def test_slurm_array(demo_videos, whole, tmp_path, monkeypatch, warm_python, kill_when):
-    """Two tasks at once; one is killed and run again, as Slurm does."""
+    """Two tasks at once; one is killed and run again, as Slurm does.
+
+    The other one runs the batch script, whose lines for Slurm are comments.
+    """
     store = tmp_path / "store"
     command = [RECIPE, demo_videos, store, *HOG]
     monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "2")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
+    monkeypatch.setenv("PATH", str(Path(warm_python).parent), prepend=os.pathsep)
     other = subprocess.Popen(
-        [str(part) for part in (warm_python, *command)],
+        ["bash", str(BATCH), str(demo_videos), str(store), *HOG[:2]],
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -107,12 +116,14 @@ def test_array_beside_a_store_without_shards(demo_videos, tmp_path, monkeypatch)
         (["--shard", "x"], "must be 0 or a positive integer"),
         (["--shard", "0", "--engine", "ray"], "Leave out one of the two"),
         (["--engine", "spark"], "invalid choice: 'spark'"),
+        (["--engine", "ray", "--workers", "1"], "--cpus-per-shard"),
+        (["--address", "auto"], "needs the engine ray"),
         (["--retries", "-1"], "must be 0 or a positive integer"),
         (["--engine", "ray", "--address", "ray://x:1"], "one of Ray Client"),
     ],
 )
 def test_bad_options(demo_videos, whole, capsys, options, message):
-    assert run_here(demo_videos, whole, *HOG, *options) == 2
+    assert run_here(demo_videos, whole, *HOG[:2], *options) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
 
@@ -121,3 +132,12 @@ def test_shard_of_how_many(demo_videos, tmp_path, capsys):
     assert run_here(demo_videos, tmp_path / "new", "--shard", "0") == 2
     assert "--shard 0 of how many?" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_shards_that_failed_on_the_cluster(monkeypatch, capsys, demo_videos, tmp_path):
+    def fail(*arguments, **options):
+        raise ShardsFailedError({2: "its node died", 4: "the disk is full"})
+
+    monkeypatch.setattr("lightly_marlin.preparation.prepare_videos", fail)
+    assert run_here(demo_videos, tmp_path / "new", "--engine", "ray") == 1
+    assert "These shards failed, as told above: 2, 4." in capsys.readouterr().out
