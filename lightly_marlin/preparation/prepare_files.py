@@ -6,20 +6,17 @@ call, and so is a task of a cluster.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-import hashlib
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lightly_marlin.jobs.fingerprint import same_file_state, take_fingerprint
+from lightly_marlin.jobs.fingerprint import take_fingerprint
 from lightly_marlin.jobs.summary import JobSummary
 from lightly_marlin.jobs.worker_pool import JobFailure, run_jobs
 from lightly_marlin.preparation.prepare_video import PreparationOptions, prepare_video
@@ -28,19 +25,21 @@ from lightly_marlin.preparation.remote_videos import (
     fetch_video,
     remote_state,
 )
+from lightly_marlin.preparation.same_video import check_same_video
+from lightly_marlin.preparation.scratch import (
+    fetch_folder,
+    scratch_error,
+    scratch_folder,
+)
 from lightly_marlin.preparation.video_file import VideoFile
 from lightly_marlin.store.format import VideoRecord
 from lightly_marlin.store.writer import StoreWriter
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import why_not_writable
-from lightly_marlin.utils.remote import is_url
 
 __all__ = [
     "Preparation",
     "PreparationSummary",
-    "check_same_video",
-    "scratch_error",
-    "scratch_folder",
 ]
 
 PreparationSummary = JobSummary[VideoRecord]
@@ -144,7 +143,7 @@ class Preparation:
             # once.
             run = functools.partial(_run, self.options)
             place = scratch_folder(self.scratch, writer.path) if remote else None
-            with _fetch_folder(place) as fetched:
+            with fetch_folder(place) as fetched:
                 jobs = (
                     _Job(files[name], writer.unfinished_folder(name), fetched)
                     for name in todo
@@ -157,7 +156,7 @@ class Preparation:
                 ):
                     if fetched is not None:
                         # Of a worker that died.
-                        _remove(_fetched_file(job).parent)
+                        shutil.rmtree(_fetched_file(job).parent, ignore_errors=True)
                     if isinstance(result, _StoreFailure):
                         raise _disk_error(result, writer)
                     writer.add(self._record(job, result, fingerprints))
@@ -180,47 +179,6 @@ class Preparation:
         )
 
 
-def check_same_video(
-    file: VideoFile,
-    fingerprint: Mapping[str, Any],
-    record: VideoRecord | None,
-    store: Path | str,
-) -> None:
-    """Checks that a store does not mix up videos of two folders.
-
-    Args:
-        file: A video to prepare.
-        fingerprint: Its fingerprint.
-        record: The store's record of its name, if there is one.
-        store: The store, for the message.
-
-    Raises:
-        UsageError: If the record is of another video that still exists.
-    """
-    if record is None or same_file_state(record.fingerprint, fingerprint):
-        return
-    earlier = record.path
-    if file.url is None:
-        # These also return False if a parent folder cannot be read.
-        both_exist = os.path.exists(earlier) and os.path.exists(file.path)
-        is_same = not both_exist or os.path.samefile(earlier, file.path)
-    else:
-        # What has moved to another place is the same video.
-        is_same = earlier == file.url or not _is_there(earlier)
-    if is_same:
-        return
-    raise UsageError(
-        f"The store {store} already holds a video {file.source}, prepared from "
-        f"{earlier}. Prepare {file.place} into a store of its own."
-    )
-
-
-def _is_there(place: str) -> bool:
-    if is_url(place):
-        return remote_state(place).size is not None
-    return os.path.exists(place)
-
-
 def _run(options: PreparationOptions, job: _Job) -> VideoRecord | _StoreFailure:
     """Prepares a video; runs in a worker."""
     video = job.video
@@ -239,7 +197,7 @@ def _run(options: PreparationOptions, job: _Job) -> VideoRecord | _StoreFailure:
             return _StoreFailure(reason, job.fetched)
         raise
     finally:
-        _remove(file.parent)
+        shutil.rmtree(file.parent, ignore_errors=True)
 
 
 def _prepare(
@@ -260,57 +218,7 @@ def _fetched_file(job: _Job) -> Path:
     return job.fetched / job.folder.name.lstrip(".") / f"video{suffix[:_MAX_SUFFIX]}"
 
 
-@contextlib.contextmanager
-def _fetch_folder(folder: Path | None) -> Iterator[Path | None]:
-    """Yields a folder for remote videos, removed afterwards; None if there are none."""
-    if folder is None:
-        yield None
-        return
-    try:
-        # What a killed run left there; the store's lock keeps others away.
-        _remove(folder)
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise scratch_error(folder, error.strerror or str(error)) from error
-    try:
-        yield folder
-    finally:
-        _remove(folder)
-
-
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 def _disk_error(failure: _StoreFailure, writer: StoreWriter) -> UsageError:
     if failure.scratch is not None:
         return scratch_error(failure.scratch, failure.reason)
     return writer.error(failure.reason)
-
-
-def scratch_folder(scratch: Path | None, store: Path | str) -> Path:
-    """Returns the folder for what is temporary of a store, the same in every run.
-
-    Args:
-        scratch: Folder on a local disk; None for the system's temporary one.
-        store: Absolute path or URL of the store.
-    """
-    digest = hashlib.blake2b(os.fsencode(store), digest_size=6).hexdigest()
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    # Others may use the same disk.
-    name = f"lightly_marlin-{user}-{digest}"
-    return Path(tempfile.gettempdir() if scratch is None else scratch).absolute() / name
-
-
-def scratch_error(folder: Path, reason: str) -> UsageError:
-    """Returns the error for scratch that cannot be written.
-
-    Args:
-        folder: The folder.
-        reason: Why, in words.
-    """
-    return UsageError(
-        f"The scratch folder {folder} cannot be written: {reason}. Name one on a local "
-        "disk with room for a video per worker and a shard (--scratch); the same "
-        "command then goes on where it stopped."
-    )

@@ -6,11 +6,10 @@ after the other here, or wherever a cluster has room.
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from lightly_marlin.preparation.list_videos import Videos, list_videos
 from lightly_marlin.preparation.prepare_files import Preparation, PreparationSummary
@@ -22,6 +21,7 @@ from lightly_marlin.preparation.prepare_shard import (
 )
 from lightly_marlin.preparation.prepare_video import PreparationOptions
 from lightly_marlin.preparation.ray_engine import prepare_shards_on_ray
+from lightly_marlin.preparation.settings import check_pickles, settings_of
 from lightly_marlin.preparation.used_weights import check_commercial, used_weights
 from lightly_marlin.store.crop_video import JPEG_QUALITY
 from lightly_marlin.store.merging import merge_shards
@@ -132,8 +132,6 @@ def prepare_videos(
         num_workers = cpus_per_shard
     if num_workers is None:
         num_workers = available_cores()
-    if num_workers >= 1:
-        _check_pickles(parser)
     require_extras("Preparing videos", "faces")
     options = PreparationOptions(
         all_faces,
@@ -145,13 +143,13 @@ def prepare_videos(
         align_eyes=align_eyes,
     )
     if num_workers >= 1:
-        _check_factory_pickles(options)
+        check_pickles(options)
     weights = used_weights(options)
     if commercial:
         check_commercial(weights)
     preparation = Preparation(
         options,
-        _settings(options),
+        settings_of(options),
         weights,
         num_workers,
         None if scratch is None else Path(scratch).absolute(),
@@ -246,53 +244,3 @@ def _prepare_here(
             for shard in shards
         ]
     return join_summaries(done, time.monotonic() - started)
-
-
-def _check_pickles(parser: FaceParser | None) -> None:
-    """Raises ValueError if a parser cannot be sent to a worker process."""
-    try:
-        pickle.dumps(parser)
-    except Exception as error:
-        raise ValueError(
-            f"Invalid parser {parser}: it cannot be pickled for worker processes "
-            f"({error}). Use num_workers=0 for it."
-        ) from error
-
-
-def _check_factory_pickles(options: PreparationOptions) -> None:
-    """Raises ValueError if a detector cannot be sent to a worker process."""
-    from lightly_marlin.faces.detection.detector_registry import detector_factory
-
-    factory = detector_factory(options.detector)
-    try:
-        pickle.dumps(factory)
-    except Exception as error:
-        raise ValueError(
-            f"Invalid detector ({options.detector!r}): its factory {factory} cannot be "
-            f"pickled for worker processes ({error}). Register a function or class of "
-            "a module, or use num_workers=0."
-        ) from error
-
-
-def _settings(options: PreparationOptions) -> dict[str, Any]:
-    """Returns the settings that, besides the file, determine the result."""
-    from lightly_marlin.faces.detection.detector_registry import load_detectors
-
-    settings = {
-        **options.crops(),
-        "all_faces": options.all_faces,
-        "jpeg_quality": options.jpeg_quality,
-        "audio": options.audio,
-        "parser": None if options.parser is None else _describe(options.parser),
-    }
-    # Those that are built in have none: they change with the pipeline.
-    if fingerprint := load_detectors(options.detector)[0].fingerprint:
-        settings["detector_fingerprint"] = fingerprint
-    return settings
-
-
-def _describe(parser: FaceParser) -> str:
-    """Returns the parser's class and, where it has one, its fingerprint."""
-    kind = type(parser)
-    fingerprint = getattr(parser, "fingerprint", "")
-    return f"{kind.__module__}.{kind.__qualname__} {fingerprint}".rstrip()

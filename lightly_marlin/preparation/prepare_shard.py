@@ -17,12 +17,12 @@ from lightly_marlin.jobs.lock import wait_for_lock
 from lightly_marlin.preparation.prepare_files import (
     Preparation,
     PreparationSummary,
-    check_same_video,
-    scratch_error,
-    scratch_folder,
 )
+from lightly_marlin.preparation.same_video import check_same_video
+from lightly_marlin.preparation.scratch import scratch_error, scratch_folder
 from lightly_marlin.preparation.video_file import VideoFile
 from lightly_marlin.store.shard_commit import (
+    WORK_PREFIX,
     commit_shard,
     read_shard_records,
     unpack_shard,
@@ -134,6 +134,8 @@ def _prepare_locked(
 ) -> PreparationSummary:
     started = time.monotonic()
     folder = home / UNFINISHED_NAME
+    for leftover in home.glob(f"{WORK_PREFIX}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     fingerprints = preparation.fingerprints(shard.files)
     records = read_shard_records(shard.layout, shard.number)
     if records is not None and not unfinished(records, fingerprints):

@@ -9,11 +9,9 @@ what is finished, on the same disk.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from lightly_marlin.preparation.prepare_files import Preparation, PreparationSummary
@@ -22,25 +20,19 @@ from lightly_marlin.preparation.prepare_shard import (
     join_summaries,
     prepare_shard,
 )
+from lightly_marlin.preparation.ray_connection import PURPOSE, connected
 from lightly_marlin.store.sharding import StoreLayout
 from lightly_marlin.utils.console import console, one_line, progress
-from lightly_marlin.utils.cores import available_cores
 from lightly_marlin.utils.dependency import require, require_extras
 from lightly_marlin.utils.errors import UsageError, first_line
 
 __all__ = ["ShardsFailedError", "prepare_shards_on_ray"]
 
-_PURPOSE = "Preparing on a Ray cluster"
-
-_CONNECT_SECONDS = 30.0
 _POLL_SECONDS = 1.0
 _REPORT_SECONDS = 1.0
 
 # A killed attempt holds its lock until its last process is gone.
 _LOCK_SECONDS = 60.0
-
-# Ray itself tries to connect for minutes, without end for some addresses.
-_PROBE = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False)"
 
 
 class ShardsFailedError(RuntimeError):
@@ -82,82 +74,20 @@ def prepare_shards_on_ray(
         UsageError: If the cluster cannot be reached.
         ShardsFailedError: If shards failed; the others are finished.
     """
-    require_extras(_PURPOSE, "ray")
+    require_extras(PURPOSE, "ray")
     started = time.monotonic()
-    with _connected(address, preparation.num_workers):
+    with connected(address, preparation.num_workers):
         summaries, reasons = _run_tasks(preparation, shards, retries)
     if reasons:
         raise ShardsFailedError(reasons)
     return join_summaries(summaries, time.monotonic() - started)
 
 
-@contextmanager
-def _connected(address: str | None, num_cpus: int) -> Iterator[None]:
-    """Connects to a cluster for a block, unless the program is connected already."""
-    # Set before the import, which reads them; what a user has set stays.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray = require("ray", _PURPOSE)
-    if ray.is_initialized():
-        yield
-        return
-    address = address or os.environ.get("RAY_ADDRESS") or None
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address is None:
-        options |= {
-            "address": "local",
-            "num_cpus": max(num_cpus, available_cores()),
-            "include_dashboard": False,
-        }
-    else:
-        _check_reachable(address)
-        options["address"] = address
-    try:
-        ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise _unreachable(address or "of this machine", first_line(error)) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _check_reachable(address: str) -> None:
-    """Raises UsageError if a cluster cannot be reached in time, found by a process."""
-    if address.startswith("ray://"):
-        raise UsageError(
-            f"The address {address} is one of Ray Client, which is not supported. Run "
-            "this on a node of the cluster with --address auto, or submit it: "
-            "ray job submit -- python ..."
-        )
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", _PROBE, address],
-            capture_output=True,
-            text=True,
-            timeout=_CONNECT_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        reason = f"no answer within {_CONNECT_SECONDS:g} seconds"
-        raise _unreachable(address, reason) from error
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["it refused"]
-        raise _unreachable(address, lines[-1].partition(": ")[2] or lines[-1])
-
-
-def _unreachable(address: str, reason: str) -> UsageError:
-    return UsageError(
-        f"The Ray cluster {address} cannot be reached: {reason.rstrip('.')}. Check the "
-        "address, start one with `ray start --head`, or leave out --address to work on "
-        "this machine alone."
-    )
-
-
 def _run_tasks(
     preparation: Preparation, shards: Sequence[Shard], retries: int
 ) -> tuple[list[PreparationSummary], dict[int, str]]:
     """Returns the summaries of finished shards, and the reasons of failed ones."""
-    ray = require("ray", _PURPOSE)
+    ray = require("ray", PURPOSE)
     counts = _start_counts()
     task = ray.remote(_prepare_task).options(
         num_cpus=preparation.num_workers,
@@ -196,8 +126,8 @@ def _run_tasks(
 
 def _start_counts() -> Any:
     """Starts the actor that adds up the progress, on this node, where it is read."""
-    ray = require("ray", _PURPOSE)
-    strategies = require("ray.util.scheduling_strategies", _PURPOSE)
+    ray = require("ray", PURPOSE)
+    strategies = require("ray.util.scheduling_strategies", PURPOSE)
     here = strategies.NodeAffinitySchedulingStrategy(
         ray.get_runtime_context().get_node_id(), soft=False
     )
@@ -255,7 +185,7 @@ def _counter(shard: int, counts: Any) -> Callable[[int], None]:
 
 def _tell_room(num_cpus: int) -> None:
     """Says so if no node could ever run a task; an autoscaler may still add one."""
-    ray = require("ray", _PURPOSE)
+    ray = require("ray", PURPOSE)
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if not any(node.get("CPU", 0) >= num_cpus for node in nodes):
         console.print(

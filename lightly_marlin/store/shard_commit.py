@@ -45,6 +45,7 @@ from lightly_marlin.utils.remote import RemoteFolder
 __all__ = [
     "TAR_NAME",
     "VIDEOS_NAME",
+    "WORK_PREFIX",
     "all_records",
     "check_tar",
     "commit_shard",
@@ -56,6 +57,9 @@ __all__ = [
 
 TAR_NAME = "tracks.tar"
 VIDEOS_NAME = "videos.parquet"
+WORK_PREFIX = ".shard-"
+"""Beginning of the name of folders for the files of a remote shard; a killed process
+leaves them."""
 
 _SHARD_KEY = b"lightly_marlin.shard"
 
@@ -73,6 +77,7 @@ def commit_shard(layout: StoreLayout, shard: int, folder: Path) -> None:
         layout: The store.
         shard: Number of the shard.
         folder: Store of loose files with the videos of the shard, all of them whole.
+            The tar of a remote store is packed beside it.
 
     Raises:
         UsageError: If the store cannot be written.
@@ -82,11 +87,16 @@ def commit_shard(layout: StoreLayout, shard: int, folder: Path) -> None:
         record = read_record(place.parent)
         if record is not None and is_whole(record, folder):
             records.append(record)
-    write_shard(layout, shard, [(record, folder) for record in records])
+    videos = [(record, folder) for record in records]
+    write_shard(layout, shard, videos, scratch=folder.parent)
 
 
 def write_shard(
-    layout: StoreLayout, shard: int, videos: Iterable[tuple[VideoRecord, Path]]
+    layout: StoreLayout,
+    shard: int,
+    videos: Iterable[tuple[VideoRecord, Path]],
+    *,
+    scratch: Path | None = None,
 ) -> None:
     """Writes a shard of videos from any stores, and commits it.
 
@@ -94,6 +104,8 @@ def write_shard(
         layout: The store.
         shard: Number of the shard.
         videos: Record of each video, and the folder of the store that has its tracks.
+        scratch: Folder in which the files of a remote store are made; None for the
+            system's temporary one.
 
     Raises:
         UsageError: If the store cannot be written.
@@ -101,7 +113,7 @@ def write_shard(
     ordered = sorted(videos, key=lambda video: video[0].source)
     try:
         if layout.is_remote:
-            with tempfile.TemporaryDirectory(prefix="shard-") as name:
+            with tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=scratch) as name:
                 files = _write_files(Path(name), layout, shard, ordered)
                 _upload(files, layout, shard)
             return
@@ -190,7 +202,8 @@ def unpack_shard(layout: StoreLayout, shard: int, folder: Path) -> None:
     Args:
         layout: The store.
         shard: Number of the shard.
-        folder: The folder of the loose store; created if missing.
+        folder: The folder of the loose store; created if missing. The tar of a remote
+            store is fetched to a place beside it.
 
     Raises:
         UsageError: If the shard is unfinished or damaged, or the folder cannot be
@@ -199,7 +212,8 @@ def unpack_shard(layout: StoreLayout, shard: int, folder: Path) -> None:
     records = read_shard_records(layout, shard)
     if records is None:
         raise UsageError(f"The shard {layout.shard_path(shard)} is unfinished.")
-    with tempfile.TemporaryDirectory(prefix="shard-") as work:
+    scratch = folder.parent if layout.is_remote else None
+    with tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=scratch) as work:
         root = _with_tar(layout, shard, Path(work))
         tracks = folder / TRACKS_NAME
         try:

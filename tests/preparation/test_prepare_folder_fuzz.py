@@ -29,10 +29,10 @@ FORMATS = [
 ]
 
 PROGRAM = """
-import functools, sys
+import sys
 import numpy as np
 import lightly_marlin.faces
-from lightly_marlin.preparation import prepare_folder
+from lightly_marlin.preparation import prepare_videos
 from lightly_marlin.faces import FaceTrack
 
 class Finder:
@@ -57,9 +57,8 @@ class Finder:
         return [FaceTrack(0, boxes, points, np.ones(n, bool), 1.0)]
 
 lightly_marlin.faces.FaceFinder = Finder
-prepare_folder.run_jobs = functools.partial(prepare_folder.run_jobs, stall_seconds=20)
 if __name__ == "__main__":
-    prepare_folder.prepare_videos(sys.argv[1], sys.argv[2], num_workers=2)
+    prepare_videos(sys.argv[1], sys.argv[2], num_workers=2, stall_seconds=20)
 """
 
 

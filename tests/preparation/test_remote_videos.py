@@ -1,7 +1,10 @@
 """Videos at URLs: `memory://`, which is in this process, and an S3 of this machine."""
 
 import errno
+import json
+import subprocess
 import sys
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -16,6 +19,8 @@ from lightly_marlin.preparation.remote_videos import (
 from lightly_marlin.store import FaceStore
 from lightly_marlin.utils.dependency import MissingExtraError
 from lightly_marlin.utils.errors import UsageError
+
+RECIPE = Path(__file__).parents[2] / "recipes" / "preprocess_faces.py"
 
 
 @pytest.fixture
@@ -174,14 +179,18 @@ def test_s3_state(bucket, videos):
     assert remote_state("s3://bucket/v/none.mp4").size is None
 
 
-def test_s3_in_workers(bucket, videos, tmp_path, scratch):
+def test_s3_in_workers(bucket, videos, tmp_path, scratch, warm_python):
     """A process fetches for itself; what is no video there fails as it does here."""
     import s3fs
 
     s3fs.S3FileSystem().put(str(videos / "text.mp4"), "bucket/v/text.mp4")
-    summary = prepare_videos(
-        "s3://bucket/v", tmp_path / "s", num_workers=1, scratch=scratch, detector="hog"
-    )
-    (record,) = summary.records
-    assert (record.source, record.status, record.retry) == ("text.mp4", "failed", False)
+    # A program of its own: workers have the environment of the first of them.
+    options = ["--workers", "1", "--scratch", str(scratch), "--detector", "hog"]
+    command = [warm_python, str(RECIPE), "s3://bucket/v", str(tmp_path / "s"), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "None of the 1 videos gave a face track" in done.stderr
+    (folder,) = (tmp_path / "s" / "tracks").iterdir()
+    record = json.loads((folder / "video.json").read_text())
+    assert (record["source"], record["retry"]) == ("text.mp4", False)
+    assert record["path"] == "s3://bucket/v/text.mp4"
     assert list(scratch.iterdir()) == []
