@@ -22,11 +22,8 @@ from lightly_marlin.preparation.prepare_files import (
     scratch_folder,
 )
 from lightly_marlin.preparation.video_file import VideoFile
-from lightly_marlin.store.shard_commit import (
-    commit_shard,
-    read_shard_records,
-    unpack_shard,
-)
+from lightly_marlin.store.shard_commit import commit_shard, unpack_shard
+from lightly_marlin.store.shard_reading import read_shard_records
 from lightly_marlin.store.sharding import StoreLayout, shard_of
 from lightly_marlin.utils.errors import UsageError
 
