@@ -22,8 +22,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lightly_marlin.store import FaceStore
-from lightly_marlin.store.merging import merge_shards, merge_stores
+from lightly_marlin.store import FaceStore, merge_shards, merge_stores
 from lightly_marlin.utils.arguments import RecipeParser
 from lightly_marlin.utils.console import console, one_line, run_recipe
 

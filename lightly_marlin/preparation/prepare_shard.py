@@ -24,9 +24,9 @@ from lightly_marlin.preparation.video_file import VideoFile
 from lightly_marlin.store.shard_commit import (
     WORK_PREFIX,
     commit_shard,
-    read_shard_records,
     unpack_shard,
 )
+from lightly_marlin.store.shard_reading import read_shard_records
 from lightly_marlin.store.sharding import StoreLayout, shard_of
 from lightly_marlin.utils.errors import UsageError
 

@@ -25,7 +25,7 @@ from lightly_marlin.store.format import (
 from lightly_marlin.store.index_file import index_key, read_index
 from lightly_marlin.store.remote_shards import RemoteShards
 from lightly_marlin.store.repair import PREPARE
-from lightly_marlin.store.shard_commit import all_records
+from lightly_marlin.store.shard_reading import all_records
 from lightly_marlin.store.sharding import StoreLayout
 from lightly_marlin.store.track import Track
 from lightly_marlin.utils.dependency import require

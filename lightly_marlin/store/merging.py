@@ -28,11 +28,11 @@ from lightly_marlin.store.format import (
 )
 from lightly_marlin.store.index_file import ARROW_NAME, write_index
 from lightly_marlin.store.repair import PREPARE
-from lightly_marlin.store.shard_commit import (
+from lightly_marlin.store.shard_commit import write_shard
+from lightly_marlin.store.shard_reading import (
     check_tar,
     read_shard,
     read_shard_records,
-    write_shard,
 )
 from lightly_marlin.store.sharding import StoreLayout, shard_of
 from lightly_marlin.store.tar_members import copy_bytes

@@ -14,7 +14,7 @@ from lightly_marlin.jobs.lock import wait_for_lock
 from lightly_marlin.store.format import INDEX_NAME, REPORT_NAME, STORE_NAME
 from lightly_marlin.store.index_file import ARROW_NAME
 from lightly_marlin.store.repair import MERGE
-from lightly_marlin.store.shard_commit import TAR_NAME
+from lightly_marlin.store.shard_reading import TAR_NAME
 from lightly_marlin.store.sharding import shard_name
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import cache_folder

@@ -1,4 +1,4 @@
-"""Shards on disk or at a URL: packed, committed, read and unpacked.
+"""Shards on disk or at a URL: packed, committed and unpacked.
 
 A shard is prepared as a store of loose files, then packed into one tar. Its index is
 written last and is its commit: without it, the shard is unfinished, whatever else is
@@ -7,12 +7,10 @@ there. Its bytes depend on its videos alone.
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,9 +26,25 @@ from lightly_marlin.store.format import (
     index_schema,
     video_id,
 )
-from lightly_marlin.store.repair import MERGE, PREPARE
+from lightly_marlin.store.repair import PREPARE
+from lightly_marlin.store.shard_reading import (
+    PACKED_NAME,
+    PLAIN_COLUMNS,
+    SHARD_KEY,
+    TAR_NAME,
+    VIDEOS_NAME,
+    damaged_shard,
+    finish_commit,
+    read_shard_records,
+    size_of,
+)
 from lightly_marlin.store.sharding import StoreLayout, shard_name
-from lightly_marlin.store.tar_members import TarWriter, copy_bytes, member_name
+from lightly_marlin.store.tar_members import (
+    TAR_BLOCK,
+    TarWriter,
+    copy_bytes,
+    member_name,
+)
 from lightly_marlin.store.track_files import (
     VIDEO,
     as_loose,
@@ -42,30 +56,16 @@ from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write, write_json
 from lightly_marlin.utils.remote import RemoteFolder
 
-__all__ = [
-    "TAR_NAME",
-    "VIDEOS_NAME",
-    "WORK_PREFIX",
-    "all_records",
-    "check_tar",
-    "commit_shard",
-    "read_shard",
-    "read_shard_records",
-    "unpack_shard",
-    "write_shard",
-]
+__all__ = ["WORK_PREFIX", "commit_shard", "unpack_shard", "write_shard"]
 
-TAR_NAME = "tracks.tar"
-VIDEOS_NAME = "videos.parquet"
 WORK_PREFIX = ".shard-"
 """Beginning of the name of folders for the files of a remote shard; a killed process
 leaves them."""
 
-_SHARD_KEY = b"lightly_marlin.shard"
-
 # What a fingerprint has of the file; the rest is settings, alike for many videos.
 _FILE_STATE = ("size", "mtime_ns", "etag")
-_PLAIN = ("source", "status", "reason", "num_frames", "retry", "path")
+
+_PACKING = ".packing"
 
 
 def commit_shard(layout: StoreLayout, shard: int, folder: Path) -> None:
@@ -120,78 +120,23 @@ def write_shard(
         folder = layout.shard_folder(shard)
         folder.mkdir(parents=True, exist_ok=True)
         # Written beside their places: what is there already stays readable.
-        with wait_for_lock(folder, "shard"), _work_folder(folder) as work:
-            files = _write_files(work, layout, shard, ordered)
-            # No moment may show an index beside a tar that it was not made for.
-            (folder / INDEX_NAME).unlink(missing_ok=True)
-            for file in files:
-                file.replace(folder / file.name)
+        with wait_for_lock(folder, "shard"):
+            finish_commit(folder)
+            work = folder / _PACKING
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
+            try:
+                _write_files(work, layout, shard, ordered)
+                work.rename(folder / PACKED_NAME)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+            finish_commit(folder)
     except OSError as error:
         raise UsageError(
             f"The shard {layout.shard_path(shard)} cannot be written: "
             f"{error.strerror or error}. Make room, or choose another disk; the same "
             "command then goes on where it stopped."
         ) from error
-
-
-def read_shard(layout: StoreLayout, shard: int) -> Any | None:
-    """Returns the index of a shard, an Arrow table; None if it is unfinished.
-
-    Args:
-        layout: The store.
-        shard: Number of the shard.
-
-    Raises:
-        UsageError: If it is damaged.
-    """
-    return _read_table(layout, shard, INDEX_NAME)
-
-
-def read_shard_records(
-    layout: StoreLayout, shard: int
-) -> dict[str, VideoRecord] | None:
-    """Returns the records of a shard's videos by source; None if it is unfinished.
-
-    Args:
-        layout: The store.
-        shard: Number of the shard.
-
-    Raises:
-        UsageError: If it is damaged.
-    """
-    index = read_shard(layout, shard)
-    if index is None:
-        return None
-    videos = _read_table(layout, shard, VIDEOS_NAME)
-    if videos is None:
-        raise _damaged(layout, shard, f"has no {VIDEOS_NAME}")
-    rows: dict[str, list[TrackRow]] = {}
-    for values in index.to_pylist():
-        rows.setdefault(values["source"], []).append(TrackRow(**values))
-    return {
-        values["source"]: VideoRecord(
-            **{name: values[name] for name in _PLAIN},
-            rows=tuple(rows.get(values["source"], ())),
-            fingerprint={
-                **json.loads(values["file_state"]),
-                **_parse(values["settings"]),
-            },
-            weights=_parse(values["weights"]),
-        )
-        for values in videos.to_pylist()
-    }
-
-
-def all_records(layout: StoreLayout) -> list[VideoRecord]:
-    """Returns the records of all videos of the finished shards, sorted by source.
-
-    Args:
-        layout: The store.
-    """
-    found: dict[str, VideoRecord] = {}
-    for shard in range(layout.num_shards):
-        found |= read_shard_records(layout, shard) or {}
-    return [found[source] for source in sorted(found)]
 
 
 def unpack_shard(layout: StoreLayout, shard: int, folder: Path) -> None:
@@ -229,65 +174,6 @@ def unpack_shard(layout: StoreLayout, shard: int, folder: Path) -> None:
             ) from error
 
 
-def check_tar(layout: StoreLayout, shard: int, index: Any) -> None:
-    """Checks that the tar of a shard is the one that its index was made for.
-
-    Its length and the first and last names are compared, as reading all of it would
-    take hours for a large store; each track's name is checked again when it is read.
-
-    Args:
-        layout: The store.
-        shard: Number of the shard.
-        index: What `read_shard` returned.
-
-    Raises:
-        UsageError: If it is missing, cut off or another one.
-    """
-    note = json.loads((index.schema.metadata or {})[_SHARD_KEY])
-    if layout.is_remote:
-        state = RemoteFolder(layout.path).state(f"{shard_name(shard)}/{TAR_NAME}")
-        size = None if state is None else state["size"]
-    else:
-        with contextlib.suppress(OSError):
-            size = (layout.shard_folder(shard) / TAR_NAME).stat().st_size
-            if size == note["tar_bytes"]:
-                _check_names(layout, shard, index)
-                return
-        size = _size_of(layout.shard_folder(shard) / TAR_NAME)
-    if size is None:
-        raise _damaged(layout, shard, f"has no {TAR_NAME}")
-    if size != note["tar_bytes"]:
-        raise _damaged(
-            layout,
-            shard,
-            f"has a {TAR_NAME} of {size} bytes, and {note['tar_bytes']} were written: "
-            "it is cut off or another one",
-        )
-
-
-def _size_of(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
-
-
-def _check_names(layout: StoreLayout, shard: int, index: Any) -> None:
-    tar = layout.shard_folder(shard) / TAR_NAME
-    with tar.open("rb") as file:
-        for place in {0, index.num_rows - 1} if index.num_rows else ():
-            row = TrackRow(**index.slice(place, 1).to_pylist()[0])
-            start, name = row.offset, file_place(row, Path(), VIDEO).member
-            file.seek(start - 512)
-            if (found := member_name(file.read(512))) != name:
-                raise _damaged(
-                    layout,
-                    shard,
-                    f"has a {TAR_NAME} with {found!r} where {name} should be: it is "
-                    "another one",
-                )
-
-
 def _write_files(
     folder: Path,
     layout: StoreLayout,
@@ -306,9 +192,9 @@ def _write_files(
                 video = f"{shard_name(shard)}/{TAR_NAME}"
                 place = replace(row, offset=offset, video_bytes=size)
                 rows.append(replace(place, shard=shard, video=video))
-    note = {"shard": shard, "shards": layout.num_shards, "tar_bytes": _size_of(tar)}
+    note = {"shard": shard, "shards": layout.num_shards, "tar_bytes": size_of(tar)}
     schema = index_schema()
-    schema = schema.with_metadata({**schema.metadata, _SHARD_KEY: json.dumps(note)})
+    schema = schema.with_metadata({**schema.metadata, SHARD_KEY: json.dumps(note)})
     parquet.write_table(
         pa.Table.from_pylist([vars(row) for row in rows], schema=schema), index
     )
@@ -336,7 +222,7 @@ def _add_track(writer: TarWriter, row: TrackRow, store: Path) -> tuple[int, int]
 def _videos_schema() -> Any:
     pa = require("pyarrow", "Writing a face store")
     types = {"num_frames": pa.int64(), "retry": pa.bool_()}
-    names = (*_PLAIN, "file_state", "settings", "weights")
+    names = (*PLAIN_COLUMNS, "file_state", "settings", "weights")
     return pa.schema([(name, types.get(name, pa.string())) for name in names])
 
 
@@ -345,17 +231,11 @@ def _columns_of(record: VideoRecord) -> dict[str, Any]:
     state = {n: v for n, v in record.fingerprint.items() if n in _FILE_STATE}
     settings = {n: v for n, v in record.fingerprint.items() if n not in state}
     return {
-        **{name: getattr(record, name) for name in _PLAIN},
+        **{name: getattr(record, name) for name in PLAIN_COLUMNS},
         "file_state": json.dumps(state),
         "settings": json.dumps(settings),
         "weights": json.dumps(list(record.weights)),
     }
-
-
-@functools.lru_cache(maxsize=64)
-def _parse(text: str) -> Any:
-    """Returns the value of a JSON text that many videos share; not to be changed."""
-    return json.loads(text)
 
 
 def _upload(files: Sequence[Path], layout: StoreLayout, shard: int) -> None:
@@ -365,35 +245,6 @@ def _upload(files: Sequence[Path], layout: StoreLayout, shard: int) -> None:
         remote.put(file, f"{folder}/{file.name}")
 
 
-@contextlib.contextmanager
-def _work_folder(folder: Path) -> Iterator[Path]:
-    """Yields an empty folder beside the files of a shard, removed afterwards."""
-    work = folder / ".packing"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _read_table(layout: StoreLayout, shard: int, name: str) -> Any | None:
-    pa = require("pyarrow", "Reading a face store")
-    parquet = require("pyarrow.parquet", "Reading a face store")
-    try:
-        if layout.is_remote:
-            remote = RemoteFolder(layout.path)
-            content = remote.read(f"{shard_name(shard)}/{name}")
-            return (
-                None if content is None else parquet.read_table(pa.py_buffer(content))
-            )
-        file = layout.shard_folder(shard) / name
-        # Read at once rather than as a data set of its folder.
-        return parquet.ParquetFile(file).read() if file.exists() else None
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(layout, shard, f"has a damaged {name} ({error})") from error
-
-
 def _with_tar(layout: StoreLayout, shard: int, work: Path) -> Path:
     """Returns the folder of a store that has the shard's tar, fetched if remote."""
     if not layout.is_remote:
@@ -401,7 +252,7 @@ def _with_tar(layout: StoreLayout, shard: int, work: Path) -> Path:
     name = f"{shard_name(shard)}/{TAR_NAME}"
     (work / name).parent.mkdir(parents=True)
     if not RemoteFolder(layout.path).fetch(name, work / name):
-        raise _damaged(layout, shard, f"has no {TAR_NAME}")
+        raise damaged_shard(layout, shard, f"has no {TAR_NAME}")
     return work
 
 
@@ -413,8 +264,8 @@ def _unpack_video(record: VideoRecord, root: Path, folder: Path) -> None:
     for packed, row in zip(record.rows, loose, strict=True):
         for which, place in track_places(packed, root):
             with place.path.open("rb") as file:
-                file.seek(place.start - 512)
-                if member_name(file.read(512)) != place.member:
+                file.seek(place.start - TAR_BLOCK)
+                if member_name(file.read(TAR_BLOCK)) != place.member:
                     raise ValueError(f"{place.path} has no {place.member}")
                 target = file_place(row, folder, which).path
                 with atomic_write(target) as temporary, temporary.open("wb") as out:
@@ -422,11 +273,3 @@ def _unpack_video(record: VideoRecord, root: Path, folder: Path) -> None:
                         out.write(piece)
     unpacked = replace(record, rows=loose)
     write_json(folder / TRACKS_NAME / name / VIDEO_NAME, unpacked.to_json())
-
-
-def _damaged(layout: StoreLayout, shard: int, what: str) -> UsageError:
-    return UsageError(
-        f"The shard {layout.shard_path(shard)} {what}. Move its folder out of the "
-        f"store, prepare its videos again ({PREPARE} --shard {shard}), and merge: "
-        f"{MERGE}"
-    )

@@ -13,7 +13,7 @@ from lightly_marlin.jobs.lock import take_lock
 from lightly_marlin.preparation import prepare_videos
 from lightly_marlin.store import FaceStore
 from lightly_marlin.store.merging import merge_shards
-from lightly_marlin.store.shard_commit import read_shard_records
+from lightly_marlin.store.shard_reading import read_shard_records
 from lightly_marlin.store.sharding import StoreLayout, shard_of
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.video import write_video

@@ -1,9 +1,11 @@
 """Shards: packed, committed, read, unpacked and merged."""
 
+import contextlib
 import json
 import pickle
 import shutil
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,10 +17,10 @@ from lightly_marlin.store import FaceStore
 from lightly_marlin.store.merging import merge_shards, merge_stores
 from lightly_marlin.store.shard_commit import (
     commit_shard,
-    read_shard_records,
     unpack_shard,
     write_shard,
 )
+from lightly_marlin.store.shard_reading import read_shard_records
 from lightly_marlin.store.sharding import StoreLayout, shard_of
 from lightly_marlin.utils.errors import UsageError
 
@@ -187,6 +189,39 @@ def test_a_shard_of_another_store_is_named(loose, packed, copied, tmp_path):
     shutil.copytree(other, copied / "shards/00000")
     with pytest.raises(UsageError, match="with another number of shards"):
         merge_shards(copied)
+
+
+class Killed(BaseException):
+    """The end of a process, which no code of ours catches."""
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_a_merge_that_is_killed_loses_nothing(
+    number, loose, packed, tmp_path, monkeypatch
+):
+    """Before the first rename or removal, the second, and so on."""
+    records = loose.records()
+    pack(loose, tmp_path / "one", NUM_SHARDS, records[:3])
+    pack(loose, tmp_path / "other", NUM_SHARDS, records[3:])
+    calls = iter(range(100))
+
+    def counted(method):
+        original = getattr(Path, method)
+
+        def call(self, *arguments, **options):
+            if next(calls) == number:
+                raise Killed
+            return original(self, *arguments, **options)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for method in ("replace", "rename", "unlink", "rmdir"):
+            patch.setattr(Path, method, counted(method))
+        with contextlib.suppress(Killed):
+            merge_stores([tmp_path / "other"], tmp_path / "one")
+    merge_stores([tmp_path / "other"], tmp_path / "one")
+    assert files_below(tmp_path / "one") == files_below(packed.path)
 
 
 def test_other_number_of_shards(packed):

@@ -1,0 +1,234 @@
+"""Finished shards, on disk or at a URL: their indexes and records, and their tars.
+
+A shard without its index is unfinished, whatever else is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+from lightly_marlin.jobs.lock import wait_for_lock
+from lightly_marlin.store.format import INDEX_NAME, TrackRow, VideoRecord
+from lightly_marlin.store.repair import MERGE, PREPARE
+from lightly_marlin.store.sharding import StoreLayout, shard_name
+from lightly_marlin.store.tar_members import TAR_BLOCK, member_name
+from lightly_marlin.store.track_files import VIDEO, file_place
+from lightly_marlin.utils.dependency import require
+from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.remote import RemoteFolder
+
+__all__ = [
+    "PACKED_NAME",
+    "PLAIN_COLUMNS",
+    "SHARD_KEY",
+    "TAR_NAME",
+    "VIDEOS_NAME",
+    "all_records",
+    "check_tar",
+    "damaged_shard",
+    "finish_commit",
+    "read_shard",
+    "read_shard_records",
+    "size_of",
+]
+
+TAR_NAME = "tracks.tar"
+VIDEOS_NAME = "videos.parquet"
+PACKED_NAME = ".packed"
+"""Folder of a shard's new files, complete, on their way to their places."""
+
+SHARD_KEY = b"lightly_marlin.shard"
+"""Key of what an index says of its shard, JSON, in its metadata."""
+
+PLAIN_COLUMNS = ("source", "status", "reason", "num_frames", "retry", "path")
+"""Fields of a record that are columns of `videos.parquet` as they are."""
+
+
+def read_shard(layout: StoreLayout, shard: int) -> Any | None:
+    """Returns the index of a shard, an Arrow table; None if it is unfinished.
+
+    Args:
+        layout: The store.
+        shard: Number of the shard.
+
+    Raises:
+        UsageError: If it is damaged.
+    """
+    return _read_table(layout, shard, INDEX_NAME)
+
+
+def read_shard_records(
+    layout: StoreLayout, shard: int
+) -> dict[str, VideoRecord] | None:
+    """Returns the records of a shard's videos by source; None if it is unfinished.
+
+    Args:
+        layout: The store.
+        shard: Number of the shard.
+
+    Raises:
+        UsageError: If it is damaged.
+    """
+    index = read_shard(layout, shard)
+    if index is None:
+        return None
+    videos = _read_table(layout, shard, VIDEOS_NAME)
+    if videos is None:
+        raise damaged_shard(layout, shard, f"has no {VIDEOS_NAME}")
+    rows: dict[str, list[TrackRow]] = {}
+    for values in index.to_pylist():
+        rows.setdefault(values["source"], []).append(TrackRow(**values))
+    return {
+        values["source"]: VideoRecord(
+            **{name: values[name] for name in PLAIN_COLUMNS},
+            rows=tuple(rows.get(values["source"], ())),
+            fingerprint={
+                **json.loads(values["file_state"]),
+                **_parse(values["settings"]),
+            },
+            weights=_parse(values["weights"]),
+        )
+        for values in videos.to_pylist()
+    }
+
+
+def all_records(layout: StoreLayout) -> list[VideoRecord]:
+    """Returns the records of all videos of the finished shards, sorted by source.
+
+    Args:
+        layout: The store.
+    """
+    found: dict[str, VideoRecord] = {}
+    for shard in range(layout.num_shards):
+        found |= read_shard_records(layout, shard) or {}
+    return [found[source] for source in sorted(found)]
+
+
+def finish_commit(folder: Path) -> None:
+    """Moves a shard's new files to their places, if a killed process left them.
+
+    The index is taken away first and comes last: no moment shows one beside a tar that
+    it was not made for, and what is packed is never lost.
+
+    Args:
+        folder: Folder of the shard, locked.
+    """
+    packed = folder / PACKED_NAME
+    if not packed.is_dir():
+        return
+    if (packed / TAR_NAME).exists():
+        (folder / INDEX_NAME).unlink(missing_ok=True)
+    for name in (TAR_NAME, VIDEOS_NAME, INDEX_NAME):
+        with contextlib.suppress(FileNotFoundError):
+            (packed / name).replace(folder / name)
+    packed.rmdir()
+
+
+def check_tar(layout: StoreLayout, shard: int, index: Any) -> None:
+    """Checks that the tar of a shard is the one that its index was made for.
+
+    Its length and the first and last names are compared, as reading all of it would
+    take hours for a large store; each track's name is checked again when it is read.
+
+    Args:
+        layout: The store.
+        shard: Number of the shard.
+        index: What `read_shard` returned.
+
+    Raises:
+        UsageError: If it is missing, cut off or another one.
+    """
+    note = json.loads((index.schema.metadata or {})[SHARD_KEY])
+    if layout.is_remote:
+        state = RemoteFolder(layout.path).state(f"{shard_name(shard)}/{TAR_NAME}")
+        size = None if state is None else state["size"]
+    else:
+        with contextlib.suppress(OSError):
+            size = (layout.shard_folder(shard) / TAR_NAME).stat().st_size
+            if size == note["tar_bytes"]:
+                _check_names(layout, shard, index)
+                return
+        size = size_of(layout.shard_folder(shard) / TAR_NAME)
+    if size is None:
+        raise damaged_shard(layout, shard, f"has no {TAR_NAME}")
+    if size != note["tar_bytes"]:
+        raise damaged_shard(
+            layout,
+            shard,
+            f"has a {TAR_NAME} of {size} bytes, and {note['tar_bytes']} were written: "
+            "it is cut off or another one",
+        )
+
+
+def size_of(path: Path) -> int | None:
+    """Returns the bytes of a file; None if there is none.
+
+    Args:
+        path: The file.
+    """
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _check_names(layout: StoreLayout, shard: int, index: Any) -> None:
+    tar = layout.shard_folder(shard) / TAR_NAME
+    with tar.open("rb") as file:
+        for place in {0, index.num_rows - 1} if index.num_rows else ():
+            row = TrackRow(**index.slice(place, 1).to_pylist()[0])
+            start, name = row.offset, file_place(row, Path(), VIDEO).member
+            file.seek(start - TAR_BLOCK)
+            if (found := member_name(file.read(TAR_BLOCK))) != name:
+                raise damaged_shard(
+                    layout,
+                    shard,
+                    f"has a {TAR_NAME} with {found!r} where {name} should be: it is "
+                    "another one",
+                )
+
+
+@functools.lru_cache(maxsize=64)
+def _parse(text: str) -> Any:
+    """Returns the value of a JSON text that many videos share; not to be changed."""
+    return json.loads(text)
+
+
+def _read_table(layout: StoreLayout, shard: int, name: str) -> Any | None:
+    pa = require("pyarrow", "Reading a face store")
+    parquet = require("pyarrow.parquet", "Reading a face store")
+    try:
+        if layout.is_remote:
+            remote = RemoteFolder(layout.path)
+            content = remote.read(f"{shard_name(shard)}/{name}")
+            return (
+                None if content is None else parquet.read_table(pa.py_buffer(content))
+            )
+        folder = layout.shard_folder(shard)
+        if (folder / PACKED_NAME).is_dir():
+            with wait_for_lock(folder, "shard"):
+                finish_commit(folder)
+        file = folder / name
+        # Read at once rather than as a data set of its folder.
+        return parquet.ParquetFile(file).read() if file.exists() else None
+    except (pa.ArrowException, OSError) as error:
+        raise damaged_shard(layout, shard, f"has a damaged {name} ({error})") from error
+
+
+def damaged_shard(layout: StoreLayout, shard: int, what: str) -> UsageError:
+    """Returns the error for a shard that is not what was written.
+
+    Args:
+        layout: The store.
+        shard: Number of the shard.
+        what: What is wrong, after its name.
+    """
+    return UsageError(
+        f"The shard {layout.shard_path(shard)} {what}. Move its folder out of the "
+        f"store, prepare its videos again ({PREPARE} --shard {shard}), and merge: "
+        f"{MERGE}"
+    )
