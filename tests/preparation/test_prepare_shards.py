@@ -33,8 +33,11 @@ def run(videos, tmp_path, fake_faces):
 
 
 def contents(store):
-    """Bytes of every file of a store by its relative path."""
-    paths = [path for path in store.rglob("*") if path.is_file()]
+    """Bytes of every file of a store by its relative path.
+
+    Of a store whose beginning was killed, a few bytes may remain beside `store.json`.
+    """
+    paths = [path for path in store.rglob("[!.]*") if path.is_file()]
     return {str(path.relative_to(store)): path.read_bytes() for path in paths}
 
 
