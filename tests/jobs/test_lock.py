@@ -5,11 +5,12 @@ import os
 import signal
 import sqlite3
 import sys
+import threading
 import time
 
 import pytest
 
-from lightly_marlin.jobs.lock import take_lock
+from lightly_marlin.jobs.lock import take_lock, wait_for_lock
 from lightly_marlin.utils.errors import UsageError
 
 
@@ -71,3 +72,17 @@ def test_file_system_without_locks(tmp_path, monkeypatch):
     monkeypatch.setattr(sqlite3, "connect", lambda path, **options: Database())
     with pytest.raises(UsageError, match=r"has no locks \(locking protocol\)"):
         take_lock(tmp_path, "store")
+
+
+def test_a_lock_is_waited_for(way, tmp_path):
+    lock = take_lock(tmp_path, "shard")
+    started = time.monotonic()
+    threading.Timer(0.5, lock.close).start()
+    with wait_for_lock(tmp_path, "shard"):
+        assert time.monotonic() - started >= 0.4
+        with (
+            pytest.raises(UsageError, match="Another process is writing"),
+            wait_for_lock(tmp_path, "shard", seconds=0.3),
+        ):
+            pass
+    take_lock(tmp_path, "shard").close()
