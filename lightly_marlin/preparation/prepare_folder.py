@@ -221,6 +221,11 @@ def _layout(
     """Returns the layout of a store with shards; None for one without."""
     layout = StoreLayout.read(store)
     if layout is None or shards is not None:
+        if shards is None and engine == "ray":
+            raise UsageError(
+                f"The store {store} is new: name the number of its shards (--shards), "
+                "several for each that the cluster can prepare at once."
+            )
         wanted = 1 if shards is None else shards
         needs_shards = is_url(store) or engine == "ray" or shard is not None
         if layout is None and wanted == 1 and not needs_shards:

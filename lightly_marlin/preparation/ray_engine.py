@@ -8,7 +8,7 @@ what is finished, on the same disk.
 
 from __future__ import annotations
 
-import os
+import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -156,7 +156,7 @@ def _prepare_task(
     """Prepares a shard; runs on a node of the cluster."""
     if StoreLayout.read(shard.layout.path) != shard.layout:
         raise UsageError(
-            f"The node {os.uname().nodename} does not see the store "
+            f"The node {platform.node()} does not see the store "
             f"{shard.layout.path}. Name a folder on a disk that all nodes share, or a "
             "URL."
         )

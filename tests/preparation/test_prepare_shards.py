@@ -158,6 +158,11 @@ def test_bad_options(run, tmp_path, options, message):
         run(**options)
 
 
+def test_ray_without_a_number_of_shards(run):
+    with pytest.raises(UsageError, match=r"is new: name the number .*\(--shards\)"):
+        run(shards=None, engine="ray", num_workers=None)
+
+
 def test_store_without_shards_stays_without(run):
     run(shards=None)
     with pytest.raises(UsageError, match="is not sharded"):
