@@ -9,6 +9,7 @@ boxes and angles; LitData gets chunks with the same files. Nothing is decoded or
 again. `pretrain_marlin.py --store OUT --stream` trains from a LitData export, in a
 folder or on an object store; any WebDataset pipeline reads the tars.
 
+--min-face, --max-yaw and the like export tracks within limits on their quality alone.
 Killed and run again, the command goes on where it stopped.
 
 Exit status: 0 done; 2 bad arguments, a store that cannot be read, or a folder that
@@ -21,7 +22,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lightly_marlin.store.export import export_store
+from lightly_marlin.store import (
+    FaceStore,
+    TrackFilter,
+    add_filter_options,
+    export_store,
+)
 from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, one_line, run_recipe
 
@@ -51,16 +57,21 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="N",
         help="processes that write LitData chunks (default: 1)",
     )
+    add_filter_options(parser)
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exports; returns the exit status."""
     options = parse_arguments(arguments)
+    store = FaceStore(options.store)
+    track_filter = TrackFilter.from_options(vars(options))
+    tracks = track_filter.select(store) if track_filter.limits() else None
     count = export_store(
-        options.store,
+        store,
         options.out,
         options.format,
+        tracks=tracks,
         max_bytes=options.megabytes * 2**20,
         num_workers=options.workers,
     )

@@ -205,7 +205,10 @@ def show_problems(store: FaceStore) -> None:
     """Prints the reasons why videos gave no track or were unusual."""
     path = store.path / REPORT_NAME
     try:
-        videos: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["videos"]
+        report = json.loads(path.read_text("utf-8"))
+        # Beyond many videos, those with a reason alone are listed.
+        videos: list[dict[str, Any]] = report["videos"]
+        num_videos = report["totals"]["videos"]
         problems = [video for video in videos if video["reason"]]
         by_reason: dict[tuple[str, str], list[str]] = defaultdict(list)
         for video in problems:
@@ -217,7 +220,7 @@ def show_problems(store: FaceStore) -> None:
         console.print(line, markup=False, soft_wrap=True)
         return
     console.print(
-        f"{len(videos)} videos were prepared; {len(problems)} of them had a problem."
+        f"{num_videos} videos were prepared; {len(problems)} of them had a problem."
     )
     if not problems:
         return

@@ -14,6 +14,8 @@ Features:
       `--cuda-graph` for GPUs.
     - `--num-nodes 2 --devices 4` trains on several machines that share the run folder,
       started by torchrun or srun; `--devices auto` takes what they started.
+    - `--strategy fsdp` spreads parameters, gradients and optimizer states over the
+      devices; checkpoints are the same, so a run may go on either way.
     - `--resume` continues as if the training had never stopped, with any number of
       devices: clips, masks and augmentation are those of each clip's position.
     - A Slurm job that is about to end (`#SBATCH --signal=USR1@120`) saves after a step
@@ -187,6 +189,7 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     check_processes(settings.num_nodes, devices)
     world_size = settings.num_nodes * devices
     check_graph(settings, world_size)
+    check_sharding(settings)
     # The run's settings say which, so that it goes on in the same on another machine.
     precision: Any = choose_precision(settings.precision)
     settings = replace(settings, precision=precision)
@@ -237,6 +240,7 @@ def check_graph(settings: PretrainSettings, world_size: int) -> None:
     obstacles = {
         "a CUDA device": not torch.cuda.is_available(),
         "one device, not several": world_size > 1,
+        "--strategy auto": settings.strategy != "auto",
         "no gradient penalty, which draws anew at each step": (
             settings.gradient_penalty_weight > 0
         ),
@@ -245,6 +249,31 @@ def check_graph(settings: PretrainSettings, world_size: int) -> None:
     for need, missing in obstacles.items():
         if missing:
             raise UsageError(f"--cuda-graph needs {need}.")
+
+
+def check_sharding(settings: PretrainSettings) -> None:
+    """Raises a UsageError if something needs a model whole that is to be sharded."""
+    from lightly_marlin.training.objectives.names import DECODING
+
+    if settings.strategy != "fsdp":
+        return
+    known = {*DECODING, "adversarial"}
+    others = [name for name in settings.objective_weights if name not in known]
+    obstacles = {
+        # They have weights of their own, or a teacher.
+        f"the objective {' and '.join(others)}": bool(others),
+        "--compile": settings.compile,
+        "--gradients-every": settings.gradients_every > 0,
+        # These run the encoder in one process.
+        "--probe": settings.probe is not None,
+        "--meters-every": settings.meters_every > 0,
+    }
+    for obstacle, given in obstacles.items():
+        if given:
+            raise UsageError(
+                f"--strategy fsdp cannot be combined with {obstacle}. Leave it out, or "
+                "train with --strategy ddp."
+            )
 
 
 def make_callbacks(
@@ -400,6 +429,8 @@ def open_data(settings: PretrainSettings) -> RunData:
             raise UsageError("--stream needs --store, what is to be streamed.")
         if is_litdata(settings.store):
             return RunData(streamed_clips(settings))
+    if not remote and settings.store is not None and is_litdata(settings.store):
+        raise UsageError(f"{settings.store} is a LitData export: add --stream.")
     store = open_store(
         settings.store,
         demo_clips=settings.demo_clips,
@@ -421,8 +452,8 @@ def streamed_clips(settings: PretrainSettings) -> StreamedClips:
     if limits := TrackFilter.from_options(vars(settings)).limits():
         option = next(iter(limits)).replace("_", "-")
         raise UsageError(
-            f"--{option} chooses tracks of a store; of an export all are taken. Choose "
-            "them before the export, or stream the store itself."
+            f"--{option} chooses tracks of a store; of an export all are taken. Give "
+            "it to export_store.py, or stream the store itself."
         )
     if "contrast" in settings.objective_weights:
         raise UsageError(

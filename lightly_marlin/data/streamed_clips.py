@@ -100,7 +100,8 @@ class StreamedClips(StreamingDataset):  # type: ignore[misc]
         if row.num_frames < self.num_frames:
             raise UsageError(
                 f"The track {row.track_id} has {row.num_frames} frames, too few for a "
-                f"clip of {self.num_frames}. Export the store without it."
+                f"clip of {self.num_frames}. Export the store with --min-frames "
+                f"{self.num_frames}."
             )
         stride = fit_stride(row.num_frames, self.num_frames, self.stride)
         span = (self.num_frames - 1) * stride + 1

@@ -51,7 +51,7 @@ class TrackSelection:
             return {"count": len(self.indices)}
         if self.indices.nbytes <= _INLINE_BYTES:
             return {"indices": self.indices}
-        if self._file is None:
+        if self._file is None or not self._file.exists():
             self._file = _write(self.indices)
             weakref.finalize(self, _remove, self._file, os.getpid())
         return {"file": str(self._file)}

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lightly_marlin.jobs.ledger import unfinished
-from lightly_marlin.jobs.lock import wait_for_lock
 from lightly_marlin.preparation.prepare_files import (
     Preparation,
     PreparationSummary,
@@ -26,8 +25,12 @@ from lightly_marlin.store.shard_commit import (
     commit_shard,
     unpack_shard,
 )
-from lightly_marlin.store.shard_reading import read_shard_records
-from lightly_marlin.store.sharding import StoreLayout, shard_of
+from lightly_marlin.store.shard_reading import (
+    check_tar,
+    read_shard,
+    read_shard_records,
+)
+from lightly_marlin.store.sharding import StoreLayout, shard_of, shard_work
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = [
@@ -40,9 +43,6 @@ __all__ = [
 
 UNFINISHED_NAME = ".unfinished"
 """Folder of a shard in which it is prepared as a store of loose files."""
-
-# Not the lock of the shard itself, which is taken to commit it.
-_LOCK_NAME = ".preparing"
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,7 @@ def prepare_shard(
     """
     home = _home(preparation, shard)
     try:
-        lock = home / _LOCK_NAME
-        lock.mkdir(parents=True, exist_ok=True)
-        # Held until the shard is committed. It lies beside what is removed then: the
-        # next process must not lock a file that is about to go.
-        with wait_for_lock(lock, "shard", lock_seconds):
+        with shard_work(home, lock_seconds):
             return _prepare_locked(preparation, shard, home, on_video)
     except OSError as error:
         raise _home_error(shard, home, error) from error
@@ -138,6 +134,10 @@ def _prepare_locked(
         shutil.rmtree(leftover, ignore_errors=True)
     fingerprints = preparation.fingerprints(shard.files)
     records = read_shard_records(shard.layout, shard.number)
+    if records is not None:
+        # Or the shard would pass for finished without its tar.
+        index = read_shard(shard.layout, shard.number)
+        check_tar(shard.layout, shard.number, index)
     if records is not None and not unfinished(records, fingerprints):
         # Of a run that was killed after the commit.
         shutil.rmtree(folder, ignore_errors=True)

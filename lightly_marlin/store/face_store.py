@@ -157,7 +157,7 @@ class FaceStore:
         """
         if self._remote is not None:
             for row in rows:
-                self._remote.fetch_shard(row.shard)
+                self._remote.fetch(row.video)
 
     def records(self) -> list[VideoRecord]:
         """Reads the record of each video that was prepared, from the files themselves.

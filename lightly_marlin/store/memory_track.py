@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,13 @@ class MemoryTrack(Track):
         table = self._rows("frames", frames)
         where = f"of {self.track_id}"
         return decode_crops(self.files[VIDEO], table, CROP_SIZE, where)
+
+    def _array(
+        self, name: str, read: Callable[..., npt.NDArray[Any]]
+    ) -> npt.NDArray[Any]:
+        del read
+        arrays = track_arrays(self.num_frames, self.num_samples)
+        return self._rows(name, range(arrays[name][1][0] if name in arrays else 0))
 
     def _rows(self, name: str, frames: Sequence[int]) -> npt.NDArray[Any]:
         """Returns some entries of one of the track's arrays."""

@@ -14,8 +14,6 @@ from lightly_marlin.jobs.lock import wait_for_lock
 from lightly_marlin.store.format import INDEX_NAME, REPORT_NAME, STORE_NAME
 from lightly_marlin.store.index_file import ARROW_NAME
 from lightly_marlin.store.repair import MERGE
-from lightly_marlin.store.shard_reading import TAR_NAME
-from lightly_marlin.store.sharding import shard_name
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import cache_folder
 from lightly_marlin.utils.remote import RemoteFolder, is_url
@@ -53,7 +51,7 @@ class RemoteShards:
         text = json.dumps([self.url, state], sort_keys=True)
         digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         self.folder = cache / f"store-{digest}"
-        self._fetched: set[int] = set()
+        self._fetched: set[str] = set()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for name in (STORE_NAME, REPORT_NAME, ARROW_NAME, INDEX_NAME):
@@ -75,33 +73,32 @@ class RemoteShards:
         stores = cache_folder() / "lightly_marlin" / "stores"
         return cls(str(path), stores if cache is None else Path(cache).absolute())
 
-    def fetch_shard(self, shard: int) -> None:
+    def fetch(self, tar: str) -> None:
         """Fetches the tar of a shard, unless it is there already.
 
         Args:
-            shard: Number of the shard.
+            tar: Its path relative to the store, as the index has it.
 
         Raises:
             UsageError: If it cannot be fetched or written.
         """
-        if shard in self._fetched:
+        if tar in self._fetched:
             return
-        name = f"{shard_name(shard)}/{TAR_NAME}"
-        file = self.folder / name
+        file = self.folder / tar
         try:
             if not file.exists():
                 file.parent.mkdir(parents=True, exist_ok=True)
                 # Of several processes that need it, one fetches it.
                 with wait_for_lock(file.parent, "shard"):
-                    found = file.exists() or RemoteFolder(self.url).fetch(name, file)
+                    found = file.exists() or RemoteFolder(self.url).fetch(tar, file)
                 if not found:
                     raise UsageError(
-                        f"The store {self.url} has lost {name}. Prepare the videos of "
+                        f"The store {self.url} has lost {tar}. Prepare the videos of "
                         "this shard again, and merge."
                     )
         except OSError as error:
             raise _no_room(self.folder, error) from error
-        self._fetched.add(shard)
+        self._fetched.add(tar)
 
 
 def _no_room(folder: Path, error: OSError) -> UsageError:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["MERGE", "PREPARE", "damaged_file", "lost_file", "no_audio"]
+__all__ = ["MERGE", "PREPARE", "TAR_SUFFIX", "damaged_file", "lost_file", "no_audio"]
 
 PREPARE = "python recipes/preprocess_faces.py VIDEOS STORE"
 """Command that makes a store, and completes one."""
@@ -14,6 +14,25 @@ PREPARE = "python recipes/preprocess_faces.py VIDEOS STORE"
 
 MERGE = "python recipes/merge_store.py STORE"
 """Command that makes one index of the shards of a store."""
+
+
+TAR_SUFFIX = ".tar"
+"""Suffix of the files that hold the tracks of a shard."""
+
+
+def damaged_tar(path: Path | str, reason: str) -> UsageError:
+    """Returns the error for the tar of a shard that is not the one of the index.
+
+    Args:
+        path: The tar.
+        reason: What is wrong with it, after the path.
+    """
+    return UsageError(
+        f"The tar {path} {reason}. If its shard was prepared since the store was "
+        f"merged, merge it again: {MERGE}. Otherwise move its folder "
+        f"{Path(path).parent} out of the store, prepare the videos again, and merge: "
+        f"{PREPARE}"
+    )
 
 
 def lost_file(what: str, path: Path | str, error: OSError) -> UsageError:
@@ -26,6 +45,8 @@ def lost_file(what: str, path: Path | str, error: OSError) -> UsageError:
         path: The file.
         error: What opening or reading it ended with.
     """
+    if Path(path).suffix == TAR_SUFFIX:
+        return damaged_tar(path, f"cannot be read: {error.strerror or error}")
     return UsageError(
         f"The {what} {path} cannot be read: {error.strerror or error}. The file, its "
         "folder or its disk is missing or closed to you. If it is gone for good, "
@@ -41,6 +62,8 @@ def damaged_file(what: str, path: Path | str, reason: str) -> UsageError:
         path: The file.
         reason: What is wrong with it, after the path.
     """
+    if Path(path).suffix == TAR_SUFFIX:
+        return damaged_tar(path, reason)
     return UsageError(
         f"The {what} {path} {reason}. Move its folder {Path(path).parent} out of the "
         f"store and prepare the videos again: {PREPARE}"

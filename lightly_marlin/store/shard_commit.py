@@ -26,7 +26,7 @@ from lightly_marlin.store.format import (
     index_schema,
     video_id,
 )
-from lightly_marlin.store.repair import PREPARE
+from lightly_marlin.store.repair import TAR_SUFFIX
 from lightly_marlin.store.shard_reading import (
     PACKED_NAME,
     PLAIN_COLUMNS,
@@ -35,25 +35,26 @@ from lightly_marlin.store.shard_reading import (
     VIDEOS_NAME,
     damaged_shard,
     finish_commit,
+    read_shard,
     read_shard_records,
+    shard_note,
     size_of,
 )
 from lightly_marlin.store.sharding import StoreLayout, shard_name
 from lightly_marlin.store.tar_members import (
-    TAR_BLOCK,
     TarWriter,
     copy_bytes,
-    member_name,
 )
 from lightly_marlin.store.track_files import (
     VIDEO,
     as_loose,
     file_place,
+    open_place,
     track_places,
 )
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
-from lightly_marlin.utils.files import atomic_write, write_json
+from lightly_marlin.utils.files import atomic_write, file_sha256, write_json
 from lightly_marlin.utils.remote import RemoteFolder
 
 __all__ = ["WORK_PREFIX", "commit_shard", "unpack_shard", "write_shard"]
@@ -80,14 +81,17 @@ def commit_shard(layout: StoreLayout, shard: int, folder: Path) -> None:
             The tar of a remote store is packed beside it.
 
     Raises:
-        UsageError: If the store cannot be written.
+        UsageError: If a video is not whole, or the store cannot be written.
     """
-    records = []
+    videos = []
     for place in (folder / TRACKS_NAME).glob(f"[!.]*/{VIDEO_NAME}"):
         record = read_record(place.parent)
-        if record is not None and is_whole(record, folder):
-            records.append(record)
-    videos = [(record, folder) for record in records]
+        if record is None or not is_whole(record, folder):
+            raise UsageError(
+                f"The video in {place.parent} is damaged or not whole. Remove that "
+                "folder, and prepare the videos again with it among them."
+            )
+        videos.append((record, folder))
     write_shard(layout, shard, videos, scratch=folder.parent)
 
 
@@ -113,9 +117,11 @@ def write_shard(
     ordered = sorted(videos, key=lambda video: video[0].source)
     try:
         if layout.is_remote:
+            again = read_shard(layout, shard) is not None
             with tempfile.TemporaryDirectory(prefix=WORK_PREFIX, dir=scratch) as name:
-                files = _write_files(Path(name), layout, shard, ordered)
-                _upload(files, layout, shard)
+                work = Path(name)
+                _write_files(work, layout, shard, ordered, rename_tar=again)
+                _upload(work, layout, shard)
             return
         folder = layout.shard_folder(shard)
         folder.mkdir(parents=True, exist_ok=True)
@@ -164,13 +170,13 @@ def unpack_shard(layout: StoreLayout, shard: int, folder: Path) -> None:
         try:
             tracks.mkdir(parents=True, exist_ok=True)
             for record in records.values():
-                if not (tracks / video_id(record.source) / VIDEO_NAME).exists():
+                earlier = read_record(tracks / video_id(record.source))
+                if earlier is None or not is_whole(earlier, folder):
                     _unpack_video(record, root, folder)
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise UsageError(
                 f"The shard {layout.shard_path(shard)} cannot be unpacked to {folder}: "
-                f"{error}. If its tar is damaged, move the shard's folder out of the "
-                f"store and prepare the videos again: {PREPARE}"
+                f"{error.strerror or error}. Make room; the same command then goes on."
             ) from error
 
 
@@ -179,28 +185,52 @@ def _write_files(
     layout: StoreLayout,
     shard: int,
     videos: Sequence[tuple[VideoRecord, Path]],
-) -> list[Path]:
-    """Writes the files of a shard into a folder; returns them, the index last."""
+    *,
+    rename_tar: bool = False,
+) -> None:
+    """Writes the files of a shard into a folder.
+
+    Args:
+        folder: An empty folder.
+        layout: The store.
+        shard: Number of the shard.
+        videos: Record and store of each video, in order.
+        rename_tar: Name the tar after its content, so that it replaces no other one.
+    """
     pa = require("pyarrow", "Writing a face store")
     parquet = require("pyarrow.parquet", "Writing a face store")
-    tar, about, index = (folder / n for n in (TAR_NAME, VIDEOS_NAME, INDEX_NAME))
+    tar = folder / TAR_NAME
     rows = []
     with TarWriter(tar) as writer:
         for record, store in videos:
             for row in record.rows:
                 offset, size = _add_track(writer, row, store)
-                video = f"{shard_name(shard)}/{TAR_NAME}"
                 place = replace(row, offset=offset, video_bytes=size)
-                rows.append(replace(place, shard=shard, video=video))
-    note = {"shard": shard, "shards": layout.num_shards, "tar_bytes": size_of(tar)}
-    schema = index_schema()
-    schema = schema.with_metadata({**schema.metadata, SHARD_KEY: json.dumps(note)})
-    parquet.write_table(
-        pa.Table.from_pylist([vars(row) for row in rows], schema=schema), index
-    )
-    columns = [_columns_of(record) for record, _ in videos]
-    parquet.write_table(pa.Table.from_pylist(columns, schema=_videos_schema()), about)
-    return [tar, about, index]
+                rows.append(replace(place, shard=shard))
+    if rename_tar:
+        tar = tar.rename(folder / f"tracks-{file_sha256(tar)[:16]}.tar")
+    video = f"{shard_name(shard)}/{tar.name}"
+    note = {
+        "shard": shard,
+        "shards": layout.num_shards,
+        "tar": tar.name,
+        "tar_bytes": size_of(tar),
+    }
+    metadata = {SHARD_KEY: json.dumps(note)}
+    tables = {
+        VIDEOS_NAME: pa.Table.from_pylist(
+            [_columns_of(record) for record, _ in videos],
+            schema=_videos_schema().with_metadata(metadata),
+        ),
+        INDEX_NAME: pa.Table.from_pylist(
+            [vars(replace(row, video=video)) for row in rows],
+            schema=index_schema().with_metadata(
+                {**index_schema().metadata, **metadata}
+            ),
+        ),
+    }
+    for name, table in tables.items():
+        parquet.write_table(table, folder / name)
 
 
 def _add_track(writer: TarWriter, row: TrackRow, store: Path) -> tuple[int, int]:
@@ -208,11 +238,7 @@ def _add_track(writer: TarWriter, row: TrackRow, store: Path) -> tuple[int, int]
     found = (0, 0)
     for name, place in track_places(row, store):
         member = file_place(replace(row, offset=0), store, name).member
-        with place.path.open("rb") as file:
-            size = place.size
-            if size is None:
-                size = place.path.stat().st_size
-            file.seek(place.start)
+        with open_place(place) as (file, size):
             start = writer.add(member, file, size)
         if name == VIDEO:
             found = (start, size)
@@ -238,21 +264,26 @@ def _columns_of(record: VideoRecord) -> dict[str, Any]:
     }
 
 
-def _upload(files: Sequence[Path], layout: StoreLayout, shard: int) -> None:
+def _upload(files: Path, layout: StoreLayout, shard: int) -> None:
+    """Uploads the files of a shard, the index last.
+
+    Nothing is removed before: until then, the shard is what it was.
+    """
     remote, folder = RemoteFolder(layout.path), shard_name(shard)
-    remote.remove(f"{folder}/{INDEX_NAME}")
-    for file in files:
-        remote.put(file, f"{folder}/{file.name}")
+    (tar,) = files.glob(f"*{TAR_SUFFIX}")
+    for name in (tar.name, VIDEOS_NAME, INDEX_NAME):
+        remote.put(files / name, f"{folder}/{name}")
 
 
 def _with_tar(layout: StoreLayout, shard: int, work: Path) -> Path:
     """Returns the folder of a store that has the shard's tar, fetched if remote."""
     if not layout.is_remote:
         return Path(layout.path)
-    name = f"{shard_name(shard)}/{TAR_NAME}"
+    tar = shard_note(layout, shard, read_shard(layout, shard))["tar"]
+    name = f"{shard_name(shard)}/{tar}"
     (work / name).parent.mkdir(parents=True)
     if not RemoteFolder(layout.path).fetch(name, work / name):
-        raise damaged_shard(layout, shard, f"has no {TAR_NAME}")
+        raise damaged_shard(layout, shard, f"has no {tar}")
     return work
 
 
@@ -263,13 +294,12 @@ def _unpack_video(record: VideoRecord, root: Path, folder: Path) -> None:
     loose = tuple(as_loose(row, name) for row in record.rows)
     for packed, row in zip(record.rows, loose, strict=True):
         for which, place in track_places(packed, root):
-            with place.path.open("rb") as file:
-                file.seek(place.start - TAR_BLOCK)
-                if member_name(file.read(TAR_BLOCK)) != place.member:
-                    raise ValueError(f"{place.path} has no {place.member}")
-                target = file_place(row, folder, which).path
-                with atomic_write(target) as temporary, temporary.open("wb") as out:
-                    for piece in copy_bytes(file, place.size or 0):
-                        out.write(piece)
+            target = file_place(row, folder, which).path
+            with (
+                open_place(place) as (file, size),
+                atomic_write(target) as temporary,
+                temporary.open("wb") as out,
+            ):
+                out.writelines(copy_bytes(file, size))
     unpacked = replace(record, rows=loose)
     write_json(folder / TRACKS_NAME / name / VIDEO_NAME, unpacked.to_json())

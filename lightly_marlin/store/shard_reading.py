@@ -15,8 +15,7 @@ from lightly_marlin.jobs.lock import wait_for_lock
 from lightly_marlin.store.format import INDEX_NAME, TrackRow, VideoRecord
 from lightly_marlin.store.repair import MERGE, PREPARE
 from lightly_marlin.store.sharding import StoreLayout, shard_name
-from lightly_marlin.store.tar_members import TAR_BLOCK, member_name
-from lightly_marlin.store.track_files import VIDEO, file_place
+from lightly_marlin.store.track_files import VIDEO, file_place, open_place
 from lightly_marlin.utils.dependency import require
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.remote import RemoteFolder
@@ -33,6 +32,7 @@ __all__ = [
     "finish_commit",
     "read_shard",
     "read_shard_records",
+    "shard_note",
     "size_of",
 ]
 
@@ -58,7 +58,16 @@ def read_shard(layout: StoreLayout, shard: int) -> Any | None:
     Raises:
         UsageError: If it is damaged.
     """
-    return _read_table(layout, shard, INDEX_NAME)
+    table = _read_table(layout, shard, INDEX_NAME)
+    if table is not None:
+        note = shard_note(layout, shard, table)
+        if (note["shard"], note["shards"]) != (shard, layout.num_shards):
+            raise damaged_shard(
+                layout,
+                shard,
+                f"is shard {note['shard']} of a store with {note['shards']}",
+            )
+    return table
 
 
 def read_shard_records(
@@ -79,6 +88,17 @@ def read_shard_records(
     videos = _read_table(layout, shard, VIDEOS_NAME)
     if videos is None:
         raise damaged_shard(layout, shard, f"has no {VIDEOS_NAME}")
+    if shard_note(layout, shard, videos) != shard_note(layout, shard, index):
+        raise damaged_shard(layout, shard, f"has a {VIDEOS_NAME} of another one")
+    try:
+        return _records(index, videos)
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"has a damaged {VIDEOS_NAME} or {INDEX_NAME} ({error})"
+        raise damaged_shard(layout, shard, reason) from error
+
+
+def _records(index: Any, videos: Any) -> dict[str, VideoRecord]:
+    """Returns the records of two tables of a shard."""
     rows: dict[str, list[TrackRow]] = {}
     for values in index.to_pylist():
         rows.setdefault(values["source"], []).append(TrackRow(**values))
@@ -142,26 +162,55 @@ def check_tar(layout: StoreLayout, shard: int, index: Any) -> None:
     Raises:
         UsageError: If it is missing, cut off or another one.
     """
-    note = json.loads((index.schema.metadata or {})[SHARD_KEY])
+    note = shard_note(layout, shard, index)
+    name = note["tar"]
     if layout.is_remote:
-        state = RemoteFolder(layout.path).state(f"{shard_name(shard)}/{TAR_NAME}")
+        state = RemoteFolder(layout.path).state(f"{shard_name(shard)}/{name}")
         size = None if state is None else state["size"]
     else:
-        with contextlib.suppress(OSError):
-            size = (layout.shard_folder(shard) / TAR_NAME).stat().st_size
-            if size == note["tar_bytes"]:
-                _check_names(layout, shard, index)
-                return
-        size = size_of(layout.shard_folder(shard) / TAR_NAME)
+        size = size_of(layout.shard_folder(shard) / name)
     if size is None:
-        raise damaged_shard(layout, shard, f"has no {TAR_NAME}")
+        raise damaged_shard(layout, shard, f"has no {name}")
     if size != note["tar_bytes"]:
         raise damaged_shard(
             layout,
             shard,
-            f"has a {TAR_NAME} of {size} bytes, and {note['tar_bytes']} were written: "
-            "it is cut off or another one",
+            f"has a {name} of {size} bytes, and {note['tar_bytes']} were written: it "
+            "is cut off or another one",
         )
+    if not layout.is_remote:
+        for place in {0, index.num_rows - 1} if index.num_rows else ():
+            row = TrackRow(**index.slice(place, 1).to_pylist()[0])
+            try:
+                with open_place(file_place(row, Path(layout.path), VIDEO)):
+                    pass
+            except UsageError as error:
+                what = f"has a {name} that is damaged or of another shard"
+                raise damaged_shard(layout, shard, what) from error
+
+
+def shard_note(layout: StoreLayout, shard: int, table: Any) -> dict[str, Any]:
+    """Returns what a table of a shard says of it.
+
+    Args:
+        layout: The store.
+        shard: Number of the shard.
+        table: Its index, or its table of videos.
+
+    Returns:
+        The numbers `shard` and `shards`, and name and size of the tar, `tar` and
+        `tar_bytes`.
+
+    Raises:
+        UsageError: If the table is not of a shard.
+    """
+    try:
+        note = json.loads((table.schema.metadata or {})[SHARD_KEY])
+        return {name: note[name] for name in ("shard", "shards", "tar", "tar_bytes")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged_shard(
+            layout, shard, "has a table that is not of a shard"
+        ) from error
 
 
 def size_of(path: Path) -> int | None:
@@ -174,22 +223,6 @@ def size_of(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
-
-
-def _check_names(layout: StoreLayout, shard: int, index: Any) -> None:
-    tar = layout.shard_folder(shard) / TAR_NAME
-    with tar.open("rb") as file:
-        for place in {0, index.num_rows - 1} if index.num_rows else ():
-            row = TrackRow(**index.slice(place, 1).to_pylist()[0])
-            start, name = row.offset, file_place(row, Path(), VIDEO).member
-            file.seek(start - TAR_BLOCK)
-            if (found := member_name(file.read(TAR_BLOCK))) != name:
-                raise damaged_shard(
-                    layout,
-                    shard,
-                    f"has a {TAR_NAME} with {found!r} where {name} should be: it is "
-                    "another one",
-                )
 
 
 @functools.lru_cache(maxsize=64)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lightly_marlin.jobs.lock import wait_for_lock
 from lightly_marlin.store.format import (
     FORMAT_VERSION,
     INDEX_NAME,
@@ -20,7 +23,9 @@ from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write, remove_leftovers
 from lightly_marlin.utils.remote import RemoteFolder, is_url
 
-__all__ = ["MAX_SHARDS", "StoreLayout", "is_face_store", "shard_of"]
+__all__ = ["MAX_SHARDS", "StoreLayout", "is_face_store", "shard_of", "shard_work"]
+
+_WORK_LOCK = ".preparing"
 
 MAX_SHARDS = 100_000
 """Most shards of a store; their folders have names of five digits."""
@@ -170,6 +175,26 @@ def shard_name(shard: int) -> str:
     return f"{SHARDS_NAME}/{shard:05d}"
 
 
+@contextlib.contextmanager
+def shard_work(home: Path, seconds: float = math.inf) -> Iterator[None]:
+    """Keeps other processes from changing a shard, from reading it to committing it.
+
+    Args:
+        home: Folder of the shard, or of its unfinished state; created if missing.
+        seconds: How long to wait for another process that works on it.
+
+    Raises:
+        UsageError: If another process works on it for longer.
+        OSError: If the folder cannot be written.
+    """
+    # Not the lock of the shard's own folder, which is taken to commit it; and beside
+    # what is removed then: the next process must not lock what is about to go.
+    lock = home / _WORK_LOCK
+    lock.mkdir(parents=True, exist_ok=True)
+    with wait_for_lock(lock, "shard", seconds):
+        yield
+
+
 def _is_number_of_shards(value: object) -> bool:
     return type(value) is int and 1 <= value <= MAX_SHARDS
 
@@ -190,6 +215,14 @@ def _read_text(path: str) -> str | None:
     try:
         return (Path(path) / STORE_NAME).read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
+        if (Path(path) / SHARDS_NAME).is_dir() and not (
+            Path(path) / TRACKS_NAME
+        ).is_dir():
+            raise UsageError(
+                f"The store {path} has shards but no {STORE_NAME}. Write "
+                f'{{"version": {FORMAT_VERSION}, "shards": N}} into it, with the '
+                "number of shards that it was begun with."
+            ) from None
         return None
     except OSError as error:
         raise UsageError(
@@ -210,7 +243,7 @@ def _begin(path: str, num_shards: int) -> None:
             "afterwards: python recipes/merge_store.py NEW_STORE STORE"
         )
     try:
-        (folder / SHARDS_NAME).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / f".{STORE_NAME}-{os.getpid()}-{os.urandom(4).hex()}"
         temporary.write_text(text, encoding="utf-8")
         try:

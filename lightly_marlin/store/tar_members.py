@@ -11,6 +11,7 @@ the first dot.
 
 from __future__ import annotations
 
+import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,14 +26,18 @@ TAR_BLOCK = 512
 _NAME_BYTES = 100
 _COPY_BYTES = 2**20
 
+_LARGEST_USTAR = 2**33 - 1
+"""Size up to which USTAR has digits enough; beyond, GNU's way fits the same header."""
+
 
 def member_name(header: bytes) -> str:
-    """Returns the name in a tar header, whatever the bytes are.
+    """Returns the name in a tar header; "something else" if it is no name.
 
     Args:
         header: Bytes that begin with a header, or with anything.
     """
-    return header[:_NAME_BYTES].partition(b"\0")[0].decode("ascii", "replace")
+    name = header[:_NAME_BYTES].partition(b"\0")[0].decode("ascii", "replace")
+    return name if name.isprintable() else "something else"
 
 
 def filled(size: int) -> int:
@@ -53,6 +58,7 @@ class TarWriter:
         Args:
             path: The file to write.
         """
+        self._path = path
         # Closed with it.
         self._tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
 
@@ -67,6 +73,9 @@ class TarWriter:
     ) -> None:
         if kind is None:
             self._tar.close()
+            with self._path.open("rb") as file:
+                # Before anything names it: power may fail between a rename and data.
+                os.fsync(file.fileno())
         elif self._tar.fileobj is not None:
             # Without the end mark, which would cost a write to a disk that is full.
             self._tar.fileobj.close()
@@ -87,6 +96,8 @@ class TarWriter:
         """
         member = tarfile.TarInfo(name)
         member.size = size
+        large = size > _LARGEST_USTAR
+        self._tar.format = tarfile.GNU_FORMAT if large else tarfile.USTAR_FORMAT
         start = self._tar.offset + TAR_BLOCK
         self._tar.addfile(member, file)
         return start

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from lightly_marlin.store.format import LOOSE, TRACKS_NAME, TrackRow, track_arrays
 from lightly_marlin.store.npy_rows import HEADER_BYTES
-from lightly_marlin.store.tar_members import TAR_BLOCK, filled
+from lightly_marlin.store.repair import damaged_file, lost_file
+from lightly_marlin.store.tar_members import TAR_BLOCK, filled, member_name
 
 __all__ = [
     "VIDEO",
@@ -22,6 +25,7 @@ __all__ = [
     "file_bytes",
     "file_place",
     "member_of",
+    "open_place",
     "track_files",
     "track_places",
 ]
@@ -111,6 +115,34 @@ def as_loose(row: TrackRow, video: str) -> TrackRow:
     return replace(row, video=path, shard=0, offset=LOOSE, video_bytes=0)
 
 
+@contextlib.contextmanager
+def open_place(place: FilePlace) -> Iterator[tuple[BinaryIO, int]]:
+    """Opens a file at its first byte; yields it and the number of its bytes.
+
+    Args:
+        place: Where it is.
+
+    Raises:
+        UsageError: If it cannot be read, is cut off, or the tar has another one there.
+    """
+    try:
+        file = place.path.open("rb")
+    except OSError as error:
+        raise lost_file("file", place.path, error) from error
+    with file:
+        end = os.fstat(file.fileno()).st_size
+        size = end if place.size is None else place.size
+        if place.start + size > end:
+            raise damaged_file("file", place.path, "is cut off")
+        if place.member:
+            file.seek(place.start - TAR_BLOCK)
+            if (name := member_name(file.read(TAR_BLOCK))) != place.member:
+                reason = f"has {name!r} where {place.member} should be"
+                raise damaged_file("file", place.path, reason)
+        file.seek(place.start)
+        yield file, size
+
+
 def file_bytes(place: FilePlace) -> bytes:
     """Returns the content of a file.
 
@@ -118,14 +150,10 @@ def file_bytes(place: FilePlace) -> bytes:
         place: Where it is.
 
     Raises:
-        OSError: If it cannot be read, or is cut off.
+        UsageError: As `open_place`.
     """
-    with place.path.open("rb") as file:
-        file.seek(place.start)
-        content = file.read(-1 if place.size is None else place.size)
-    if place.size is not None and len(content) < place.size:
-        raise OSError(f"{place.path} is cut off")
-    return content
+    with open_place(place) as (file, size):
+        return file.read(size)
 
 
 def track_places(row: TrackRow, store: Path) -> Iterator[tuple[str, FilePlace]]:

@@ -7,6 +7,7 @@ what is written last commits the rest.
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
 
 __all__ = ["RemoteFolder", "is_url"]
+
+_LOCAL_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(::|://)")
 
@@ -44,12 +47,16 @@ class RemoteFolder:
             url: URL of the folder, such as s3://bucket/folder.
 
         Raises:
-            UsageError: If its scheme is unknown.
+            UsageError: If its scheme is unknown, or it names nothing.
             MissingExtraError: If the extra `remote`, or what its scheme needs, is not
                 installed.
         """
         core = require("fsspec.core", "Reading and writing at a URL")
         self.url = url.rstrip("/")
+        if self.url.endswith(":"):
+            raise UsageError(
+                f"The URL {url} names no folder. Name one, such as s3://bucket/folder."
+            )
         scheme = self.url.partition(":")[0]
         if scheme == "s3":
             require("s3fs", "Reading and writing at s3://")
@@ -155,6 +162,9 @@ class RemoteFolder:
         except (UsageError, ModuleNotFoundError):
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in _LOCAL_ERRORS:
+                # Of the disk on this side.
+                raise
             reason = " ".join(str(error).split()) or type(error).__name__
             raise UsageError(
                 f"{self.url} cannot be {what}: {reason}. Check the URL, and that its "

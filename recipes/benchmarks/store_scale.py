@@ -41,7 +41,8 @@ from lightly_marlin.demo import demo_store
 from lightly_marlin.store import FaceStore, split_tracks
 from lightly_marlin.store.format import index_schema, video_id
 from lightly_marlin.store.index_file import write_index
-from lightly_marlin.store.merging import merge_shards, merge_stores
+from lightly_marlin.store.joining import merge_stores
+from lightly_marlin.store.merging import merge_shards
 from lightly_marlin.store.shard_commit import write_shard
 from lightly_marlin.store.shard_reading import all_records
 from lightly_marlin.store.sharding import StoreLayout, shard_of

@@ -68,7 +68,7 @@ def test_exports(name, run, store, tmp_path, capsys):
     assert run("export_store", store.path, out, "--format", name) == 0
     parts = "1 tars in" if name == "webdataset" else "1 chunks in"
     assert parts in capsys.readouterr().out
-    assert len(list(out.iterdir())) == (1 if name == "webdataset" else 2)
+    assert len(list(out.glob("[!.]*"))) == (1 if name == "webdataset" else 2)
 
 
 def test_bad_export_options(run, store, tmp_path, capsys):

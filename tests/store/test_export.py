@@ -41,7 +41,7 @@ def read_tar(path):
 
 def test_tars_have_every_track_once(store, tmp_path):
     count = export_store(store, tmp_path / "out", "webdataset", max_bytes=400_000)
-    paths = sorted((tmp_path / "out").iterdir())
+    paths = sorted((tmp_path / "out").glob("*.tar"))
     assert count == len(paths) > 1
     samples = {}
     for path in paths:
@@ -62,7 +62,7 @@ def test_an_export_that_was_killed_goes_on(store, tmp_path):
     out = tmp_path / "out"
     export_store(store, out, "webdataset", max_bytes=400_000)
     whole = {path.name: path.read_bytes() for path in out.iterdir()}
-    first, *_, last = sorted(out.iterdir())
+    first, *_, last = sorted(out.glob("*.tar"))
     kept = first.stat().st_mtime_ns
     last.write_bytes(last.read_bytes()[:700])
     export_store(store, out, "webdataset", max_bytes=400_000)
@@ -73,6 +73,8 @@ def test_an_export_that_was_killed_goes_on(store, tmp_path):
 def test_bad_exports(store, tmp_path):
     with pytest.raises(UsageError, match="Supported values are litdata, webdataset"):
         export_store(store, tmp_path / "out", "zip")
+    with pytest.raises(UsageError, match="s3://b/out is a URL"):
+        export_store(store, "s3://b/out", "litdata")
     (tmp_path / "notes.txt").touch()
     with pytest.raises(
         UsageError, match=r"holds notes\.txt, which is not of an export"
@@ -82,9 +84,28 @@ def test_bad_exports(store, tmp_path):
         export_store(store, tmp_path / "notes.txt" / "out", "webdataset")
 
 
+def test_another_export_is_refused(store, tmp_path):
+    export_store(store, tmp_path / "out", "webdataset", max_bytes=400_000)
+    names = store.column("track_id")[:2]
+    for options in ({"max_bytes": 10**6}, {"tracks": names, "max_bytes": 400_000}):
+        with pytest.raises(UsageError, match="holds an export of other tracks"):
+            export_store(store, tmp_path / "out", "webdataset", **options)
+    export_store(store, tmp_path / "some", "webdataset", tracks=names)
+    assert list(read_tar(tmp_path / "some" / "shard-000000.tar")) == names
+    with pytest.raises(UsageError, match="Invalid tracks: no"):
+        export_store(store, tmp_path / "more", "webdataset", tracks=["no"])
+
+
+def test_other_files_are_left_alone(store, tmp_path):
+    (tmp_path / "model.bin").write_text("precious")
+    with pytest.raises(UsageError, match=r"holds model\.bin, which is not of an"):
+        export_store(store, tmp_path, "litdata")
+    assert (tmp_path / "model.bin").read_text() == "precious"
+
+
 def test_a_finished_export_is_not_written_over(store, chunks):
     with pytest.raises(UsageError, match="holds a finished export already"):
-        export_store(store, chunks, "litdata")
+        export_store(store, chunks, "litdata", max_bytes=400_000)
 
 
 def clips_of(loader):

@@ -5,6 +5,8 @@ import json
 import pickle
 import shutil
 import tarfile
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,15 @@ import pytest
 from lightly_marlin.data import FaceClips
 from lightly_marlin.demo import demo_store
 from lightly_marlin.store import FaceStore
-from lightly_marlin.store.merging import merge_shards, merge_stores
+from lightly_marlin.store.joining import merge_stores
+from lightly_marlin.store.merging import merge_shards
 from lightly_marlin.store.shard_commit import (
     commit_shard,
     unpack_shard,
     write_shard,
 )
 from lightly_marlin.store.shard_reading import read_shard_records
-from lightly_marlin.store.sharding import StoreLayout, shard_of
+from lightly_marlin.store.sharding import StoreLayout, shard_of, shard_work
 from lightly_marlin.utils.errors import UsageError
 
 NUM_SHARDS = 3
@@ -57,7 +60,7 @@ def copied(packed, tmp_path):
 
 
 def files_below(folder):
-    paths = [path for path in folder.rglob("*") if path.is_file()]
+    paths = [p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"]
     return {str(p.relative_to(folder)): p.read_bytes() for p in paths}
 
 
@@ -175,7 +178,9 @@ def test_a_tar_that_was_exchanged_is_named(copied):
     shard = largest_shard(copied)
     tar = shard / "tracks.tar"
     tar.write_bytes(tar.read_bytes().replace(b"demo_", b"deno_"))
-    with pytest.raises(UsageError, match=rf"{shard.name} has a tracks.tar with 'deno_"):
+    with pytest.raises(
+        UsageError, match=rf"{shard.name} has a tracks.tar .* another shard"
+    ):
         merge_shards(copied)
     with pytest.raises(UsageError, match=r"'deno_.*where demo_.* should be"):
         read_all(FaceStore(copied))
@@ -187,7 +192,7 @@ def test_a_shard_of_another_store_is_named(loose, packed, copied, tmp_path):
     other = tmp_path / "other/shards/00000"
     shutil.rmtree(copied / "shards/00000")
     shutil.copytree(other, copied / "shards/00000")
-    with pytest.raises(UsageError, match="with another number of shards"):
+    with pytest.raises(UsageError, match=r"00000 is shard 0 of a store with 2\."):
         merge_shards(copied)
 
 
@@ -222,6 +227,138 @@ def test_a_merge_that_is_killed_loses_nothing(
             merge_stores([tmp_path / "other"], tmp_path / "one")
     merge_stores([tmp_path / "other"], tmp_path / "one")
     assert files_below(tmp_path / "one") == files_below(packed.path)
+
+
+def test_exchanged_shards_are_named(copied):
+    one, other, spare = (copied / "shards" / name for name in ("00000", "00001", "x"))
+    for old, new in ((one, spare), (other, one), (spare, other)):
+        old.rename(new)
+    with pytest.raises(UsageError, match=r"00000 is shard 1 of a store with 3\."):
+        merge_shards(copied)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        ("index.parquet", "index.parquet", "not of a shard"),
+        ("OTHER/videos.parquet", "videos.parquet", "of another"),
+        ("LARGEST/index.parquet", "videos.parquet", "damaged"),
+    ],
+)
+def test_exchanged_tables_are_named(source, target, message, copied):
+    shard = largest_shard(copied)
+    other = min(p.name for p in shard.parent.iterdir() if p != shard)
+    source = source.replace("OTHER", f"shards/{other}")
+    source = source.replace("LARGEST", f"shards/{shard.name}")
+    shutil.copy(copied / source, shard / target)
+    with pytest.raises(UsageError, match=rf"{shard.name} .*{message}"):
+        merge_shards(copied)
+
+
+def test_a_store_without_its_description_says_so(copied):
+    (copied / "store.json").unlink()
+    with pytest.raises(UsageError, match=r"has shards but no store\.json"):
+        FaceStore(copied).records()
+    with pytest.raises(UsageError, match=r"has shards but no store\.json"):
+        merge_stores([copied], copied.parent / "new")
+
+
+def test_two_changes_at_once_keep_both(loose, packed, tmp_path):
+    """A merge waits for a preparation of the same shard, which it would undo."""
+    records = loose.records()
+    pack(loose, tmp_path / "one", 1, records[:2])
+    pack(loose, tmp_path / "two", 1, records[2:4])
+    pack(loose, tmp_path / "three", 1, records[4:])
+    threads = [
+        threading.Thread(
+            target=merge_stores, args=([tmp_path / name], tmp_path / "one")
+        )
+        for name in ("two", "three")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    merge_shards(tmp_path / "one")
+    store = FaceStore(tmp_path / "one")
+    assert store.column("track_id") == loose.column("track_id")
+
+
+def test_a_merge_waits_for_a_preparation(loose, tmp_path):
+    records = loose.records()
+    layout = pack(loose, tmp_path / "one", 1, records[:2])
+    with shard_work(layout.shard_folder(0)):
+        arguments = ([loose.path], tmp_path / "one")
+        waiting = threading.Thread(target=merge_stores, args=arguments)
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+    waiting.join()
+    assert len(FaceStore(tmp_path / "one")) == len(records)
+
+
+def test_unfinished_shards_are_not_taken_for_empty(loose, copied, tmp_path):
+    (copied / "shards/00001/index.parquet").unlink()
+    for paths, out in (
+        ([copied], tmp_path / "new"),
+        ([loose.path], copied),
+    ):
+        with pytest.raises(UsageError, match=r"not finished: 1\."):
+            merge_stores(paths, out)
+    assert not (tmp_path / "new").exists()
+
+
+def test_damaged_leftovers_are_unpacked_again(packed, copied, tmp_path):
+    """A process was killed while it removed what it had unpacked."""
+    layout = StoreLayout.read(copied)
+    folder = tmp_path / "unpacked"
+    shard = int(largest_shard(copied).name)
+    unpack_shard(layout, shard, folder)
+    next(folder.rglob("*.mov")).unlink()
+    with pytest.raises(UsageError, match="is damaged or not whole"):
+        commit_shard(layout, shard, folder)
+    unpack_shard(layout, shard, folder)
+    commit_shard(layout, shard, folder)
+    merge_shards(copied)
+    assert files_below(copied) == files_below(packed.path)
+
+
+def test_stores_at_urls_are_not_joined(packed):
+    with pytest.raises(UsageError, match=r"memory://a/b is a URL"):
+        merge_stores([packed.path], "memory://a/b")
+
+
+def test_a_failed_attempt_gives_way(loose, packed, tmp_path):
+    """One store could not reach a video that the other has."""
+    records = loose.records()
+    failed = replace(
+        records[0], status="failed", reason="gone", rows=(), retry=True, num_frames=0
+    )
+    pack(loose, tmp_path / "one", NUM_SHARDS, [failed, *records[1:]])
+    merge_stores([packed.path], tmp_path / "one")
+    assert len(FaceStore(tmp_path / "one")) == len(loose)
+    pack(loose, tmp_path / "other", NUM_SHARDS, [failed, *records[1:]])
+    merge_stores([packed.path, tmp_path / "other"], tmp_path / "out")
+    assert len(FaceStore(tmp_path / "out")) == len(loose)
+
+
+def test_a_remote_shard_is_what_it_was_until_its_index_is_new(loose, tmp_path):
+    fsspec = pytest.importorskip("fsspec")
+    url = "memory://rewritten/store"
+    records = loose.records()
+    layout = pack(loose, url, 1, records[:2])
+    merge_shards(url)
+    before = FaceStore(url, cache=tmp_path)
+    write_shard(layout, 0, [(record, loose.path) for record in records])
+    names = {p.rpartition("/")[2] for p in fsspec.filesystem("memory").store}
+    assert len([name for name in names if name.endswith(".tar")]) == 2
+    # Not fetched yet, and still what its index says.
+    assert [t.read_video([0]).shape[1] for t in before] == [1, 1]
+    merge_shards(url)
+    after = FaceStore(url, cache=tmp_path)
+    assert after.column("track_id") == loose.column("track_id")
+    assert (after[4].frames == loose[4].frames).all()
+    fsspec.filesystem("memory").store.clear()
 
 
 def test_other_number_of_shards(packed):
