@@ -20,6 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def main() -> int:
     result = {
         "suite": "shard_engines",
         "machine": describe_machine(),
+        "ray": version("ray"),
         "load_average": os.getloadavg()[0],
         "videos": str(options.videos or "built-in demo clips"),
         "cores": cores,
@@ -66,6 +68,7 @@ def main() -> int:
         "frames": num_frames,
         "ways": {way: summarize(runs, way) for way in ways},
     }
+    options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / f"shard_engines-{machine_name()}.json", result)
     show(result)
     return 0
