@@ -125,8 +125,8 @@ def test_changed_object_costs_its_shard(prepare, videos, tmp_path):
     assert prepare().num_finished_before == 5
     after = {name: RemoteFolder(STORE).state(name) for name in WHOLE}
     changed = {name for name in WHOLE if after[name] != before[name]}
-    assert f"shards/{shard_of('a.mp4', N):05d}/tracks.tar" in changed
-    assert f"shards/{1 - shard_of('a.mp4', N):05d}/tracks.tar" not in changed
+    assert f"shards/{shard_of('a.mp4', N):05d}/index.parquet" in changed
+    assert f"shards/{1 - shard_of('a.mp4', N):05d}/index.parquet" not in changed
     store = FaceStore(STORE, cache=tmp_path / "cache")
     assert store.column("num_frames") == [24, 24]
 
