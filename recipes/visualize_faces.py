@@ -43,6 +43,7 @@ from lightly_marlin.utils.arguments import RecipeParser, positive_integer
 from lightly_marlin.utils.console import console, one_line, progress, run_recipe
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write
+from lightly_marlin.utils.remote import is_url
 from lightly_marlin.video import VideoError, VideoReader
 from lightly_marlin.visualization import (
     FaceCrop,
@@ -144,11 +145,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 @contextlib.contextmanager
 def open_videos(options: argparse.Namespace) -> Iterator[list[Video]]:
     """Yields the videos of the store, or of a temporary one made from raw videos."""
-    if (Path(options.input) / INDEX_NAME).exists():
+    if is_url(options.input) or (Path(options.input) / INDEX_NAME).exists():
         store = FaceStore(options.input)
         records = store.records()
         if not records:
             raise UsageError(f"The store {store.path} holds no video to draw.")
+        store.fetch(row for record in records for row in record.rows)
         yield collect(store, records, {})
         return
     paths = {file.source: file.path for file in find_videos(options.input)}

@@ -53,7 +53,7 @@ def add_table_arguments(parser: ArgumentParser) -> None:
     )
     places = parser.add_mutually_exclusive_group()
     places.add_argument(
-        "--store", type=Path, metavar="STORE", help="face store of the videos"
+        "--store", metavar="STORE", help="face store of the videos, a folder or URL"
     )
     places.add_argument(
         "--videos",
