@@ -14,6 +14,8 @@ Features:
       `--cuda-graph` for GPUs.
     - `--num-nodes 2 --devices 4` trains on several machines that share the run folder,
       started by torchrun or srun; `--devices auto` takes what they started.
+    - `--strategy fsdp` spreads parameters, gradients and optimizer states over the
+      devices; checkpoints are the same, so a run may go on either way.
     - `--resume` continues as if the training had never stopped, with any number of
       devices: clips, masks and augmentation are those of each clip's position.
     - A Slurm job that is about to end (`#SBATCH --signal=USR1@120`) saves after a step
@@ -168,6 +170,7 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     check_processes(settings.num_nodes, devices)
     world_size = settings.num_nodes * devices
     check_graph(settings, world_size)
+    check_sharding(settings)
     # The run's settings say which, so that it goes on in the same on another machine.
     precision: Any = choose_precision(settings.precision)
     settings = replace(settings, precision=precision)
@@ -227,6 +230,7 @@ def check_graph(settings: PretrainSettings, world_size: int) -> None:
     obstacles = {
         "a CUDA device": not torch.cuda.is_available(),
         "one device, not several": world_size > 1,
+        "--strategy auto": settings.strategy != "auto",
         "no gradient penalty, which draws anew at each step": (
             settings.gradient_penalty_weight > 0
         ),
@@ -235,6 +239,31 @@ def check_graph(settings: PretrainSettings, world_size: int) -> None:
     for need, missing in obstacles.items():
         if missing:
             raise UsageError(f"--cuda-graph needs {need}.")
+
+
+def check_sharding(settings: PretrainSettings) -> None:
+    """Raises a UsageError if something needs the whole of a model that is sharded."""
+    from lightly_marlin.training.objectives.names import DECODING
+
+    if settings.strategy != "fsdp":
+        return
+    known = {*DECODING, "adversarial"}
+    others = [name for name in settings.objective_weights if name not in known]
+    obstacles = {
+        # They have weights of their own, or a teacher.
+        f"the objective {' and '.join(others)}": bool(others),
+        "--compile": settings.compile,
+        "--gradients-every": settings.gradients_every > 0,
+        # These run the encoder in one process.
+        "--probe": settings.probe is not None,
+        "--meters-every": settings.meters_every > 0,
+    }
+    for obstacle, given in obstacles.items():
+        if given:
+            raise UsageError(
+                f"--strategy fsdp cannot be combined with {obstacle}. Leave it out, or "
+                "train with --strategy ddp."
+            )
 
 
 def make_callbacks(

@@ -14,6 +14,7 @@ from torch.nn import Module
 
 from lightly_marlin.models import Marlin
 from lightly_marlin.training.run_folder import RunFolder
+from lightly_marlin.training.sharding import is_sharded
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import atomic_write, remove_leftovers
 
@@ -137,10 +138,12 @@ def check_checkpoint(path: Path, module: Module) -> None:
 def _weights_of(
     checkpoint: dict[str, Any], model: Marlin, from_teacher: bool
 ) -> Marlin:
-    # Lightning's averaging puts other weights into the file than are in training.
-    if "averaging_state" not in checkpoint and not from_teacher:
+    # Lightning's averaging puts other weights into the file than are in training, and
+    # only the file has the whole of a model that is spread over processes.
+    sharded = is_sharded(model)
+    if "averaging_state" not in checkpoint and not from_teacher and not sharded:
         return model
-    model = copy.deepcopy(model)
+    model = Marlin(model.config) if sharded else copy.deepcopy(model)
     model.load_state_dict(_part(checkpoint, "model."))
     if from_teacher:
         model.encoder.load_state_dict(_part(checkpoint, "teacher.module."))

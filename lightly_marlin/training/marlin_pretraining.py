@@ -50,6 +50,7 @@ from lightly_marlin.training.optimizers import (
 )
 from lightly_marlin.training.schedule import WarmupCosine
 from lightly_marlin.training.settings import PretrainSettings
+from lightly_marlin.training.sharding import ShardedStrategy, is_sharded, shard_model
 from lightly_marlin.training.step_graph import StepGraph
 from lightly_marlin.transforms.clip_draws import ClipDraws, step_positions
 from lightly_marlin.utils.errors import UsageError
@@ -160,6 +161,12 @@ class MarlinPretraining(pl.LightningModule):
             LambdaLR(optimizer, lambda _: self.schedule(self.trainer.global_step))
             for optimizer in optimizers
         ]
+
+    def configure_model(self) -> None:
+        """Spreads the model over the processes, if that is the trainer's strategy."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, ShardedStrategy) and not is_sharded(self.model):
+            shard_model(self.model, strategy.device_mesh["data_parallel"])
 
     def setup(self, stage: str) -> None:
         """Begins to count clips, before a checkpoint says how many were seen."""

@@ -272,6 +272,12 @@ class MachineSettings:
         Choice(lambda: ("1 and more", "auto"), _is_number_of_devices),
         metavar="N",
     )
+    strategy: Literal["auto", "ddp", "fsdp"] = setting(
+        "auto",
+        "Every device has the whole model (ddp), or a share of it (fsdp); auto is ddp "
+        "for several devices.",
+        metavar="NAME",
+    )
     workers: int | None = setting(
         None,
         "Loader processes per device; without it, 2, and more for a GPU.",

@@ -15,6 +15,7 @@ from lightly_marlin.training.checkpoint import LastCheckpoint, RunCheckpointIO
 from lightly_marlin.training.marlin_pretraining import MarlinPretraining
 from lightly_marlin.training.processes import count_devices
 from lightly_marlin.training.run_folder import RunFolder
+from lightly_marlin.training.sharding import ShardedStrategy
 from lightly_marlin.utils.device import lightning_precision
 
 __all__ = [
@@ -45,8 +46,11 @@ def pretraining_trainer(
         folder, module.model, export_teacher=settings.export_teacher
     )
     devices = count_devices(settings.devices)
+    world_size = settings.num_nodes * devices
     strategy: Strategy | str = "auto"
-    if settings.num_nodes * devices > 1:
+    if settings.strategy == "fsdp":
+        strategy = ShardedStrategy(world_size)
+    elif settings.strategy == "ddp" or world_size > 1:
         # Each step trains every parameter that is not left out, and none has running
         # statistics: nothing to search for, nothing to send but gradients.
         strategy = DDPStrategy(
@@ -112,5 +116,7 @@ def quiet_lightning() -> None:
     warnings.filterwarnings("ignore", ".*no pre-optimization state was saved.*")
     # What it advises would still send buffers, of which there are none to send.
     warnings.filterwarnings("ignore", ".*broadcast_buffers. is deprecated.*")
+    # Nothing changes what the sharded layers return in place.
+    warnings.filterwarnings("ignore", ".*FSDP2-wrapped module .* returned a view.*")
     # A frozen encoder neither drops paths nor learns.
     warnings.filterwarnings("ignore", ".*in eval mode at the start of training.*")

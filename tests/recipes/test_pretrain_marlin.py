@@ -259,6 +259,13 @@ def test_pretrain_marlin__two_processes_equal_one(
         (("--max-steps", "many"), "invalid int value: 'many'"),
         (("--colour", "red"), "unrecognized arguments: --colour red"),
         (("--cuda-graph",), "--cuda-graph needs a CUDA device"),
+        (("--num-nodes", "2"), "--num-nodes 2 needs a process on every node"),
+        (("--strategy", "fsdp", "--compile"), "cannot be combined with --compile"),
+        (
+            ("--strategy", "fsdp", "--objectives", "latent=1", "instance=1"),
+            "cannot be combined with the objective latent and instance",
+        ),
+        (("--strategy", "zero"), "Supported values are auto, ddp, fsdp"),
     ],
 )
 def test_pretrain_marlin__bad_input(
