@@ -252,7 +252,7 @@ def check_graph(settings: PretrainSettings, world_size: int) -> None:
 
 
 def check_sharding(settings: PretrainSettings) -> None:
-    """Raises a UsageError if something needs a model whole that is to be sharded."""
+    """Raises a UsageError if something needs the whole of a model that is sharded."""
     from lightly_marlin.training.objectives.names import DECODING
 
     if settings.strategy != "fsdp":

@@ -139,7 +139,7 @@ def _weights_of(
     checkpoint: dict[str, Any], model: Marlin, from_teacher: bool
 ) -> Marlin:
     # Lightning's averaging puts other weights into the file than are in training, and
-    # of a model spread over processes only the file has the whole.
+    # only the file has the whole of a model that is spread over processes.
     sharded = is_sharded(model)
     if "averaging_state" not in checkpoint and not from_teacher and not sharded:
         return model

@@ -23,7 +23,6 @@ from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
-from torch.nn import Module
 from torch.optim import Optimizer
 
 from lightly_marlin.models import Marlin
@@ -46,15 +45,8 @@ def shard_model(model: Marlin, mesh: DeviceMesh) -> None:
     """
     copy_to_all_processes(model)
     # Objectives call the model's parts, not the model: each gathers its own parameters.
-    parts: list[Module] = [
-        *model.encoder.blocks,
-        *model.decoder.blocks,
-        model.decoder.head,
-        model.enc_dec_proj,
-        model.encoder,
-        model.decoder,
-    ]
-    for part in parts:
+    parts = (model.decoder.head, model.enc_dec_proj, model.encoder, model.decoder)
+    for part in (*model.encoder.blocks, *model.decoder.blocks, *parts):
         fully_shard(part, mesh=mesh, reshard_after_forward=True)
     register_fsdp_forward_method(model.encoder, "encode")
     register_fsdp_forward_method(model.decoder, "forward_tokens")

@@ -26,10 +26,11 @@ def test_shard_model__a_quarter_of_everything(mesh):
     shard_model(model, mesh)
     assert is_sharded(model)
     assert model.state_dict().keys() == whole.state_dict().keys()
-    shared = dict(model.named_parameters())
-    for name, parameter in whole.named_parameters():
-        if parameter.shape[0] % 4 == 0:
-            assert 4 * shared[name].to_local().numel() == parameter.numel(), name
+    # Tokens and positions have one row, which is the first process's.
+    rows = [parameter for parameter in model.parameters() if len(parameter) > 1]
+    shares = sum(parameter.to_local().numel() for parameter in rows)
+    assert shares == sum(parameter.numel() for parameter in rows) / 4
+    assert len(rows) > 20
     blocks = [*model.encoder.blocks, *model.decoder.blocks]
     assert all(isinstance(block, FSDPModule) for block in blocks)
 
