@@ -38,7 +38,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "executorch": ("executorch", "torchao"),
     "hf": ("transformers",),
     "ray": ("ray", *_FACES),
-    "remote": ("fsspec", "s3fs"),
+    "remote": ("aiobotocore", "fsspec", "s3fs"),
     "stream": ("litdata", "fsspec", "s3fs", *_TRAIN),
 }
 """Modules of each extra. Messages name the first extra that has a module."""
