@@ -208,7 +208,7 @@ def show_problems(store: FaceStore) -> None:
         report = json.loads(path.read_text("utf-8"))
         # Beyond many videos, those with a reason alone are listed.
         videos: list[dict[str, Any]] = report["videos"]
-        num_videos = report["totals"]["videos"]
+        num_videos = report.get("totals", {}).get("videos", len(videos))
         problems = [video for video in videos if video["reason"]]
         by_reason: dict[tuple[str, str], list[str]] = defaultdict(list)
         for video in problems:

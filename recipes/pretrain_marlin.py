@@ -47,8 +47,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightly_marlin.store import FaceStore, TrackFilter, split_tracks
-from lightly_marlin.store.export import is_litdata
+from lightly_marlin.store import FaceStore
 from lightly_marlin.training.run_folder import RunFolder
 from lightly_marlin.training.settings import (
     PretrainSettings,
@@ -59,38 +58,17 @@ from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.dependency import require_extras
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.options import parse_given
-from lightly_marlin.utils.remote import is_url
 from lightly_marlin.utils.settings import setting
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
-    from torch.utils.data import Dataset
 
-    from lightly_marlin.data import FaceClip, FaceClips
-    from lightly_marlin.data.streamed_clips import StreamedClips
     from lightly_marlin.models import MarlinEncoder
     from lightly_marlin.training.marlin_pretraining import MarlinPretraining
+    from lightly_marlin.training.run_data import RunData
 
 CONFIGS = Path(__file__).parent / "configs"
-MAX_VALIDATION_CLIPS = 16
 MIN_METER_TRACKS = 8
-
-
-@dataclass(frozen=True)
-class RunData:
-    """What a run trains on and is validated on.
-
-    Attributes:
-        clips: Clips to train on.
-        store: Store of the tracks; None for clips of an export.
-        training: Names of the tracks to train on.
-        held_out: Names of the tracks to validate on.
-    """
-
-    clips: FaceClips | StreamedClips
-    store: FaceStore | None = None
-    training: Sequence[str] = ()
-    held_out: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -167,6 +145,7 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     # Only now: --help and wrong options need not wait for torch and Lightning.
     import pytorch_lightning as pl
 
+    from lightly_marlin.demo import open_store
     from lightly_marlin.training.agreement import Agreement
     from lightly_marlin.training.callbacks import make_logger
     from lightly_marlin.training.checkpoint import check_checkpoint
@@ -177,6 +156,7 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
         count_devices,
         is_leader,
     )
+    from lightly_marlin.training.run_data import open_data
     from lightly_marlin.training.run_report import describe_run, summarise_run
     from lightly_marlin.training.schedule import schedule_of
     from lightly_marlin.training.trainer_setup import (
@@ -201,7 +181,11 @@ def pretrain(settings: PretrainSettings, *, resume: bool) -> int:
     checkpoint = folder.open(resume=resume, leader=leader)
     pl.seed_everything(settings.seed, workers=True, verbose=False)
 
-    data = open_data(settings)
+    def demo_clips() -> FaceStore:
+        clips, frames = settings.demo_clips, settings.demo_frames
+        return open_store(None, demo_clips=clips, demo_frames=frames)
+
+    data = open_data(settings, demo_clips)
     clips = data.clips
     schedule = schedule_of(settings, len(clips), world_size)
     max_steps = settings.max_steps or schedule.total_steps
@@ -331,6 +315,7 @@ def make_validation(
     """Returns the validation as a callback, or nothing where none is possible."""
     from lightly_marlin.training.batch_transforms import masking_of
     from lightly_marlin.training.objectives.pixels import Pixels
+    from lightly_marlin.training.run_data import validation_clips
     from lightly_marlin.training.validation import Validation
 
     decoding = (part for part in module.objectives.values() if isinstance(part, Pixels))
@@ -412,104 +397,6 @@ def make_meters(
         stride=settings.stride,
     )
     return [FeatureMeters(folder.meters, encoder, clips, every=settings.meters_every)]
-
-
-def open_data(settings: PretrainSettings) -> RunData:
-    """Opens the clips to train on, of a store or of an export that is streamed."""
-    from lightly_marlin.demo import open_store
-
-    remote = settings.store is not None and is_url(settings.store)
-    if remote and not settings.stream:
-        raise UsageError(
-            f"{settings.store} is remote: --stream fetches it while training, to "
-            "--cache. Or copy it to a disk, which is faster where it has room."
-        )
-    if settings.stream:
-        if settings.store is None:
-            raise UsageError("--stream needs --store, what is to be streamed.")
-        if is_litdata(settings.store):
-            return RunData(streamed_clips(settings))
-    if not remote and settings.store is not None and is_litdata(settings.store):
-        raise UsageError(f"{settings.store} is a LitData export: add --stream.")
-    store = open_store(
-        settings.store,
-        demo_clips=settings.demo_clips,
-        demo_frames=settings.demo_frames,
-        cache=settings.cache,
-    )
-    tracks = select_tracks(store, settings)
-    training, held_out = split_tracks(
-        store, settings.held_out, seed=settings.seed, tracks=tracks
-    )
-    clips = training_clips(store, training, settings)
-    return RunData(clips, store, training, held_out)
-
-
-def streamed_clips(settings: PretrainSettings) -> StreamedClips:
-    """Returns the clips of a LitData export, of which no track can be chosen."""
-    from lightly_marlin.data.streamed_clips import StreamedClips
-
-    if limits := TrackFilter.from_options(vars(settings)).limits():
-        option = next(iter(limits)).replace("_", "-")
-        raise UsageError(
-            f"--{option} chooses tracks of a store; of an export all are taken. Give "
-            "it to export_store.py, or stream the store itself."
-        )
-    if "contrast" in settings.objective_weights:
-        raise UsageError(
-            "The objective contrast needs two clips of a track, which a LitData export "
-            "does not give. Stream the store itself."
-        )
-    return StreamedClips(
-        settings.store or "",
-        stride=settings.stride,
-        seed=settings.seed,
-        size=settings.image_size,
-        cache=settings.cache,
-    )
-
-
-def select_tracks(store: FaceStore, settings: PretrainSettings) -> list[str]:
-    """Returns the tracks that are within the limits; says how many where there are."""
-    track_filter = TrackFilter.from_options(vars(settings))
-    tracks = track_filter.select(store)
-    if track_filter.limits():
-        console.print(f"{len(tracks)} of {len(store)} tracks are within the limits.")
-    return tracks
-
-
-def training_clips(
-    store: FaceStore, tracks: Sequence[str], settings: PretrainSettings
-) -> FaceClips:
-    """Returns a clip of each track, or two where the objectives contrast them."""
-    from lightly_marlin.data import FaceClipPairs, FaceClips
-
-    pairs = "contrast" in settings.objective_weights
-    return (FaceClipPairs if pairs else FaceClips)(
-        store,
-        stride=settings.stride,
-        tracks=tracks,
-        seed=settings.seed,
-        size=settings.image_size,
-    )
-
-
-def validation_clips(
-    store: FaceStore, tracks: Sequence[str], settings: PretrainSettings
-) -> Dataset[FaceClip]:
-    """Returns the middle of up to 16 tracks."""
-    from torch.utils.data import Subset
-
-    from lightly_marlin.data import FaceClips
-
-    clips = FaceClips(
-        store,
-        stride=settings.stride,
-        start="center",
-        tracks=tracks,
-        size=settings.image_size,
-    )
-    return Subset(clips, range(min(len(clips), MAX_VALIDATION_CLIPS)))
 
 
 if __name__ == "__main__":

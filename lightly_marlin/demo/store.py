@@ -107,7 +107,6 @@ def open_store(
     demo_clips: int = 24,
     demo_frames: int = 64,
     demo_audio: bool = False,
-    cache: str | None = None,
 ) -> FaceStore:
     """Opens a store, or the cached store of the demo clips, made if missing.
 
@@ -117,8 +116,6 @@ def open_store(
         demo_clips: Number of demo clips.
         demo_frames: Frames of each demo clip.
         demo_audio: Take demo clips that talk, with their sound.
-        cache: Folder that keeps what is fetched of a store at a URL; None for the
-            user's cache.
 
     Returns:
         The store.
@@ -127,7 +124,7 @@ def open_store(
         UsageError: If the store cannot be read, or the demo store cannot be made.
     """
     if path is not None:
-        return FaceStore(path, cache=cache)
+        return FaceStore(path)
     name = f"{'talking' if demo_audio else 'demo'}-{demo_clips}x{demo_frames}"
     demo = cache_folder() / "lightly_marlin" / name
     console.print(f"No --store: using the built-in demo clips in {demo}")

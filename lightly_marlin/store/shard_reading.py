@@ -41,6 +41,8 @@ VIDEOS_NAME = "videos.parquet"
 PACKED_NAME = ".packed"
 """Folder of a shard's new files, complete, on their way to their places."""
 
+_ATTEMPTS = 3
+
 SHARD_KEY = b"lightly_marlin.shard"
 """Key of what an index says of its shard, JSON, in its metadata."""
 
@@ -82,13 +84,17 @@ def read_shard_records(
     Raises:
         UsageError: If it is damaged.
     """
-    index = read_shard(layout, shard)
-    if index is None:
-        return None
-    videos = _read_table(layout, shard, VIDEOS_NAME)
-    if videos is None:
-        raise damaged_shard(layout, shard, f"has no {VIDEOS_NAME}")
-    if shard_note(layout, shard, videos) != shard_note(layout, shard, index):
+    for _ in range(_ATTEMPTS):
+        index = read_shard(layout, shard)
+        if index is None:
+            return None
+        videos = _read_table(layout, shard, VIDEOS_NAME)
+        if videos is None:
+            raise damaged_shard(layout, shard, f"has no {VIDEOS_NAME}")
+        if shard_note(layout, shard, videos) == shard_note(layout, shard, index):
+            break
+        # Committed anew between the two, perhaps.
+    else:
         raise damaged_shard(layout, shard, f"has a {VIDEOS_NAME} of another one")
     try:
         return _records(index, videos)
@@ -242,12 +248,17 @@ def _read_table(layout: StoreLayout, shard: int, name: str) -> Any | None:
                 None if content is None else parquet.read_table(pa.py_buffer(content))
             )
         folder = layout.shard_folder(shard)
-        if (folder / PACKED_NAME).is_dir():
-            with wait_for_lock(folder, "shard"):
-                finish_commit(folder)
         file = folder / name
-        # Read at once rather than as a data set of its folder.
-        return parquet.ParquetFile(file).read() if file.exists() else None
+        while True:
+            if (folder / PACKED_NAME).is_dir():
+                with wait_for_lock(folder, "shard"):
+                    finish_commit(folder)
+            with contextlib.suppress(FileNotFoundError):
+                # Read at once rather than as a data set of its folder.
+                return parquet.ParquetFile(file).read()
+            # Another process may just have taken it away, and put a new one there.
+            if not (folder / PACKED_NAME).is_dir() and not file.exists():
+                return None
     except (pa.ArrowException, OSError) as error:
         raise damaged_shard(layout, shard, f"has a damaged {name} ({error})") from error
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
@@ -22,7 +22,6 @@ from lightly_marlin.data import (
     FaceClips,
     ResumableClipSampler,
 )
-from lightly_marlin.data.streamed_clips import StreamedClips, streaming_loader
 from lightly_marlin.models import (
     MarlinDiscriminator,
     accelerate_cpu,
@@ -56,6 +55,9 @@ from lightly_marlin.training.step_graph import StepGraph
 from lightly_marlin.transforms.clip_draws import ClipDraws, step_positions
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.metric_names import GRADIENT
+
+if TYPE_CHECKING:
+    from lightly_marlin.data.streamed_clips import StreamedClips
 
 __all__ = ["MarlinPretraining", "augmentation_of", "masking_of"]
 
@@ -230,7 +232,10 @@ class MarlinPretraining(pl.LightningModule):
         workers = self.settings.workers
         if workers is None:
             workers = default_workers(self.device, self.trainer.num_devices)
-        if isinstance(self.clips, StreamedClips):
+        if not isinstance(self.clips, FaceClips):
+            # Not before: LitData writes to the user's home when it is imported.
+            from lightly_marlin.data.streamed_clips import streaming_loader
+
             # It has a state of its own, which the trainer saves.
             batch_size, pin = self.settings.batch_size, torch.cuda.is_available()
             return streaming_loader(

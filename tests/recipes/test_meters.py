@@ -7,6 +7,7 @@ import torch
 
 from lightly_marlin.evaluation import TrackClips
 from lightly_marlin.evaluation.feature_meters import METERS_COLUMNS
+from lightly_marlin.training.run_data import RunData
 from lightly_marlin.training.run_folder import RunFolder
 
 OPTIONS = ("--model", "marlin_vit_tiny", "--batch-size", 2, "--workers", 0)
@@ -65,8 +66,8 @@ def test_meters__held_out_tracks_if_they_are_enough(
     encoder = recipe_encoder()
     settings = recipe.PretrainSettings(meters_every=1, meters_tracks=9, stride=3)
     folder = RunFolder(tmp_path)
-    lists = (["a"] * 5, ["b"] * held_out)
-    recipe.make_meters(settings, folder, encoder, six_store, *lists)
+    data = RunData(None, six_store, ["a"] * 5, ["b"] * held_out)
+    recipe.make_meters(settings, folder, encoder, data)
     assert seen == [(expected, 9, 3)]
 
 

@@ -65,7 +65,7 @@ def test_recipe_learns_clips(name, run):
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_recipe_learns_features(name, run):
-    learned = losses(run(name, steps=10))
+    learned = losses(run(name, steps=20))
     stayed = losses(run(name, "--learning-rate", 0, steps=1))
     assert learned[-1] < 0.66 * stayed[0]
 

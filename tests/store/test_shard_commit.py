@@ -6,6 +6,7 @@ import pickle
 import shutil
 import tarfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -269,16 +270,13 @@ def test_two_changes_at_once_keep_both(loose, packed, tmp_path):
     pack(loose, tmp_path / "one", 1, records[:2])
     pack(loose, tmp_path / "two", 1, records[2:4])
     pack(loose, tmp_path / "three", 1, records[4:])
-    threads = [
-        threading.Thread(
-            target=merge_stores, args=([tmp_path / name], tmp_path / "one")
-        )
-        for name in ("two", "three")
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor() as pool:
+        merging = [
+            pool.submit(merge_stores, [tmp_path / name], tmp_path / "one")
+            for name in ("two", "three")
+        ]
+        for one in merging:
+            one.result()
     merge_shards(tmp_path / "one")
     store = FaceStore(tmp_path / "one")
     assert store.column("track_id") == loose.column("track_id")
