@@ -63,9 +63,12 @@ def test_recipe_learns_clips(name, run):
     assert learned[-1] < 0.85 * untrained
 
 
-@pytest.mark.parametrize("name", FEATURES)
-def test_recipe_learns_features(name, run):
-    learned = losses(run(name, steps=20))
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [("latent_in_lightly_loop", 10), ("contrast_in_lightly_loop", 12)],
+)
+def test_recipe_learns_features(name, steps, run):
+    learned = losses(run(name, steps=steps))
     stayed = losses(run(name, "--learning-rate", 0, steps=1))
     assert learned[-1] < 0.66 * stayed[0]
 
