@@ -1,4 +1,4 @@
-"""Predictors of a teacher's tokens at the masked positions."""
+"""Predictors of features, such as a teacher's, at the masked positions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["LatentHead", "LatentPredictor"]
 
 
 class LatentHead(nn.Module):
-    """Second head on the pixel decoder's tokens; costs next to nothing.
+    """Linear head on tokens; on the pixel decoder's, it costs next to nothing.
 
         decoded = decoder.forward_tokens(visible, idx_keep, idx_mask)
         pixels, latents = decoder.head(decoded), latent_head(decoded)
 
     Args:
-        dim: Width d of the decoder's tokens.
-        out_dim: Width D of the teacher's tokens.
+        dim: Width d of the tokens.
+        out_dim: Width D of what is predicted, such as a teacher's tokens.
     """
 
     def __init__(self, dim: int, out_dim: int) -> None:
@@ -28,10 +28,10 @@ class LatentHead(nn.Module):
         init_linear_and_norm(self.proj)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Predicts the teacher's tokens.
+        """Predicts by token.
 
         Args:
-            tokens: Normalised decoder tokens (B, n, d).
+            tokens: Normalised tokens (B, n, d).
 
         Returns:
             Tokens (B, n, D).
@@ -54,20 +54,21 @@ class LatentPredictor(nn.Module):
     Args:
         config: Sizes: the encoder's width is that of the tokens in and out, the
             decoder's sizes are those of the blocks. `dataclasses.replace` gives others.
+        out_dim: Width D of what is predicted; None for the encoder's.
 
     Attributes:
         embed: Linear layer from the encoder's to the decoder's width.
         decoder: Decoder from visible tokens to the teacher's masked tokens.
     """
 
-    def __init__(self, config: MarlinConfig) -> None:
+    def __init__(self, config: MarlinConfig, out_dim: int | None = None) -> None:
         super().__init__()
         self.embed = nn.Linear(config.encoder_dim, config.decoder_dim)
-        self.decoder = MarlinDecoder(config, out_dim=config.encoder_dim)
+        self.decoder = MarlinDecoder(config, out_dim or config.encoder_dim)
         init_linear_and_norm(self.embed)
 
     def forward(self, visible: Tensor, idx_keep: Tensor, idx_mask: Tensor) -> Tensor:
-        """Predicts the teacher's tokens.
+        """Predicts the tokens at the masked positions.
 
         Args:
             visible: Encoded visible tokens (B, n_keep, D), as `MarlinEncoder.encode`

@@ -8,7 +8,15 @@ import torch
 from lightly_marlin.models import Marlin
 
 SIZES = ("--model", "marlin_vit_tiny", "--image-size", 64, "--workers", 0)
-ALL = ("pixels=1", "adversarial=0.01", "latent=0.1", "instance=0.1", "contrast=0.1")
+ALL = (
+    "pixels=1",
+    "adversarial=0.01",
+    "latent=0.1",
+    "instance=0.1",
+    "histograms=0.1",
+    "visible_histograms=0.1",
+    "contrast=0.1",
+)
 
 
 @pytest.fixture
@@ -45,7 +53,7 @@ def test_pretrain_marlin__every_objective_resumes_bit_for_bit(train, tmp_path):
     assert not torch.equal(got[student], got[teacher])
     assert torch.equal(got["model.encoder.pos_embed"], got["teacher.module.pos_embed"])
     names = ("reconstruction", "generator_adversarial", "discriminator")
-    others = ("latent", "instance", "contrast")
+    others = ("latent", "instance", "histograms", "visible_histograms", "contrast")
     assert list(rows(parts / "metrics.csv")[0]) == [
         "step",
         *(f"loss/{name}" for name in (*names, *others)),
@@ -81,6 +89,17 @@ def test_pretrain_marlin__latent_alone(train, tmp_path, capsys):
     encoder = Marlin.from_pretrained(tmp_path / "model").encoder.state_dict()
     for name, weight in encoder.items():
         assert torch.equal(weight, state[f"teacher.module.{name}"])
+
+
+def test_pretrain_marlin__histograms_alone(train, tmp_path, capsys):
+    options = ("--objectives", "histograms=0.5", "visible_histograms=1")
+    assert train(tmp_path, *options, "--max-steps", 2) == 0
+    assert "step 2/2, histograms " in capsys.readouterr().out
+    assert not (tmp_path / "validation.csv").exists()
+    trained = rows(tmp_path / "metrics.csv")[-1]
+    for name in ("histograms", "visible_histograms"):
+        assert float(trained[f"loss/{name}"]) > 0
+    Marlin.from_pretrained(tmp_path / "model")
 
 
 def test_pretrain_marlin__resume_with_other_objectives(train, tmp_path, capsys):

@@ -8,6 +8,10 @@ from torch import nn
 
 from lightly_marlin.models import Marlin
 from lightly_marlin.training.objectives.clip_contrast import ClipContrast
+from lightly_marlin.training.objectives.histograms import (
+    Histograms,
+    VisibleHistograms,
+)
 from lightly_marlin.training.objectives.instance import Instance
 from lightly_marlin.training.objectives.latent import Latent
 from lightly_marlin.training.objectives.names import DECODING
@@ -38,6 +42,8 @@ def build_objectives(
         "motion": lambda: Pixels.of(model, norm_pix=True, target="motion"),
         "latent": lambda: Latent(config, with_decoder=with_decoder),
         "instance": lambda: Instance(config),
+        "histograms": lambda: Histograms(config, with_decoder=with_decoder),
+        "visible_histograms": lambda: VisibleHistograms(config),
         "contrast": lambda: ClipContrast(config, gather_distributed=num_processes > 1),
     }
     return nn.ModuleDict({n: builders[n]() for n in weights if n in builders})

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from lightly_marlin.loss import gradient_histograms
 from lightly_marlin.models import EmaTeacher, Marlin
 from lightly_marlin.transforms.clip_draws import Randomness
 
@@ -105,6 +106,12 @@ class StepContext:
         if self._to_pixels is None:
             return self.pred
         return self._to_pixels(self.pred, self.videos, self.idx_mask)
+
+    @cached_property
+    def histograms(self) -> Tensor:
+        """Histograms of gradients (B, N, H) of all tokens, see `gradient_histograms`."""
+        config = self.model.config
+        return gradient_histograms(self.videos, config.tubelet_size, config.patch_size)
 
     @cached_property
     def teacher_tokens(self) -> Tensor:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.optim import SGD
 
+from lightly_marlin.loss import gradient_histograms
 from lightly_marlin.models import EmaTeacher, MarlinDiscriminator, linear_momentum
 from lightly_marlin.training.objectives.building import build_objectives
 from lightly_marlin.training.objectives.critic import Critic
@@ -13,7 +14,7 @@ from lightly_marlin.training.objectives.names import OBJECTIVES
 from lightly_marlin.training.objectives.objective_step import ObjectiveStep
 from lightly_marlin.training.objectives.pixels import Pixels
 
-OTHERS = ("latent", "instance", "contrast")
+OTHERS = ("latent", "instance", "histograms", "visible_histograms", "contrast")
 
 
 def make_step(model, weights):
@@ -122,6 +123,8 @@ TRAINED = {
     "motion": {"encoder", "enc_dec_proj", "decoder"},
     "latent": {"encoder", "predictor"},
     "instance": {"encoder", "projector", "predictor"},
+    "histograms": {"encoder", "predictor"},
+    "visible_histograms": {"encoder", "head"},
     "contrast": {"encoder", "projector"},
 }
 
@@ -137,6 +140,24 @@ def test_objective_step__what_each_objective_trains(model, batch, mask, name):
     assert places == TRAINED[name]
     if step.teacher is not None:
         assert not any(weight.requires_grad for weight in step.teacher.parameters())
+
+
+def test_objective_step__histograms_of_masked_and_of_visible_tokens(
+    model, batch, mask
+):
+    step = make_step(model, {"histograms": 1.0, "visible_histograms": 1.0})
+    truth = gradient_histograms(batch["video"])
+    heads = step.objectives
+    for name, layer, idx in (
+        ("histograms", heads["histograms"].predictor.decoder.head, mask[1]),
+        ("visible_histograms", heads["visible_histograms"].head.proj, mask[0]),
+    ):
+        # Zeros are predicted, so that the loss is the mean square of the truth.
+        torch.nn.init.zeros_(layer.weight)
+        torch.nn.init.zeros_(layer.bias)
+        expected = torch.stack([t[i] for t, i in zip(truth, idx, strict=True)])
+        loss = step(batch, *mask).reported[name]
+        torch.testing.assert_close(loss, expected.square().mean())
 
 
 def test_objective_step__weight_0_is_as_if_absent(model, batch, mask):
@@ -223,7 +244,7 @@ def test_building__all_but_the_critic(model):
     decoding = ("norm_pixels", "motion")
     weights = {name: 1.0 for name in OBJECTIVES if name not in decoding}
     parts = build_objectives(model, weights)
-    assert list(parts) == ["pixels", "latent", "instance", "contrast"]
+    assert list(parts) == ["pixels", *OTHERS]
     # Beside pixels a head on the decoder predicts, alone a decoder of its own.
     assert sum(p.numel() for p in parts["latent"].parameters()) < 1000
     alone = build_objectives(model, {"latent": 1.0})["latent"]

@@ -1,0 +1,83 @@
+"""Prediction of the directions of edges, of masked and of visible tokens."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from lightly_marlin.loss import LatentPredictionLoss, histogram_dim
+from lightly_marlin.models import LatentHead, LatentPredictor, MarlinConfig
+from lightly_marlin.training.objectives.objective import Objective
+from lightly_marlin.training.objectives.step_context import StepContext
+
+__all__ = ["Histograms", "VisibleHistograms"]
+
+
+def _loss() -> LatentPredictionLoss:
+    """Returns the mean squared error; histograms are normalised by cell already."""
+    return LatentPredictionLoss("mse", normalize_target=False)
+
+
+class Histograms(Objective):
+    """Loss between predicted and true histograms of gradients of the masked tokens.
+
+    MaskFeat's [0]. Beside an objective that decodes pixels, a second head on the
+    decoder's tokens predicts them, which costs next to nothing; alone, a predictor of
+    the decoder's size does, and the pixel decoder does not run.
+
+    - [0]: MaskFeat, 2021, https://arxiv.org/abs/2112.09133
+
+    Args:
+        config: Sizes of the model.
+        with_decoder: Whether to use the pixel decoder's tokens.
+    """
+
+    def __init__(self, config: MarlinConfig, *, with_decoder: bool) -> None:
+        super().__init__()
+        out_dim = histogram_dim()
+        self.with_decoder = with_decoder
+        self.predictor = (
+            LatentHead(config.decoder_dim, out_dim)
+            if with_decoder
+            else LatentPredictor(config, out_dim)
+        )
+        self.loss = _loss()
+
+    def forward(self, context: StepContext) -> Tensor:
+        """Returns the loss of the masked tokens.
+
+        Args:
+            context: The batch.
+        """
+        if self.with_decoder:
+            pred = self.predictor(context.decoded)
+        else:
+            pred = self.predictor(context.visible, context.idx_keep, context.idx_mask)
+        loss: Tensor = self.loss(pred, context.histograms, context.idx_mask)
+        return loss
+
+
+class VisibleHistograms(Objective):
+    """Loss between true histograms of the visible tokens and what a linear layer reads.
+
+    Nothing is hidden of what is predicted, so the encoder learns to describe what it
+    sees by its edges rather than by its pixels; there is no decoder, and the tokens of
+    the encoder are all that is trained.
+
+    Args:
+        config: Sizes of the model.
+    """
+
+    def __init__(self, config: MarlinConfig) -> None:
+        super().__init__()
+        self.head = LatentHead(config.encoder_dim, histogram_dim())
+        self.loss = _loss()
+
+    def forward(self, context: StepContext) -> Tensor:
+        """Returns the loss of the visible tokens.
+
+        Args:
+            context: The batch.
+        """
+        pred = self.head(context.visible)
+        loss: Tensor = self.loss(pred, context.histograms, context.idx_keep)
+        return loss
