@@ -43,16 +43,16 @@ def gradient_histograms(
 ) -> Tensor:
     """Describes every tubelet by the directions of its edges [0].
 
-    The gradient of the luminance is that of central differences, at the border of the
-    frame to the pixel itself. Each pixel adds the magnitude of its gradient to the bin
-    of its direction, of its cell; the frames of a tubelet add up. The histogram of a
-    cell is then divided by its Euclidean norm, so that light and contrast hardly
+    The gradient of the luminance of a tubelet's mean frame is that of central
+    differences, at the border of the frame to the pixel itself. Each pixel adds the
+    magnitude of its gradient to the bin of its direction, of its cell. The histogram of
+    a cell is then divided by its Euclidean norm, so that light and contrast hardly
     matter; cells without edges stay near zero.
 
     MaskFeat trains masked autoencoders to predict such histograms [1]. Its directions
     are taken modulo 180 degrees, in 9 bins; here an edge from dark to bright differs
     from its reverse, as teeth do from pupils. MaskFeat also takes the colour channels
-    apart, and one frame of each tubelet.
+    apart, and one frame of a tubelet.
 
     - [0]: Histograms of oriented gradients for human detection, 2005,
       https://doi.org/10.1109/CVPR.2005.177
@@ -76,13 +76,14 @@ def gradient_histograms(
     _check(videos, tubelet_size, patch_size, cells)
     cell = patch_size // cells
     with torch.autocast(videos.device.type, enabled=False):
-        along_x, along_y = _gradient(_luminance(videos))
+        luminance = _luminance(videos).unflatten(1, (-1, tubelet_size)).mean(dim=2)
+        along_x, along_y = _gradient(luminance)
         magnitude = torch.hypot(along_x, along_y)
         turns = torch.atan2(along_y, along_x).div_(2 * math.pi / bins).floor_()
         bin_of = turns.remainder_(bins)
         # A bin at a time: all at once would hold as many copies of the clips.
         means = [
-            F.avg_pool3d(magnitude * (bin_of == index), (tubelet_size, cell, cell))
+            F.avg_pool2d(magnitude * (bin_of == index), cell)
             for index in range(bins)
         ]
         histograms = torch.stack(means, dim=-1)
