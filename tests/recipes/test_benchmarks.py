@@ -417,7 +417,7 @@ def test_objective_study__grid_is_one_that_ablate_takes(
     labels = tmp_path / "labels.csv"
     labels.write_text("video,label\na.mpg,x\nb.mpg,y\nc.mpg,x\nd.mpg,y\n")
     content = module.grid_of(
-        tiny_store, list(module.VARIANTS), 200, 2, (tiny_store, labels)
+        tiny_store, dict.fromkeys(module.VARIANTS, 200), 2, [(tiny_store, labels)]
     )
     path = tmp_path / "grid.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
@@ -425,15 +425,18 @@ def test_objective_study__grid_is_one_that_ablate_takes(
     assert [cell.name for cell in grid.cells] == [
         f"variant={name}" for name in module.VARIANTS
     ]
-    assert {cell.settings.base_learning_rate for cell in grid.cells} == {2e-4}
+    rates = {cell.name: cell.settings.base_learning_rate for cell in grid.cells}
+    assert rates["variant=latent"] == 2e-4
+    assert rates["variant=histograms"] == 1e-3
+    assert {cell.settings.schedule_steps for cell in grid.cells} == {200}
     assert list(grid.probes) == [
         "demo",
         "demo_grid",
-        "pictures_exact",
-        "pictures_grid",
-        "pictures_knn",
+        "labels_exact",
+        "labels_grid",
+        "labels_knn",
     ]
-    alone = module.grid_of(tiny_store, ["latent"], 200, 2)
+    alone = module.grid_of(tiny_store, {"latent": 200}, 2)
     assert list(alone["probes"]) == ["demo", "demo_grid"]
 
 
