@@ -40,6 +40,9 @@ SETS = (
     "pixels=1 latent=0.1",
     "pixels=1 instance=0.1",
     "pixels=1 latent=0.1 instance=0.1",
+    "pixels=1 histograms=0.1",
+    "pixels=1 visible_histograms=0.1",
+    "histograms=0.5 visible_histograms=1",
     "pixels=1 contrast=0.1",
 )
 # Contrast needs a second pair: operations are those of a batch of two, halved.

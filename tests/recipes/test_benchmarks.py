@@ -440,6 +440,32 @@ def test_objective_study__grid_is_one_that_ablate_takes(
     assert list(alone["probes"]) == ["demo", "demo_grid"]
 
 
+def test_objective_study__equal_time_is_measured_once(
+    monkeypatch, tmp_path, load_benchmark
+):
+    module = load_benchmark("objective_study")
+    timed = []
+
+    def pretrain(recipe, _, config, __, out):
+        settings = yaml.safe_load(config.read_text())
+        timed.append((recipe, settings["objectives"], settings["max_steps"]))
+        out.mkdir()
+        # The second of two rows, as the first warms up.
+        rate = 16 if "latent" in out.name else 24
+        (out / "metrics.csv").write_text(f"step,clips_per_second\n10,1\n20,{rate}\n")
+
+    monkeypatch.setattr(module, "run_recipe", pretrain)
+    steps = module.steps_in(2.5, ["latent", "histograms"], tmp_path)
+    # At 8 clips a step, 2 and 3 steps a second.
+    assert steps == {"latent": 300, "histograms": 450}
+    assert [entry[1] for entry in timed] == [
+        ["latent=1"],
+        ["histograms=0.5", "visible_histograms=1"],
+    ]
+    assert module.steps_in(5, ["latent", "motion"], tmp_path)["latent"] == 600
+    assert len(timed) == 3
+
+
 def test_objective_study__names_of_results(monkeypatch, tmp_path, load_benchmark):
     module = load_benchmark("objective_study")
     runs = []
