@@ -83,8 +83,7 @@ def gradient_histograms(
         bin_of = turns.remainder_(bins)
         # A bin at a time: all at once would hold as many copies of the clips.
         means = [
-            F.avg_pool2d(magnitude * (bin_of == index), cell)
-            for index in range(bins)
+            F.avg_pool2d(magnitude * (bin_of == index), cell) for index in range(bins)
         ]
         histograms = torch.stack(means, dim=-1)
         squares = histograms.square().sum(dim=-1, keepdim=True)

@@ -71,9 +71,7 @@ def test_gradient_histograms__equal_scikit_image_inside_the_frame():
     np.testing.assert_allclose(got[1:-1, 1:-1], expected[1:-1, 1:-1], atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("rotation", "bin_index"), [(0, 0), (1, 13), (2, 9), (3, 4)]
-)
+@pytest.mark.parametrize(("rotation", "bin_index"), [(0, 0), (1, 13), (2, 9), (3, 4)])
 def test_gradient_histograms__of_a_ramp(rotation, bin_index):
     # Brighter to the right, and turned counterclockwise: up, left, down.
     ramp = torch.linspace(0, 1, 32).expand(32, 32)

@@ -48,6 +48,12 @@ def test_configs__are_valid(name):
         assert released == (1.5e-4, 2000, 0.95)
 
 
+def test_configs__of_histograms():
+    settings = read_settings([CONFIGS / "marlin_vit_tiny_histograms.yaml"], {})
+    assert settings.objective_weights == {"histograms": 0.5, "visible_histograms": 1}
+    assert settings.mask == "fasking"
+
+
 def test_configs__of_the_demo():
     settings = read_settings([CONFIGS / "demo.yaml"], {})
     assert settings.model == "marlin_vit_tiny"

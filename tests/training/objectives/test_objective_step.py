@@ -142,9 +142,7 @@ def test_objective_step__what_each_objective_trains(model, batch, mask, name):
         assert not any(weight.requires_grad for weight in step.teacher.parameters())
 
 
-def test_objective_step__histograms_of_masked_and_of_visible_tokens(
-    model, batch, mask
-):
+def test_objective_step__histograms_of_masked_and_of_visible_tokens(model, batch, mask):
     step = make_step(model, {"histograms": 1.0, "visible_histograms": 1.0})
     truth = gradient_histograms(batch["video"])
     heads = step.objectives
