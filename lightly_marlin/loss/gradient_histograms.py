@@ -13,8 +13,8 @@ __all__ = ["gradient_histograms", "histogram_dim"]
 # Luminance of red, green and blue, ITU-R BT.601.
 _LUMA = (0.299, 0.587, 0.114)
 
-# Mean difference of the pixels beside a pixel, of their range, at which an edge is weak:
-# 5 levels of 256. Below, noise of the coding would be scaled up to directions.
+# Mean gradient of a cell that is weak, as a share of the range of pixels: 5 levels of
+# 256. Below, noise of the coding would be scaled up to directions.
 _WEAK = 0.02
 
 

@@ -132,8 +132,8 @@ def test_objective_study__equal_time_is_measured_once(
 
     monkeypatch.setattr(module, "run_recipe", pretrain)
     steps = module.steps_in(2.5, ["latent", "histograms"], tmp_path)
-    # At 8 clips a step, 2 and 3 steps a second.
-    assert steps == {"latent": 300, "histograms": 450}
+    # At 8 clips a step 2 steps a second, at 4 clips 6.
+    assert steps == {"latent": 300, "histograms": 900}
     assert [entry[1] for entry in timed] == [
         ["latent=1"],
         ["histograms=0.5", "visible_histograms=1"],

@@ -109,7 +109,7 @@ class StepContext:
 
     @cached_property
     def histograms(self) -> Tensor:
-        """Histograms of gradients (B, N, H) of all tokens, see `gradient_histograms`."""
+        """Histograms (B, N, H) of all tokens; see `gradient_histograms`."""
         config = self.model.config
         return gradient_histograms(self.videos, config.tubelet_size, config.patch_size)
 
