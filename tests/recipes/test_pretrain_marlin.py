@@ -217,8 +217,9 @@ def test_pretrain_marlin__compiled(tiny_store, tmp_path, pretrain_marlin):
         ("pixels=1", "adversarial=0.01"),
         ("pixels=1", "latent=1"),
         ("pixels=1", "adversarial=0.01", "instance=1"),
+        ("histograms=0.5", "visible_histograms=1"),
     ],
-    ids=["marlin", "latent", "instance"],
+    ids=["marlin", "latent", "instance", "histograms"],
 )
 def test_pretrain_marlin__two_processes_equal_one(
     objectives, tiny_store, tmp_path, pretrain_marlin
