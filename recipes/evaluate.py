@@ -51,18 +51,13 @@ from lightly_marlin.utils.console import console, run_recipe
 from lightly_marlin.utils.errors import UsageError
 
 if TYPE_CHECKING:
-    from lightly_marlin.evaluation import (
-        ItemFeatures,
-        LabelTable,
-        PixelFeatures,
-        Result,
-    )
-    from lightly_marlin.models import MarlinEncoder
+    from lightly_marlin.evaluation import ItemFeatures, LabelTable, Result
+    from lightly_marlin.features import WindowModel
     from lightly_marlin.store import FaceStore
 
 DEMO_COLUMNS = ["talking", "smile", "brow", "nod"]
 MODEL = "marlin_vit_base"
-PIXELS = "pixels"
+PIXELS, HISTOGRAMS = "pixels", "histograms"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -149,10 +144,13 @@ def read_features(
     )
 
 
-def build_encoder(options: argparse.Namespace) -> MarlinEncoder | PixelFeatures:
-    """Returns the encoder of the weights, a random one, or the pixels themselves."""
+def build_encoder(
+    options: argparse.Namespace,
+) -> WindowModel:
+    """Returns the encoder of the weights, a random one, or hand-made features."""
     import torch
 
+    from lightly_marlin.evaluation.items.histogram_baseline import HistogramFeatures
     from lightly_marlin.evaluation.items.pixel_baseline import PixelFeatures
     from lightly_marlin.models import create_marlin_encoder, load_encoder
     from lightly_marlin.utils.device import choose_device
@@ -161,13 +159,15 @@ def build_encoder(options: argparse.Namespace) -> MarlinEncoder | PixelFeatures:
     without_size = options.weights is not None or options.model == PIXELS
     if options.image_size is not None and without_size:
         raise UsageError(
-            "--image-size is for random weights: drop it, or --weights and --model "
-            f"{PIXELS}."
+            "--image-size is for random weights and histograms: drop it, or --weights "
+            f"and --model {PIXELS}."
         )
+    if options.model in (PIXELS, HISTOGRAMS) and options.weights is not None:
+        raise UsageError(f"--model {options.model} has no weights: drop --weights.")
     if options.model == PIXELS:
-        if options.weights is not None:
-            raise UsageError("--model pixels has no weights: drop --weights.")
         return PixelFeatures().to(device)
+    if options.model == HISTOGRAMS:
+        return HistogramFeatures(img_size=options.image_size or 224).to(device)
     if options.weights is not None:
         return load_encoder(options.weights, options.model).to(device)
     console.print("No --weights: a model with random weights, the baseline.")
@@ -248,14 +248,14 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--model",
         metavar="NAME",
         help=f"sizes of the model (default: those of the weights, or {MODEL}); "
-        f"{PIXELS} for downsampled pixels",
+        f"{PIXELS} for downsampled pixels, {HISTOGRAMS} for directions of edges",
     )
     add(
         "--image-size",
         type=positive_integer,
         metavar="N",
-        help="height and width of the clips for random weights, to compare with "
-        "weights of that size (default: 224)",
+        help="height and width of the clips for random weights and histograms, to "
+        "compare with weights of that size (default: 224)",
     )
     add(
         "--protocol",

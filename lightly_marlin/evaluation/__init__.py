@@ -8,6 +8,7 @@ _HOMES = {
     "FeatureMeters": "feature_meters",
     "Finetune": "tuning.finetune",
     "Fold": "labels.splits",
+    "HistogramFeatures": "items.histogram_baseline",
     "ItemClips": "items.item_clips",
     "ItemFeatures": "items.item_features",
     "ItemWindows": "items.item_clips",

@@ -110,6 +110,16 @@ def test_evaluate__released_takes_labels_of_yes_and_no(
     assert "auc/flat" in capsys.readouterr().out
 
 
+def test_evaluate__histograms_by_their_places(evaluate, labels, store):
+    model = ("--model", "histograms", "--image-size", 64, "--protocol", "grid")
+    assert evaluate(labels, "--store", store, *model, "--out", "out") == 0
+    result = Result.load("out")
+    assert result.model["name"] == "HistogramFeatures"
+    # Tokens are kept at a quarter of their times, and averaged over those.
+    assert result.model["num_tokens"] == 128
+    assert result.protocol["tokens"] == [32, 72]
+
+
 def test_evaluate__fractions_and_seeds(evaluate, compare, labels, store, tmp_path):
     arguments = (labels, "--store", store, "--model", "pixels", "--seeds", 2)
     assert evaluate(*arguments, "--fractions", 50, 100, "--out", "few") == 0

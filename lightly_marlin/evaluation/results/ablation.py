@@ -37,7 +37,6 @@ __all__ = [
 SCHEMA = 1
 RECORD_NAME = "grid.json"
 
-_PIXELS = "pixels"
 _USUAL_SIZE = PretrainSettings.image_size
 _DONE_NAME = "pretrained.json"
 # Of a run, not of a cell.
@@ -51,10 +50,10 @@ class Row:
     """Row of the table: a cell of the grid or a baseline.
 
     Attributes:
-        name: Name of the cell, "random" or "pixels".
+        name: Name of the cell, or of `BASELINES`.
         settings: Settings of a cell's pretraining; None for a baseline.
         model: Name of the model of a baseline, as evaluate.py takes it.
-        image_size: Height and width of the clips of a random initialisation.
+        image_size: Height and width of the clips of a baseline, but for pixels.
     """
 
     name: str
@@ -133,26 +132,26 @@ class Step:
 def rows_of(grid: Grid) -> list[Row]:
     """Returns the cells in the order of the grid, then the baselines.
 
-    There is a random initialisation of every model and image size in the grid.
+    There is a random initialisation of every model and image size in the grid, and
+    histograms of every size.
 
     Args:
         grid: The grid.
     """
     rows = [Row(cell.name, settings=cell.settings) for cell in grid.cells]
-    kinds = dict.fromkeys(
-        (cell.settings.model, cell.settings.image_size) for cell in grid.cells
-    )
-    models = {model for model, _ in kinds}
-    sizes = {size for _, size in kinds}
+    settings = [cell.settings for cell in grid.cells]
+    kinds: dict[str, list[tuple[str, int | None]]] = {
+        "random": [(one.model, one.image_size) for one in settings],
+        "pixels": [("pixels", None)],
+        "histograms": [("histograms", one.image_size) for one in settings],
+    }
     for baseline in grid.baselines:
-        if baseline == _PIXELS:
-            rows.append(Row(baseline, model=_PIXELS))
-            continue
-        for model, size in kinds:
+        unique = dict.fromkeys(kinds[baseline])
+        for model, size in unique:
             name = baseline
-            if len(models) > 1:
+            if len({other for other, _ in unique}) > 1:
                 name += f",model={model}"
-            if len(sizes) > 1:
+            if len({other for _, other in unique}) > 1:
                 name += f",image_size={size}"
             rows.append(Row(name, model=model, image_size=size))
     return rows

@@ -38,8 +38,10 @@ from lightly_marlin.utils.settings import SEED, convert_setting, list_options
 
 __all__ = ["BASELINES", "Cell", "Grid", "read_grid"]
 
-BASELINES = ("random", "pixels")
-"""What the cells are compared with, beside the constant predictor."""
+BASELINES = ("random", "pixels", "histograms")
+"""What the cells can be compared with, beside the constant predictor."""
+
+_USUAL_BASELINES = ("random", "pixels")
 
 _KEYS = ("pretrain", "variants", "grid", "seeds", "probes", "baselines")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -114,7 +116,7 @@ def read_grid(path: Path, presets: Path) -> Grid:
             ),
             _seeds(content.get("seeds")),
             _probes(_mapping(content, "probes"), folder),
-            _baselines(content.get("baselines", list(BASELINES))),
+            _baselines(content.get("baselines", list(_USUAL_BASELINES))),
         )
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error

@@ -49,6 +49,21 @@ def test_rows_of__random_initialisation_of_every_model():
     ]
 
 
+def test_rows_of__histograms_of_every_size_and_no_model():
+    settings = [
+        PretrainSettings(model=model, image_size=size)
+        for model in ("marlin_vit_tiny", "marlin_vit_base")
+        for size in (112, 64)
+    ]
+    cells = tuple(Cell(f"{s.model},{s.image_size}", s) for s in settings)
+    rows = rows_of(Grid(cells, (0,), {}, ("histograms", "pixels")))
+    assert [(row.name, row.model, row.image_size) for row in rows[4:]] == [
+        ("histograms,image_size=112", "histograms", 112),
+        ("histograms,image_size=64", "histograms", 64),
+        ("pixels", "pixels", None),
+    ]
+
+
 def test_rows_of__random_initialisation_of_every_size():
     settings = [
         PretrainSettings(model="marlin_vit_tiny", image_size=s) for s in (112, 64)
