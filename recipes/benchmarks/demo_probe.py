@@ -8,8 +8,9 @@ clips (talking, smile, brow, nod), by the exact and the grid probe, in folds tha
 clip crosses. The demo trained on clips of the same portrait, without labels.
 `--work` keeps everything; the same command goes on where it was killed.
 
-Writes results/demo_probe-<machine>.json: accuracy per label with its interval, beside
-that of the constant predictor, and the paired difference to random initialisation.
+Writes results/NAME-<machine>.json, by default NAME is demo_probe: accuracy per label
+with its interval, beside that of the constant predictor, and the paired difference to
+random initialisation.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ def main() -> None:
     add("--work", type=Path, required=True, help="folder to work in")
     add("--clips", type=positive_integer, default=384, help="demo clips")
     add("--results", type=Path, default=RESULTS)
+    add("--name", default="demo_probe", help="name of the result")
     options = parser.parse_args()
     options.results.mkdir(parents=True, exist_ok=True)
 
@@ -129,13 +131,13 @@ def main() -> None:
             against = difference(folders[name], folders["random"])
             rows[name][protocol]["over random"] = against
     result = {
-        "suite": "demo_probe",
+        "suite": options.name,
         "machine": describe_machine(),
         "clips": options.clips,
         "model": {key: about[key] for key in ("name", "img_size")},
         "rows": rows,
     }
-    path = options.results / f"demo_probe-{machine_name()}.json"
+    path = options.results / f"{options.name}-{machine_name()}.json"
     write_json(path, result)
     console.print(make_table(result))
     console.print(f"The result is in {path}", markup=False, soft_wrap=True)

@@ -318,8 +318,11 @@ def test_demo_probe__runs(tmp_path, run_benchmark, read_result):
     model = create_marlin("marlin_vit_tiny", img_size=32)
     model.save_pretrained(tmp_path / "model")
     places = ("--work", tmp_path / "work", "--results", tmp_path)
-    run_benchmark("demo_probe", tmp_path / "model", *places, "--clips", 6)
-    result = read_result(tmp_path, "demo_probe")
+    run_benchmark(
+        "demo_probe", tmp_path / "model", *places, "--clips", 6, "--name", "again"
+    )
+    result = read_result(tmp_path, "again")
+    assert result["suite"] == "again"
     assert result["model"] == {"name": "marlin_vit_tiny", "img_size": 32}
     assert set(result["rows"]) == {"weights 0", "random", "pixels"}
     assert set(result["rows"]["pixels"]) == {"exact"}
