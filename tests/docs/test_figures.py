@@ -105,6 +105,8 @@ def test_figures__operations_of_the_objectives():
         "adversarial": "pixels=1 adversarial=0.01",
         "latent": "pixels=1 latent=0.1",
         "instance": "pixels=1 instance=0.1",
+        "histograms": "pixels=1 histograms=0.1",
+        "visible_histograms": "pixels=1 visible_histograms=0.1",
         "contrast": "pixels=1 contrast=0.1",
     }
     for name, objectives in sets.items():
