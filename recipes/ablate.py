@@ -8,8 +8,8 @@ Features:
   variants of several settings, seeds, and options of evaluate.py;
   recipes/configs/ablation.yaml explains it.
 - Every cell is pretrained with every seed, and every probe run on each.
-- Beside the cells: random initialisation of the same model, downsampled pixels, and the
-  constant predictor.
+- Beside the cells: random initialisation of the same model, downsampled pixels,
+  histograms of gradients if the file names them, and the constant predictor.
 - All of the file is checked before the first step: settings, paths, labels.
 - Resumable: --resume skips what is finished and continues what was begun, with the same
   result as a run that was never stopped. The grid may grow in between, by cells, seeds,

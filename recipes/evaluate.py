@@ -12,7 +12,8 @@ Features:
 - --store is the face store of the videos; --videos a folder of videos, whose faces are
   cropped on the way at full quality, as deepfakes need it.
 - --weights is any checkpoint; without it, the model has random weights, the baseline of
-  every pretraining. --model pixels evaluates downsampled pixels in its place.
+  every pretraining. --model pixels evaluates downsampled pixels in its place, --model
+  histograms hand-crafted histograms of oriented gradients (HOG).
 - --protocol: `exact` (logistic or ridge regression), `linear` (a grid of heads trained
   with AdamW), `attentive` (one attention block over tokens), `grid` (exact, on
   principal components of the tokens of a frame), `knn`, or `released`, the recipe of
@@ -248,7 +249,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--model",
         metavar="NAME",
         help=f"sizes of the model (default: those of the weights, or {MODEL}); "
-        f"{PIXELS} for downsampled pixels, {HISTOGRAMS} for directions of edges",
+        f"{PIXELS} for downsampled pixels, {HISTOGRAMS} for oriented gradients",
     )
     add(
         "--image-size",

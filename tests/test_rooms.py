@@ -31,8 +31,8 @@ MAY_IMPORT = {
     "training": "kernels regions models loss transforms store data visualization",
     "lip_sync": "kernels regions models loss data audio faces video store preparation "
     "training visualization jobs evaluation",
-    "evaluation": "regions features models transforms store preparation data training "
-    "visualization",
+    "evaluation": "regions loss features models transforms store preparation data "
+    "training visualization",
 }
 
 # Re-exports of names that moved: loaded on first use, no arrow of the design.

@@ -1,4 +1,4 @@
-"""Histograms of oriented gradients of tubelets, a target of masked autoencoders."""
+"""Histograms of oriented gradients (HOG) of tubelets, a target to predict."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["gradient_histograms", "histogram_dim"]
+__all__ = ["EPSILON", "gradient_histograms", "histogram_dim"]
 
-# Luminance of red, green and blue, ITU-R BT.601.
+# Weights of red, green and blue in the luma of ITU-R BT.601.
 _LUMA = (0.299, 0.587, 0.114)
 
-# Mean gradient of a cell that is weak, as a share of the range of pixels: 5 levels of
-# 256. Below, noise of the coding would be scaled up to directions.
-_WEAK = 0.02
+# Epsilon of the norm, a mean difference of 5 levels of 256: weaker cells fade, whose
+# noise of the coding would be scaled up otherwise.
+EPSILON = 0.02
 
 
 def histogram_dim(cells: int = 2, bins: int = 18) -> int:
@@ -23,7 +23,7 @@ def histogram_dim(cells: int = 2, bins: int = 18) -> int:
 
     Args:
         cells: Cells along each side of a tubelet.
-        bins: Directions that are told apart.
+        bins: Orientation bins of the whole turn.
 
     Raises:
         ValueError: If there is no cell or no bin.
@@ -41,18 +41,19 @@ def gradient_histograms(
     cells: int = 2,
     bins: int = 18,
 ) -> Tensor:
-    """Describes every tubelet by the directions of its edges [0].
+    """Describes every tubelet by the orientations of its gradients [0].
 
-    The gradient of the luminance of a tubelet's mean frame is that of central
-    differences, at the border of the frame to the pixel itself. Each pixel adds the
-    magnitude of its gradient to the bin of its direction, of its cell. The histogram of
-    a cell is then divided by its Euclidean norm, so that light and contrast hardly
-    matter; cells without edges stay near zero.
+    Gradients of the luma of a tubelet's mean frame are central differences, undivided;
+    at the border, the pixel itself replaces its missing neighbour. Each pixel adds the
+    magnitude of its gradient to the bin of its orientation, of its cell. The histogram
+    of a cell is then divided by its Euclidean norm, so that light and contrast hardly
+    matter; cells without edges stay near zero. Bins are hard, and the first begins at 0
+    degrees: the two bins beside it share the gradients of vertical edges.
 
-    MaskFeat trains masked autoencoders to predict such histograms [1]. Its directions
-    are taken modulo 180 degrees, in 9 bins; here an edge from dark to bright differs
-    from its reverse, as teeth do from pupils. MaskFeat also takes the colour channels
-    apart, and one frame of a tubelet.
+    MaskFeat trains masked autoencoders to predict such histograms [1]. It takes
+    orientations modulo 180 degrees, in 9 bins; here an edge from dark to bright differs
+    from its reverse, as teeth do from pupils. MaskFeat also treats colour channels
+    separately, and takes one frame of a tubelet.
 
     - [0]: Histograms of oriented gradients for human detection, 2005,
       https://doi.org/10.1109/CVPR.2005.177
@@ -63,7 +64,7 @@ def gradient_histograms(
         tubelet_size: Frames in a tubelet; divides T.
         patch_size: Height and width of a tubelet in pixels; divides H and W.
         cells: Cells along each side of a tubelet; divides `patch_size`.
-        bins: Directions that are told apart.
+        bins: Orientation bins of the whole turn.
 
     Returns:
         Histograms (B, N, H), float32 in [0, 1], without a graph: N in (time, row,
@@ -76,8 +77,8 @@ def gradient_histograms(
     _check(videos, tubelet_size, patch_size, cells)
     cell = patch_size // cells
     with torch.autocast(videos.device.type, enabled=False):
-        luminance = _luminance(videos).unflatten(1, (-1, tubelet_size)).mean(dim=2)
-        along_x, along_y = _gradient(luminance)
+        luma = _luma(videos).unflatten(1, (-1, tubelet_size)).mean(dim=2)
+        along_x, along_y = _gradient(luma)
         magnitude = torch.hypot(along_x, along_y)
         turns = torch.atan2(along_y, along_x).div_(2 * math.pi / bins).floor_()
         bin_of = turns.remainder_(bins)
@@ -87,11 +88,16 @@ def gradient_histograms(
         ]
         histograms = torch.stack(means, dim=-1)
         squares = histograms.square().sum(dim=-1, keepdim=True)
-        histograms /= (squares + _WEAK**2).sqrt_()
+        histograms /= (squares + EPSILON**2).sqrt_()
     return _by_tubelet(histograms, cells)
 
 
 def _check(videos: Tensor, tubelet_size: int, patch_size: int, cells: int) -> None:
+    if min(tubelet_size, patch_size) < 1:
+        raise ValueError(
+            f"Invalid tubelet_size ({tubelet_size}) or patch_size ({patch_size}): at "
+            "least 1."
+        )
     if patch_size % cells:
         raise ValueError(
             f"Invalid cells ({cells}). They must divide patch_size {patch_size}."
@@ -109,11 +115,13 @@ def _check(videos: Tensor, tubelet_size: int, patch_size: int, cells: int) -> No
         )
 
 
-def _luminance(videos: Tensor) -> Tensor:
-    """Returns the luminance (B, T, H, W), float32 in [0, 1]."""
+def _luma(videos: Tensor) -> Tensor:
+    """Returns the luma (B, T, H, W), float32 in [0, 1]."""
     scale = 1.0 if videos.is_floating_point() else 1 / 255
-    weights = torch.tensor(_LUMA, device=videos.device) * scale
-    return torch.einsum("bcthw,c->bthw", videos.float(), weights)
+    # Numbers, not a tensor of them: a CUDA graph cannot capture a copy from the host.
+    red, green, blue = (weight * scale for weight in _LUMA)
+    r, g, b = videos.float().unbind(dim=1)
+    return red * r + green * g + blue * b
 
 
 def _gradient(frames: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,9 +27,10 @@ _LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 class LatentPredictionLoss(nn.Module):
     """Mean difference between predicted tokens and those of a teacher.
 
-    The teacher's tokens are normalised over their width, by a LayerNorm without weights
-    (eps 1e-5); the prediction is not. This is V-JEPA's loss with "l1" [0] and I-JEPA's
-    in Lightly's example with "smooth_l1" (beta 1) [1]. No gradient reaches the teacher.
+    Any other features of tokens can take the teacher's place. The teacher's tokens are
+    normalised over their width, by a LayerNorm without weights (eps 1e-5); the
+    prediction is not. This is V-JEPA's loss with "l1" [0] and I-JEPA's in Lightly's
+    example with "smooth_l1" (beta 1) [1]. No gradient reaches the teacher.
 
     A constant teacher gives a loss of 0: judge features by their spread, not by this
     loss. Predicting zero for normally distributed features scores 0.80 with "l1", 0.42

@@ -41,7 +41,7 @@ class LatentHead(nn.Module):
 
 
 class LatentPredictor(nn.Module):
-    """Transformer of its own from visible tokens to a teacher's masked ones [0].
+    """Transformer of its own from visible tokens to features of the masked ones [0].
 
     MARLIN's decoder between two linear layers. It departs from V-JEPA's predictor in
     its size (that of the decoder; V-JEPA has 12 blocks of width 384, more work than the
@@ -58,7 +58,7 @@ class LatentPredictor(nn.Module):
 
     Attributes:
         embed: Linear layer from the encoder's to the decoder's width.
-        decoder: Decoder from visible tokens to the teacher's masked tokens.
+        decoder: Decoder from visible tokens to features of the masked tokens.
     """
 
     def __init__(self, config: MarlinConfig, out_dim: int | None = None) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import NoReturn
 
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["RecipeParser", "natural_number", "positive_integer"]
+__all__ = ["RecipeParser", "natural_number", "positive_integer", "positive_number"]
 
 
 class RecipeParser(ArgumentParser):
@@ -27,6 +28,21 @@ def natural_number(text: str) -> int:
     if not text.isdecimal():
         raise ArgumentTypeError(f"must be 0 or a positive integer, got {text}")
     return int(text)
+
+
+def positive_number(text: str) -> float:
+    """Returns the value of an option as a number; a `type` for `argparse` options.
+
+    Raises:
+        ArgumentTypeError: If it is not a finite number above 0.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ArgumentTypeError(f"must be a positive number, got {text}")
+    return value
 
 
 def positive_integer(text: str) -> int:

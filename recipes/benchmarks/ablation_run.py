@@ -39,7 +39,8 @@ def run_ablation(
         hidden: Folders that the result must not name.
     """
     results.mkdir(parents=True, exist_ok=True)
-    grid = out.with_suffix(".yaml")
+    # Not `with_suffix`: a number of minutes has a point of its own.
+    grid = out.with_name(f"{out.name}.yaml")
     grid.write_text(yaml.safe_dump(dict(content), sort_keys=False))
     resume = ["--resume"] if out.exists() else []
     started = time.monotonic()

@@ -5,7 +5,8 @@
 
 Weights, random initialisation and pixels are probed on the exact labels of the demo
 clips (talking, smile, brow, nod), by the exact and the grid probe, in folds that no
-clip crosses. The demo trained on clips of the same portrait, without labels.
+clip crosses. The demo trained on clips of the same portrait, without labels; other
+weights may have seen other faces.
 `--work` keeps everything; the same command goes on where it was killed.
 
 Writes results/NAME-<machine>.json, by default NAME is demo_probe: accuracy per label

@@ -22,7 +22,7 @@ the constant predictor are rows of the table. `--work` keeps everything; the sam
 command goes on where it was killed, with more variants or seeds too, and another number
 of steps or minutes has a folder of its own.
 
-Fewer variants or seeds than before need another folder.
+Fewer variants, seeds or probes than before need another folder.
 
 Writes results/NAME-<machine>.json, by default NAME is objective_study, and a picture
 for each probe.
@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -44,9 +45,10 @@ from ablation_run import run_ablation
 from PIL import Image
 from running import run_recipe
 
+from lightly_marlin.evaluation import PROTOCOLS as ALL_PROTOCOLS
 from lightly_marlin.evaluation.results.table_files import write_csv
 from lightly_marlin.training.run_folder import RunFolder
-from lightly_marlin.utils.arguments import positive_integer
+from lightly_marlin.utils.arguments import positive_integer, positive_number
 from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.files import write_json
 from lightly_marlin.video import write_video
@@ -108,26 +110,42 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def prepare_pictures(table: Path, work: Path) -> tuple[Path, Path]:
     """Returns store and labels of pictures, as videos that stand still.
 
-    Both are named after the table.
+    Both are named after the table, in a folder of their own.
     """
+    work = work / "pictures" / table.stem
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     if not rows or not {"picture", "label"} <= set(rows[0]):
         raise UsageError(f"{table} must have rows with columns picture and label.")
-    folder = work / table.stem
-    folder.mkdir(exist_ok=True)
+    folder = work / "videos"
+    folder.mkdir(parents=True, exist_ok=True)
     labels = []
-    for index, row in enumerate(rows):
+    for row in rows:
+        picture = table.parent / row["picture"]
         # The label is in the table alone: names of videos are stored.
-        video = folder / f"picture_{index:06d}.mp4"
+        content = row["picture"].encode() + picture.read_bytes()
+        digest = hashlib.blake2b(content, digest_size=8).hexdigest()
+        video = folder / f"picture_{digest}.mp4"
         if not video.exists():
-            write_video(video, still(table.parent / row["picture"]), fps=25)
+            write_video(video, still(picture), fps=25)
         labels.append({"video": video.name, "label": row["label"]})
     names = work / f"{table.stem}.csv"
     write_csv(names, labels)
-    store = work / f"{table.stem}_store"
+    store = work / "store"
     run_recipe("preprocess_faces.py", folder, store)
     return store, names
+
+
+def check_names(tables: Sequence[Path]) -> None:
+    """Checks that tables have names of their own, by which probes are called.
+
+    Raises:
+        UsageError: If two have the same, or one that of the demo's clips.
+    """
+    names = ["demo", *(table.stem for table in tables)]
+    for table in tables:
+        if names.count(table.stem) > 1:
+            raise UsageError(f"Another probe has the name of {table}: rename it.")
 
 
 def still(path: Path) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
@@ -167,10 +185,13 @@ def steps_in(minutes: float, variants: Sequence[str], work: Path) -> dict[str, i
     record = work / "steps_per_minute.json"
     rates = json.loads(record.read_text()) if record.exists() else {}
     for name in variants:
-        if name not in rates:
-            rates[name] = steps_per_minute(name, work)
+        # A variant that has changed takes another time.
+        settings = json.loads(json.dumps(VARIANTS[name]))
+        if rates.get(name, {}).get("settings") != settings:
+            rate = steps_per_minute(name, work)
+            rates[name] = {"settings": settings, "rate": rate}
             write_json(record, rates)
-    return {name: max(1, round(minutes * rates[name])) for name in variants}
+    return {name: max(1, round(minutes * rates[name]["rate"])) for name in variants}
 
 
 def steps_per_minute(variant: str, work: Path) -> float:
@@ -247,16 +268,26 @@ def main() -> None:
         metavar="TABLE",
         help="tables of labelled pictures",
     )
-    parser.add_argument("--protocols", nargs="+", default=list(PROTOCOLS))
+    parser.add_argument(
+        "--protocols",
+        nargs="+",
+        choices=ALL_PROTOCOLS,
+        default=list(PROTOCOLS),
+        metavar="PROTOCOL",
+        help=f"probes of the pictures, of {', '.join(ALL_PROTOCOLS)}",
+    )
     parser.add_argument(
         "--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS)
     )
     parser.add_argument("--steps", type=positive_integer, default=200)
-    parser.add_argument("--minutes", type=float, help="equal time in place of --steps")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--minutes", type=positive_number, help="equal time in place of --steps"
+    )
+    parser.add_argument("--seeds", type=positive_integer, default=3)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--name", default="objective_study", help="name of the result")
     options = parser.parse_args()
+    check_names(options.pictures)
     work = options.work
     work.mkdir(parents=True, exist_ok=True)
     store = work / "store"

@@ -58,10 +58,11 @@ def make_tables(machine: str) -> dict[Path, str]:
         "fake_detection",
         "demo_probe",
         "store_scale",
+        "demo_probe_histograms",
     )
     results = tuple(read_result(suite, machine) for suite in suites)
     demo, loader, step, features, faces, robustness, probe, masks = results[:8]
-    fakes, demo_probe, scale = results[8:]
+    fakes, demo_probe, scale, histograms = results[8:]
     rows = {
         **demo_rows(demo),
         **step_rows(step),
@@ -71,7 +72,8 @@ def make_tables(machine: str) -> dict[Path, str]:
         **face_rows(faces),
         **robustness_rows(robustness),
         **probe_rows(probe),
-        **demo_probe_rows(demo_probe),
+        **demo_probe_rows(demo_probe, "of the demo, 2 seeds"),
+        **demo_probe_rows(histograms, "after 2,400 steps of histograms on demo clips"),
         **mask_rows(masks),
         **fake_rows(fakes),
     }
@@ -218,8 +220,13 @@ def probe_rows(probe: dict[str, Any]) -> Rows:
     }
 
 
-def demo_probe_rows(probe: dict[str, Any]) -> Rows:
-    """Returns the rows on the demo's models, probed on labels of new demo clips."""
+def demo_probe_rows(probe: dict[str, Any], models: str) -> Rows:
+    """Returns the rows on models that are probed on labels of new demo clips.
+
+    Args:
+        probe: The result.
+        models: Which models they are, and how many.
+    """
     rows = probe["rows"]
     weights = [row for name, row in rows.items() if name.startswith("weights")]
 
@@ -235,9 +242,9 @@ def demo_probe_rows(probe: dict[str, Any]) -> Rows:
             else ""
         )
         constant = rows["random"][protocol]["accuracy/mean"]["constant"]
-        lines[f"demo {protocol}"] = (
+        lines[f"{probe['suite']} {protocol}"] = (
             f"| labels of {probe['clips']} demo clips, {protocol} probe on the frozen "
-            f"{probe['model']['name']} of the demo, {len(weights)} seeds: mean "
+            f"{probe['model']['name']} {models}: mean "
             f"accuracy | {values} | {text(rows['random'], protocol)} random "
             f"initialisation{pixels}, {constant:.2f} constant predictor | |\n"
         )

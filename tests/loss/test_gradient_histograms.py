@@ -126,6 +126,8 @@ def test_gradient_histograms__of_bytes_equal_those_of_floats_and_have_no_graph()
         ((1, 3, 2, 16, 16), {"cells": 3}, "must divide patch_size 16"),
         ((1, 3, 2, 16, 16), {"cells": 0}, "at least 1"),
         ((1, 3, 2, 16, 16), {"bins": 0}, "at least 1"),
+        ((1, 3, 2, 16, 16), {"tubelet_size": 0}, "at least 1"),
+        ((1, 3, 2, 16, 16), {"patch_size": 0}, "at least 1"),
     ],
 )
 def test_gradient_histograms__invalid_input(shape, options, message):

@@ -140,6 +140,10 @@ def test_objective_study__equal_time_is_measured_once(
     ]
     assert module.steps_in(5, ["latent", "motion"], tmp_path)["latent"] == 600
     assert len(timed) == 3
+    # A variant that has changed is timed again.
+    monkeypatch.setitem(module.VARIANTS, "motion", {"objectives": ["pixels=1"]})
+    module.steps_in(5, ["latent", "motion"], tmp_path)
+    assert len(timed) == 4
 
 
 def test_objective_study__names_of_results(monkeypatch, tmp_path, load_benchmark):
@@ -156,6 +160,53 @@ def test_objective_study__names_of_results(monkeypatch, tmp_path, load_benchmark
     assert runs == ["objective_study", "objective_study_one_seed"]
 
 
+def test_objective_study__minutes_and_several_tables(
+    monkeypatch, tmp_path, load_benchmark
+):
+    module = load_benchmark("objective_study")
+    runs = []
+    monkeypatch.setattr(module, "run_recipe", lambda *arguments: None)
+    monkeypatch.setattr(module, "steps_per_minute", lambda *arguments: 10.0)
+    monkeypatch.setattr(module, "run_ablation", lambda *given, **_: runs.append(given))
+    Image.new("L", (64, 64), 200).save(tmp_path / "face.png")
+    tables = [tmp_path / "smiles.csv", tmp_path / "pictures.csv"]
+    for table in tables:
+        table.write_text("picture,label\nface.png,happy\n")
+    work = tmp_path / "work"
+    arguments = ["objective_study.py", "data", "--work", work, "--minutes", 2.5]
+    arguments += ["--variants", "motion", "--protocols", "grid", "--pictures", *tables]
+    monkeypatch.setattr(sys, "argv", [str(part) for part in arguments])
+    module.main()
+    ((_, content, out, _, facts),) = runs
+    assert list(content["probes"])[2:] == ["smiles_grid", "pictures_grid"]
+    assert content["variants"]["motion"]["schedule_steps"] == 25
+    assert facts["steps_by_variant"] == {"motion": 25}
+    assert out.name == "ablation_2.5_minutes"
+    # The tables are as they were.
+    assert tables[0].read_text() == "picture,label\nface.png,happy\n"
+    with pytest.raises(UsageError, match=r"Another probe has the name of .*demo\.csv"):
+        module.check_names([tmp_path / "demo.csv"])
+    with pytest.raises(UsageError, match="Another probe has the name"):
+        module.check_names([tmp_path / "a.csv", tmp_path / "b" / "a.csv"])
+
+
+def test_run_ablation__grid_of_a_fraction_of_minutes(
+    monkeypatch, tmp_path, load_benchmark
+):
+    module = load_benchmark("ablation_run")
+    calls = []
+
+    def ablate(*arguments):
+        calls.append(arguments)
+        arguments[3].mkdir()
+        (arguments[3] / "ablation.json").write_text("{}")
+
+    monkeypatch.setattr(module, "run_recipe", ablate)
+    out = tmp_path / "ablation_2.5_minutes"
+    module.run_ablation("name", {"probes": {}}, out, tmp_path, {}, hidden=())
+    assert calls[0][1] == tmp_path / "ablation_2.5_minutes.yaml"
+
+
 def test_objective_study__pictures_become_videos(monkeypatch, tmp_path, load_benchmark):
     module = load_benchmark("objective_study")
     Image.new("L", (71, 64), 200).save(tmp_path / "grey face.png")
@@ -166,9 +217,11 @@ def test_objective_study__pictures_become_videos(monkeypatch, tmp_path, load_ben
     work = tmp_path / "work"
     work.mkdir()
     store, labels = module.prepare_pictures(table, work)
-    assert labels.read_text().split() == ["video,label", "picture_000000.mp4,happy"]
-    assert calls == [("preprocess_faces.py", work / "pictures", store)]
-    with VideoReader(work / "pictures" / "picture_000000.mp4") as video:
+    (path,) = (work / "pictures" / "pictures" / "videos").iterdir()
+    assert labels.read_text().split() == ["video,label", f"{path.name},happy"]
+    assert labels.name == "pictures.csv"
+    assert calls == [("preprocess_faces.py", path.parent, store)]
+    with VideoReader(path) as video:
         frames = list(video)
     assert len(frames) == 16
     assert frames[0].shape == (64, 70, 3)

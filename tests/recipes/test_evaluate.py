@@ -182,6 +182,14 @@ def test_compare_results__no_result(compare, tmp_path, capsys):
             ["LABELS", "--store", "STORE", "--model", "pixels", "--weights", "w"],
             "pixels has no weights",
         ),
+        (
+            ["LABELS", "--store", "STORE", "--model", "histograms", "--weights", "w"],
+            "histograms has no weights",
+        ),
+        (
+            ["LABELS", "--store", "STORE", "--model=histograms", "--image-size=100"],
+            "Invalid img_size (100). It must be a multiple of 16",
+        ),
         (["LABELS", "--store", "STORE", "--weights", "w.pt"], "w.pt"),
         (
             ["LABELS", "--store", "STORE", "--image-size", "112", "--weights", "w"],

@@ -2,7 +2,11 @@ from argparse import ArgumentTypeError
 
 import pytest
 
-from lightly_marlin.utils.arguments import RecipeParser, positive_integer
+from lightly_marlin.utils.arguments import (
+    RecipeParser,
+    positive_integer,
+    positive_number,
+)
 from lightly_marlin.utils.errors import UsageError
 
 
@@ -14,6 +18,13 @@ def test_recipe_parser__error_is_one_line():
     ):
         parser.parse_args(["--steps", "x"])
     assert parser.parse_args(["--steps", "3"]).steps == 3
+
+
+def test_positive_number():
+    assert positive_number("2.5") == 2.5
+    for text in ("0", "-1", "nan", "inf", "", "many"):
+        with pytest.raises(ArgumentTypeError, match="must be a positive number"):
+            positive_number(text)
 
 
 def test_positive_integer():

@@ -1,4 +1,4 @@
-"""Histograms of gradients as features: what hand-made ones are worth.
+"""Histograms of oriented gradients (HOG) as features: what hand-crafted ones give.
 
 An encoder that is trained to predict them has to beat them, or to come near with
 features that are good for more.
@@ -11,7 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lightly_marlin.loss.gradient_histograms import gradient_histograms, histogram_dim
+from lightly_marlin.loss.gradient_histograms import (
+    EPSILON,
+    gradient_histograms,
+    histogram_dim,
+)
 from lightly_marlin.utils.errors import UsageError
 
 __all__ = ["HistogramConfig", "HistogramFeatures"]
@@ -26,12 +30,18 @@ class HistogramConfig:
         img_size: Height and width of a window in pixels, a multiple of `patch_size`.
         tubelet_size: Frames of a tubelet.
         patch_size: Height and width of a tubelet in pixels.
+        cells: Cells along each side of a tubelet.
+        bins: Orientation bins.
+        epsilon: Epsilon of the norm. It and all sizes tell kept features apart.
     """
 
     num_frames: int = 16
     img_size: int = 224
     tubelet_size: int = 2
     patch_size: int = 16
+    cells: int = 2
+    bins: int = 18
+    epsilon: float = EPSILON
 
     def __post_init__(self) -> None:
         """Rejects sizes that do not fit each other.
@@ -52,7 +62,7 @@ class HistogramConfig:
     @property
     def encoder_dim(self) -> int:
         """Numbers in the histograms of a tubelet."""
-        return histogram_dim()
+        return histogram_dim(self.cells, self.bins)
 
     @property
     def grid(self) -> tuple[int, int, int]:
@@ -107,5 +117,7 @@ class HistogramFeatures(nn.Module):
             Tensor (B, N, D) in [0, 1].
         """
         config = self.config
-        tokens = gradient_histograms(images, config.tubelet_size, config.patch_size)
+        tokens = gradient_histograms(
+            images, config.tubelet_size, config.patch_size, config.cells, config.bins
+        )
         return tokens.to(self.device_of.dtype)

@@ -124,7 +124,7 @@ def item_features(
     by track, then by time. They do not depend on what is in the cache.
 
     Args:
-        encoder: An encoder or another `WindowModel`, such as `PixelFeatures`, or a
+        encoder: An encoder or another `WindowModel`, such as `HistogramFeatures`, or a
             whole model for its encoder, on any device.
         table: The items.
         source: A face store or its folder; or videos (a folder, a file or a glob

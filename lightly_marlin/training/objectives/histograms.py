@@ -1,4 +1,4 @@
-"""Prediction of the directions of edges, of masked and of visible tokens."""
+"""Prediction of histograms of oriented gradients, of masked and of visible tokens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _loss() -> LatentPredictionLoss:
 
 
 class Histograms(Objective):
-    """Loss between predicted and true histograms of gradients of the masked tokens.
+    """Loss between predicted and true histograms (HOG) of the masked tokens.
 
     MaskFeat's [0]. Beside an objective that decodes pixels, a second head on the
     decoder's tokens predicts them, which costs next to nothing; alone, a predictor of
@@ -57,11 +57,10 @@ class Histograms(Objective):
 
 
 class VisibleHistograms(Objective):
-    """Loss between true histograms of the visible tokens and what a linear layer reads.
+    """Loss between the visible tokens' histograms and a linear layer's predictions.
 
-    Nothing is hidden of what is predicted, so the encoder learns to describe what it
-    sees by its edges rather than by its pixels; there is no decoder, and the tokens of
-    the encoder are all that is trained.
+    Nothing that is predicted is hidden, so the encoder learns to describe what it sees
+    by gradients rather than by pixels. There is no decoder.
 
     Args:
         config: Sizes of the model.

@@ -17,7 +17,7 @@ OBJECTIVES = {
     "adversarial": "score of the predicted pixels by a critic, as in MARLIN",
     "latent": "a teacher's tokens at the masked positions, in V-JEPA's manner",
     "instance": "agreement with the teacher's view of the clip, in FSFM's manner",
-    "histograms": "directions of edges in the masked tokens, as in MaskFeat",
+    "histograms": "histograms of gradients (HOG) of the masked tokens, as in MaskFeat",
     "visible_histograms": "the same of the visible tokens",
     "contrast": "contrast of two clips of each track, as in SimCLR",
 }
