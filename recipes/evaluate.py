@@ -170,13 +170,18 @@ def build_encoder(
     if options.model == HISTOGRAMS:
         return HistogramFeatures(img_size=options.image_size or 224).to(device)
     if options.weights is not None:
-        return load_encoder(options.weights, options.model).to(device)
+        loaded: WindowModel = load_encoder(options.weights, options.model).to(device)
+        return loaded
     console.print("No --weights: a model with random weights, the baseline.")
     torch.manual_seed(options.seed)
-    encoder = create_marlin_encoder(
-        options.model or MODEL, img_size=options.image_size or 224
+    encoder: WindowModel = (
+        create_marlin_encoder(
+            options.model or MODEL, img_size=options.image_size or 224
+        )
+        .eval()
+        .to(device)
     )
-    return encoder.eval().to(device)
+    return encoder
 
 
 def evaluate_once(

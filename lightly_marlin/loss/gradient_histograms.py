@@ -77,7 +77,9 @@ def gradient_histograms(
     _check(videos, tubelet_size, patch_size, cells)
     cell = patch_size // cells
     with torch.autocast(videos.device.type, enabled=False):
-        luma = _luma(videos).unflatten(1, (-1, tubelet_size)).mean(dim=2)
+        luma = _luma(videos)
+        B, T, H, W = luma.shape
+        luma = luma.view(B, T // tubelet_size, tubelet_size, H, W).mean(dim=2)
         along_x, along_y = _gradient(luma)
         magnitude = torch.hypot(along_x, along_y)
         turns = torch.atan2(along_y, along_x).div_(2 * math.pi / bins).floor_()

@@ -211,7 +211,7 @@ def steps_per_minute(variant: str, work: Path) -> float:
     run_recipe("pretrain_marlin.py", "--config", config, "--out", out)
     with RunFolder(out).metrics.open(newline="") as file:
         last = list(csv.DictReader(file))[-1]
-    return 60 * float(last["clips_per_second"]) / settings["batch_size"]
+    return 60 * float(last["clips_per_second"]) / int(settings["batch_size"])
 
 
 def grid_of(

@@ -312,7 +312,7 @@ def test_cuda_graph__same_training(precision, fit, monkeypatch):
 
     monkeypatch.setattr(module, "StepGraph", made)
     options = {"steps": 5, "precision": precision}
-    objectives = "pixels=1 adversarial=0.01 latent=0.1"
+    objectives = "pixels=1 adversarial=0.01 latent=0.1 histograms=0.1"
     settings = with_settings(objectives=objectives, gradients_every=4)
     plain, trainer = fit(settings=settings, **options)
     graph = dataclasses.replace(settings, cuda_graph=True)
