@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lightly_marlin.utils.luma import LUMA
+
 __all__ = ["EPSILON", "gradient_histograms", "histogram_dim"]
 
-# Weights of red, green and blue in the luma of ITU-R BT.601.
-_LUMA = (0.299, 0.587, 0.114)
-
-# Epsilon of the norm, a mean difference of 5 levels of 256: weaker cells fade, whose
-# noise of the coding would be scaled up otherwise.
 EPSILON = 0.02
+"""Epsilon of the norm, a mean gradient of 5 levels of 256: cells with weaker ones fade,
+as their coding noise would be amplified otherwise."""
 
 
 def histogram_dim(cells: int = 2, bins: int = 18) -> int:
@@ -121,9 +120,11 @@ def _luma(videos: Tensor) -> Tensor:
     """Returns the luma (B, T, H, W), float32 in [0, 1]."""
     scale = 1.0 if videos.is_floating_point() else 1 / 255
     # Numbers, not a tensor of them: a CUDA graph cannot capture a copy from the host.
-    red, green, blue = (weight * scale for weight in _LUMA)
-    r, g, b = videos.float().unbind(dim=1)
-    return red * r + green * g + blue * b
+    red, green, blue = (
+        weight * scale * part
+        for weight, part in zip(LUMA, videos.float().unbind(dim=1), strict=True)
+    )
+    return red + green + blue
 
 
 def _gradient(frames: Tensor) -> tuple[Tensor, Tensor]:

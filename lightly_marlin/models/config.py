@@ -1,15 +1,21 @@
-"""Sizes of a MARLIN model, and the named models."""
+"""Sizes of clips and of a MARLIN model, and the named models."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from lightly_marlin.utils.errors import UsageError
 
-__all__ = ["MarlinConfig", "list_models", "name_of_config", "named_config"]
+__all__ = [
+    "MarlinConfig",
+    "TubeletSizes",
+    "list_models",
+    "name_of_config",
+    "named_config",
+]
 
 # The released configurations on the Hub use other names for the same fields.
 _RELEASED_NAMES = {
@@ -20,7 +26,66 @@ _RELEASED_NAMES = {
 
 
 @dataclass(frozen=True)
-class MarlinConfig:
+class TubeletSizes:
+    """Sizes of clips that are cut into tubelets, one token each.
+
+    Attributes:
+        img_size: Height and width of a frame in pixels.
+        num_frames: Frames in a clip.
+        tubelet_size: Frames in a tubelet; divides `num_frames`.
+        patch_size: Height and width of a tubelet in pixels; divides `img_size`.
+    """
+
+    img_size: int = 224
+    num_frames: int = 16
+    tubelet_size: int = 2
+    patch_size: int = 16
+
+    _MULTIPLES: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("img_size", "patch_size"),
+        ("num_frames", "tubelet_size"),
+    )
+
+    def __post_init__(self) -> None:
+        """Rejects sizes from which no model can be built.
+
+        Raises:
+            UsageError: A ValueError, naming the field, its value and what is allowed.
+        """
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(field.default, float):
+                valid = isinstance(value, int | float) and value > 0
+                allowed = "a positive number"
+            else:
+                valid = isinstance(value, int) and value > 0
+                allowed = "a positive integer"
+            if not valid or isinstance(value, bool):
+                raise UsageError(
+                    f"Invalid {field.name} ({value!r}). It must be {allowed}."
+                )
+        for whole, part in self._MULTIPLES:
+            if getattr(self, whole) % getattr(self, part):
+                raise UsageError(
+                    f"Invalid {whole} ({getattr(self, whole)}). It must be a multiple "
+                    f"of {part} ({getattr(self, part)})."
+                )
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Tokens along time, height and width."""
+        side = self.img_size // self.patch_size
+        return self.num_frames // self.tubelet_size, side, side
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of a clip."""
+        time, height, width = self.grid
+        return time * height * width
+
+
+@dataclass(frozen=True)
+class MarlinConfig(TubeletSizes):
     """Sizes of a MARLIN model; the defaults are those of `marlin_vit_base` [0].
 
     - [0]: MARLIN: Masked Autoencoder for facial video Representation LearnINg, 2023,
@@ -41,10 +106,6 @@ class MarlinConfig:
         mlp_ratio: Width of the hidden layer of a block in multiples of the token's.
     """
 
-    img_size: int = 224
-    num_frames: int = 16
-    tubelet_size: int = 2
-    patch_size: int = 16
     in_channels: int = 3
     encoder_dim: int = 768
     encoder_depth: int = 12
@@ -54,47 +115,11 @@ class MarlinConfig:
     decoder_num_heads: int = 6
     mlp_ratio: float = 4.0
 
-    def __post_init__(self) -> None:
-        """Rejects sizes from which no model can be built.
-
-        Raises:
-            UsageError: A ValueError, naming the field, its value and what is allowed.
-        """
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.name == "mlp_ratio":
-                valid = isinstance(value, int | float) and value > 0
-                allowed = "a positive number"
-            else:
-                valid = isinstance(value, int) and value > 0
-                allowed = "a positive integer"
-            if not valid or isinstance(value, bool):
-                raise UsageError(
-                    f"Invalid {field.name} ({value!r}). It must be {allowed}."
-                )
-        for whole, part in (
-            ("img_size", "patch_size"),
-            ("num_frames", "tubelet_size"),
-            ("encoder_dim", "encoder_num_heads"),
-            ("decoder_dim", "decoder_num_heads"),
-        ):
-            if getattr(self, whole) % getattr(self, part):
-                raise UsageError(
-                    f"Invalid {whole} ({getattr(self, whole)}). It must be a multiple "
-                    f"of {part} ({getattr(self, part)})."
-                )
-
-    @property
-    def grid(self) -> tuple[int, int, int]:
-        """Tokens along time, height and width."""
-        side = self.img_size // self.patch_size
-        return self.num_frames // self.tubelet_size, side, side
-
-    @property
-    def num_tokens(self) -> int:
-        """Tokens of a clip."""
-        time, height, width = self.grid
-        return time * height * width
+    _MULTIPLES: ClassVar[tuple[tuple[str, str], ...]] = (
+        *TubeletSizes._MULTIPLES,
+        ("encoder_dim", "encoder_num_heads"),
+        ("decoder_dim", "decoder_num_heads"),
+    )
 
     @property
     def tubelet_shape(self) -> tuple[int, int, int, int]:

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from lightly_marlin.utils.luma import LUMA
 from lightly_marlin.visualization.drawing import text_block
 from lightly_marlin.visualization.heat import heat_colors, heat_scale
 from lightly_marlin.visualization.panels import panel_clips
@@ -86,8 +87,10 @@ def feature_overlay(
 
 def _to_grey(clips: Tensor) -> Tensor:
     """Returns clips (B, 3, T, H, W) in grey."""
-    red, green, blue = clips.unbind(dim=1)
-    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    red, green, blue = (
+        weight * part for weight, part in zip(LUMA, clips.unbind(dim=1), strict=True)
+    )
+    luma = red + green + blue
     return luma.unsqueeze(1).expand_as(clips).clone()
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from environment import describe_machine, machine_name
+from pretrained import about_weights
 from rich.table import Table
 from running import run_recipe
 from torch import Tensor
@@ -136,6 +137,7 @@ def main() -> None:
         "machine": describe_machine(),
         "clips": options.clips,
         "model": {key: about[key] for key in ("name", "img_size")},
+        "weights": [about_weights(path, about) for path in options.weights],
         "rows": rows,
     }
     path = options.results / f"{options.name}-{machine_name()}.json"

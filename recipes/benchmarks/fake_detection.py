@@ -27,13 +27,11 @@ from pathlib import Path
 from typing import Any
 
 from environment import describe_machine, machine_name
+from pretrained import about_weights
 from rich.table import Table
 from running import run_recipe
 from synthetic_fakes import demo_fakes, make_fakes
 
-from lightly_marlin.training.run_folder import MetricsCsv, RunFolder
-from lightly_marlin.training.settings import read_settings
-from lightly_marlin.training.validation import VALIDATION_COLUMNS
 from lightly_marlin.utils.arguments import positive_integer
 from lightly_marlin.utils.console import console
 from lightly_marlin.utils.files import write_json
@@ -72,23 +70,6 @@ def check_work(options: argparse.Namespace) -> None:
             f"{options.work} has fakes of {earlier}, not of {made_of}. Choose another "
             "--work."
         )
-
-
-def about_weights(path: str, facts: dict[str, Any]) -> dict[str, Any]:
-    """Returns model, size of its clips, and mask and steps of its pretraining.
-
-    Args:
-        path: The weights. Mask and steps are known if a pretraining run left them.
-        facts: What a result says of the encoder.
-    """
-    run = RunFolder(Path(path).parent)
-    about = {"model": facts["name"], "image_size": facts["img_size"]}
-    if Path(path).name != run.model.name or not run.config.exists():
-        return {**about, "mask": None, "steps": None}
-    settings = read_settings([run.config], {})
-    rows = MetricsCsv(run.validation, VALIDATION_COLUMNS).rows()
-    steps = int(rows[-1]["step"]) if rows else None
-    return {**about, "model": settings.model, "mask": settings.mask, "steps": steps}
 
 
 def prepare(tree: Path, options: argparse.Namespace) -> dict[int, Path]:

@@ -17,8 +17,8 @@ DATA is a folder as `faces.py` needs it. Tiny models are pretrained on its `vide
   after the table and one of `--protocols`.
 
 With `--minutes`, a few steps of each variant are timed first, and each gets the steps
-that take as long. Random initialisation, pixels, hand-made histograms of gradients and
-the constant predictor are rows of the table. `--work` keeps everything; the same
+that take as long. Random initialisation, pixels, hand-crafted histograms of gradients
+and the constant predictor are rows of the table. `--work` keeps everything; the same
 command goes on where it was killed, with more variants or seeds too, and another number
 of steps or minutes has a folder of its own.
 

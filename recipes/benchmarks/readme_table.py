@@ -72,8 +72,12 @@ def make_tables(machine: str) -> dict[Path, str]:
         **face_rows(faces),
         **robustness_rows(robustness),
         **probe_rows(probe),
-        **demo_probe_rows(demo_probe, "of the demo, 2 seeds"),
-        **demo_probe_rows(histograms, "after 2,400 steps of histograms on demo clips"),
+        **demo_probe_rows(demo_probe, "of the demo"),
+        **demo_probe_rows(
+            histograms,
+            f"after {histograms['weights'][0]['steps']:,} steps of histograms on demo "
+            "clips",
+        ),
         **mask_rows(masks),
         **fake_rows(fakes),
     }
@@ -225,7 +229,7 @@ def demo_probe_rows(probe: dict[str, Any], models: str) -> Rows:
 
     Args:
         probe: The result.
-        models: Which models they are, and how many.
+        models: Which models they are.
     """
     rows = probe["rows"]
     weights = [row for name, row in rows.items() if name.startswith("weights")]
@@ -234,6 +238,7 @@ def demo_probe_rows(probe: dict[str, Any], models: str) -> Rows:
         return score_text(row[protocol]["accuracy/mean"])
 
     lines = {}
+    seeds = "1 seed" if len(weights) == 1 else f"{len(weights)} seeds"
     for protocol in weights[0]:
         values = ", ".join(text(row, protocol) for row in weights)
         pixels = (
@@ -244,7 +249,7 @@ def demo_probe_rows(probe: dict[str, Any], models: str) -> Rows:
         constant = rows["random"][protocol]["accuracy/mean"]["constant"]
         lines[f"{probe['suite']} {protocol}"] = (
             f"| labels of {probe['clips']} demo clips, {protocol} probe on the frozen "
-            f"{probe['model']['name']} {models}: mean "
+            f"{probe['model']['name']} {models}, {seeds}: mean "
             f"accuracy | {values} | {text(rows['random'], protocol)} random "
             f"initialisation{pixels}, {constant:.2f} constant predictor | |\n"
         )

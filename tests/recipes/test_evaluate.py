@@ -188,7 +188,7 @@ def test_compare_results__no_result(compare, tmp_path, capsys):
         ),
         (
             ["LABELS", "--store", "STORE", "--model=histograms", "--image-size=100"],
-            "Invalid img_size (100). It must be a multiple of 16",
+            "Invalid img_size (100). It must be a multiple of patch_size (16)",
         ),
         (["LABELS", "--store", "STORE", "--weights", "w.pt"], "w.pt"),
         (

@@ -271,6 +271,7 @@ def test_fake_detection__weights_without_a_run(detection, run_folder):
         assert detection.about_weights(str(path), facts) == {
             "model": "marlin_vit_tiny",
             "image_size": 112,
+            "objectives": None,
             "mask": None,
             "steps": None,
         }

@@ -16,65 +16,29 @@ from lightly_marlin.loss.gradient_histograms import (
     gradient_histograms,
     histogram_dim,
 )
-from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.models.config import TubeletSizes
 
 __all__ = ["HistogramConfig", "HistogramFeatures"]
 
 
 @dataclass(frozen=True)
-class HistogramConfig:
-    """Sizes of the baseline of histograms; tokens are tubelets, as MARLIN's.
+class HistogramConfig(TubeletSizes):
+    """Sizes of the baseline of histograms.
 
     Attributes:
-        num_frames: Frames of a window, a multiple of `tubelet_size`.
-        img_size: Height and width of a window in pixels, a multiple of `patch_size`.
-        tubelet_size: Frames of a tubelet.
-        patch_size: Height and width of a tubelet in pixels.
         cells: Cells along each side of a tubelet.
         bins: Orientation bins.
-        epsilon: Epsilon of the norm. It and all sizes tell kept features apart.
+        epsilon: Epsilon of the norm; as a size, it tells cached features apart.
     """
 
-    num_frames: int = 16
-    img_size: int = 224
-    tubelet_size: int = 2
-    patch_size: int = 16
     cells: int = 2
     bins: int = 18
     epsilon: float = EPSILON
-
-    def __post_init__(self) -> None:
-        """Rejects sizes that do not fit each other.
-
-        Raises:
-            UsageError: A ValueError, naming the field, its value and what is allowed.
-        """
-        for name, unit in (
-            ("num_frames", self.tubelet_size),
-            ("img_size", self.patch_size),
-        ):
-            value = getattr(self, name)
-            if value < unit or value % unit:
-                raise UsageError(
-                    f"Invalid {name} ({value}). It must be a multiple of {unit}."
-                )
 
     @property
     def encoder_dim(self) -> int:
         """Numbers in the histograms of a tubelet."""
         return histogram_dim(self.cells, self.bins)
-
-    @property
-    def grid(self) -> tuple[int, int, int]:
-        """Tokens along time, height and width."""
-        side = self.img_size // self.patch_size
-        return self.num_frames // self.tubelet_size, side, side
-
-    @property
-    def num_tokens(self) -> int:
-        """Tokens of a window."""
-        t, h, w = self.grid
-        return t * h * w
 
 
 class HistogramFeatures(nn.Module):
@@ -86,13 +50,16 @@ class HistogramFeatures(nn.Module):
 
     Attributes:
         config: The sizes.
+
+    Raises:
+        UsageError: A ValueError, if tubelets do not fill a window.
     """
 
     device_of: Tensor
 
     def __init__(self, num_frames: int = 16, img_size: int = 224) -> None:
         super().__init__()
-        self.config = HistogramConfig(num_frames, img_size)
+        self.config = HistogramConfig(img_size=img_size, num_frames=num_frames)
         # It has no weights to tell device and dtype by.
         self.register_buffer("device_of", torch.zeros(()), persistent=False)
 

@@ -13,11 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lightly_marlin.utils.errors import UsageError
+from lightly_marlin.utils.luma import LUMA
 
 __all__ = ["PixelConfig", "PixelFeatures"]
-
-# Weights of red, green and blue in the luma of ITU-R BT.601.
-_LUMA = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class PixelFeatures(nn.Module):
     ) -> None:
         super().__init__()
         self.config = PixelConfig(num_frames, img_size, num_pictures, side)
-        self.register_buffer("luma", torch.tensor(_LUMA), persistent=False)
+        self.register_buffer("luma", torch.tensor(LUMA), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns the pixels of every window.

@@ -147,11 +147,12 @@ def rows_of(grid: Grid) -> list[Row]:
     }
     for baseline in grid.baselines:
         unique = dict.fromkeys(kinds[baseline])
+        models, sizes = ({*values} for values in zip(*unique, strict=True))
         for model, size in unique:
             name = baseline
-            if len({other for other, _ in unique}) > 1:
+            if len(models) > 1:
                 name += f",model={model}"
-            if len({other for _, other in unique}) > 1:
+            if len(sizes) > 1:
                 name += f",image_size={size}"
             rows.append(Row(name, model=model, image_size=size))
     return rows

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from lightly_marlin.loss import LatentPredictionLoss, histogram_dim
-from lightly_marlin.models import LatentHead, LatentPredictor, MarlinConfig
+from lightly_marlin.models import LatentHead, MarlinConfig
+from lightly_marlin.training.objectives.masked_prediction import MaskedPrediction
 from lightly_marlin.training.objectives.objective import Objective
 from lightly_marlin.training.objectives.step_context import StepContext
 
@@ -17,29 +18,20 @@ def _loss() -> LatentPredictionLoss:
     return LatentPredictionLoss("mse", normalize_target=False)
 
 
-class Histograms(Objective):
+class Histograms(MaskedPrediction):
     """Loss between predicted and true histograms (HOG) of the masked tokens.
 
-    MaskFeat's [0]. Beside an objective that decodes pixels, a second head on the
-    decoder's tokens predicts them, which costs next to nothing; alone, a predictor of
-    the decoder's size does, and the pixel decoder does not run.
+    MaskFeat's [0].
 
     - [0]: MaskFeat, 2021, https://arxiv.org/abs/2112.09133
 
     Args:
         config: Sizes of the model.
-        with_decoder: Whether to use the pixel decoder's tokens.
+        with_decoder: Whether to use the pixel decoder's tokens, see `MaskedPrediction`.
     """
 
     def __init__(self, config: MarlinConfig, *, with_decoder: bool) -> None:
-        super().__init__()
-        out_dim = histogram_dim()
-        self.with_decoder = with_decoder
-        self.predictor = (
-            LatentHead(config.decoder_dim, out_dim)
-            if with_decoder
-            else LatentPredictor(config, out_dim)
-        )
+        super().__init__(config, histogram_dim(), with_decoder=with_decoder)
         self.loss = _loss()
 
     def forward(self, context: StepContext) -> Tensor:
@@ -48,10 +40,7 @@ class Histograms(Objective):
         Args:
             context: The batch.
         """
-        if self.with_decoder:
-            pred = self.predictor(context.decoded)
-        else:
-            pred = self.predictor(context.visible, context.idx_keep, context.idx_mask)
+        pred = self.predict(context)
         loss: Tensor = self.loss(pred, context.histograms, context.idx_mask)
         return loss
 

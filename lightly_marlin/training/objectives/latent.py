@@ -5,23 +5,19 @@ from __future__ import annotations
 from torch import Tensor
 
 from lightly_marlin.loss import LatentPredictionLoss
-from lightly_marlin.models import LatentHead, LatentPredictor, MarlinConfig
-from lightly_marlin.training.objectives.objective import Objective
+from lightly_marlin.models import MarlinConfig
+from lightly_marlin.training.objectives.masked_prediction import MaskedPrediction
 from lightly_marlin.training.objectives.step_context import StepContext
 
 __all__ = ["Latent"]
 
 
-class Latent(Objective):
+class Latent(MaskedPrediction):
     """Loss between predicted and the teacher's tokens, in the manner of V-JEPA.
-
-    Beside an objective that decodes pixels, a second head on the decoder's tokens
-    predicts them, which costs next to nothing; alone, a predictor of the decoder's size
-    does, and the pixel decoder does not run.
 
     Args:
         config: Sizes of the model.
-        with_decoder: Whether to use the pixel decoder's tokens.
+        with_decoder: Whether to use the pixel decoder's tokens, see `MaskedPrediction`.
         loss: Loss of predictions, teacher tokens and indices; by default V-JEPA's.
     """
 
@@ -34,13 +30,7 @@ class Latent(Objective):
         with_decoder: bool,
         loss: LatentPredictionLoss | None = None,
     ) -> None:
-        super().__init__()
-        self.with_decoder = with_decoder
-        self.predictor = (
-            LatentHead(config.decoder_dim, config.encoder_dim)
-            if with_decoder
-            else LatentPredictor(config)
-        )
+        super().__init__(config, config.encoder_dim, with_decoder=with_decoder)
         self.loss = loss or LatentPredictionLoss()
 
     def forward(self, context: StepContext) -> Tensor:
@@ -49,9 +39,6 @@ class Latent(Objective):
         Args:
             context: The batch.
         """
-        if self.with_decoder:
-            pred = self.predictor(context.decoded)
-        else:
-            pred = self.predictor(context.visible, context.idx_keep, context.idx_mask)
+        pred = self.predict(context)
         loss: Tensor = self.loss(pred, context.teacher_tokens, context.idx_mask)
         return loss

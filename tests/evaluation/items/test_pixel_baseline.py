@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from lightly_marlin.evaluation import PixelFeatures
+from lightly_marlin.evaluation import HistogramFeatures, PixelFeatures
 from lightly_marlin.features import WindowEncoder
 from lightly_marlin.utils.errors import UsageError
 
@@ -50,8 +50,10 @@ def test_default__1024_numbers_and_one_token():
     assert dict(model.state_dict()) == {}
 
 
-def test_it_takes_the_place_of_an_encoder():
-    model = PixelFeatures(16, 32, side=4)
+@pytest.mark.parametrize(
+    "model", [PixelFeatures(16, 32, side=4), HistogramFeatures(16, 32)]
+)
+def test_baselines__take_the_place_of_an_encoder(model):
     clips = videos(3, 16, 32, 32, 3).numpy()
     windows = WindowEncoder(model, batch_size=2)
     rows = [row for key, clip in enumerate(clips) for row in windows.add(key, clip)]
