@@ -31,3 +31,16 @@ def test_fit_frames__fitting_frames_stay():
 def test_fit_frames__one_clip_equals_a_batch():
     videos = make_videos(64)
     assert torch.equal(fit_frames(videos[1], 32), fit_frames(videos, 32)[1])
+
+
+def test_fit_frames__bytes_are_within_a_level_of_numbers():
+    generator = torch.Generator().manual_seed(0)
+    # As a decoder lays it out.
+    decoded = torch.randint(
+        0, 256, (5, 96, 72, 3), dtype=torch.uint8, generator=generator
+    )
+    for videos in (decoded.permute(3, 0, 1, 2), decoded.permute(3, 0, 1, 2).clone()):
+        small = fit_frames(videos, 40)
+        assert small.is_contiguous()
+        exact = fit_frames(videos.float(), 40)
+        assert (small - exact).abs().max() <= 1
