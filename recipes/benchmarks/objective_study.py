@@ -96,6 +96,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "histograms": _HISTOGRAMS,
     "histograms_tube": {**_HISTOGRAMS, "mask": "tube"},
     "histograms_random": {**_HISTOGRAMS, "mask": "random"},
+    "histograms_mixed": {**_HISTOGRAMS, "mask": "fasking+tube"},
+    # Fasking that hides background and skin before eyes, nose and mouth.
+    "histograms_face_last": {**_HISTOGRAMS, "mask_order": "components_visible_first"},
     "histograms_crfrp": {**_HISTOGRAMS, "mask": "crfrp"},
     "histograms_90": {**_HISTOGRAMS, "mask_ratio": 0.9, "batch_size": 16},
     "histograms_plain": {**_HISTOGRAMS, "flip": 0.0, "crop_scale": 1.0, "color": 0.0},
@@ -166,6 +169,7 @@ def shared_settings(store: Path) -> dict[str, Any]:
         # At the rate of tiny's settings, features of teachers collapse in 100 steps.
         "base_learning_rate": 2e-4,
         "min_learning_rate": 1e-6,
+        "precision": "auto",
         "log_every": 20,
     }
 
