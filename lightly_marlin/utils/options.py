@@ -12,7 +12,7 @@ import contextlib
 import io
 import re
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, BooleanOptionalAction
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -117,13 +117,18 @@ def add_options(
     group = parser.add_argument_group(f"{_title(settings)} options", _summary(settings))
     for option in list_options(settings):
         default = (defaults or {}).get(option.name, option.default)
+        # A percent sign would be a placeholder of argparse.
+        text = f"{option.help} {option.hint(default)}".replace("%", "%%")
+        if option.kind is bool:
+            action = BooleanOptionalAction
+            group.add_argument(option.flag, action=action, default=default, help=text)
+            continue
         group.add_argument(
             option.flag,
             type=option.kind,
             default=default,
             metavar=option.metavar,
-            # A percent sign would be a placeholder of argparse.
-            help=f"{option.help} {option.hint(default)}".replace("%", "%%"),
+            help=text,
         )
 
 

@@ -107,6 +107,14 @@ def test_add_options__to_argparse(capsys):
     assert "5 % or so" in text
 
 
+def test_add_options__flags():
+    parser = argparse.ArgumentParser()
+    add_options(parser, Example)
+    assert parser.parse_args([]).fast is True
+    assert parser.parse_args(["--no-fast"]).fast is False
+    assert parser.parse_args(["--no-fast", "--fast"]).fast is True
+
+
 def test_options__need_no_torch():
     code = "import sys, lightly_marlin.utils.options; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -40,6 +40,8 @@ TUNE: tuple[Tune, ...] = get_args(Tune)
 # Of the schedule, at most: a short training must not spend itself on warming up.
 _MAX_WARMUP_SHARE = 0.2
 
+_LEAST_NORM_BATCH = 2
+
 
 class Finetune(pl.LightningModule):
     """Trains a `TunedModel` on labelled clips with any Lightning trainer.
@@ -74,6 +76,7 @@ class Finetune(pl.LightningModule):
         drop_path: float = 0.1,
         tune: Tune = "all",
         dropout: float = 0.0,
+        batch_norm: bool = False,
         learning_rate: float = 5e-4,
         min_learning_rate: float = 1e-6,
         weight_decay: float = 0.05,
@@ -96,6 +99,7 @@ class Finetune(pl.LightningModule):
             drop_path: Rate of stochastic depth in the last block, in [0, 1).
             tune: "all"; "norm" for the LayerNorms and the head; "head" alone.
             dropout: Rate of dropout before the head.
+            batch_norm: Standardise features over the batch, see `TunedModel`.
             learning_rate: Peak learning rate of the head, for 256 clips a step.
             min_learning_rate: Last learning rate, for 256 clips a step.
             weight_decay: Weight decay of matrices.
@@ -110,9 +114,15 @@ class Finetune(pl.LightningModule):
             model_options: Further arguments of `TunedModel`.
 
         Raises:
-            ValueError: If an option is not supported, or values are to be mixed.
+            ValueError: If an option is not supported, values are to be mixed, or
+                batches of one clip are to be standardised.
         """
         super().__init__()
+        if batch_norm and batch_size < _LEAST_NORM_BATCH:
+            raise ValueError(
+                f"Invalid batch_norm of batches of {batch_size}: one clip has no "
+                "spread."
+            )
         if tune not in TUNE:
             raise ValueError(
                 f"Invalid tune ({tune!r}). Supported values are {', '.join(TUNE)}."
@@ -123,7 +133,11 @@ class Finetune(pl.LightningModule):
                 "values are those of no face. Set both to 0."
             )
         self.model = TunedModel(
-            encoder, target, dropout=dropout, **(model_options or {})
+            encoder,
+            target,
+            dropout=dropout,
+            batch_norm=batch_norm,
+            **(model_options or {}),
         )
         self.target = target
         self.tune: Tune = tune

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lightly_marlin.evaluation.labels.target import Target
+from lightly_marlin.utils.errors import UsageError
 from lightly_marlin.utils.settings import (
     AT_LEAST_1,
     NOT_NEGATIVE,
@@ -28,6 +29,9 @@ _SHALLOW = 4  # Blocks: the tiny model.
 # code of MARLIN fine-tunes at 1e-4 whatever the batch.
 _RATE, _LEAST_RATE = 5e-4, 1e-4
 _REFERENCE_BATCH = 256
+
+# Statistics of fewer clips are mostly noise.
+_NORM_BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,17 @@ class FinetuneSettings:
         "Rate of dropout before the head; without it 0, or 0.5 for under 5,000 clips.",
         _SHARE_BELOW_1,
     )
+    batch_norm: bool | None = setting(
+        None,
+        "Standardise features over the batch before the head; without it, in batches "
+        "of 8 clips or more.",
+    )
+    crop_scale: float | None = setting(
+        None,
+        "Smallest share of the frame in a random resized crop; without it 0.8, or 1 "
+        "for tasks that crops of full quality decide, whose traces resizing blurs.",
+        _SHARE_ABOVE_0,
+    )
     mixup: float | None = setting(
         None,
         "Alpha of MixUp; without it 0.8, or 0 for values and for tasks that crops "
@@ -93,6 +108,10 @@ class FinetuneSettings:
             UsageError: If a value is not supported.
         """
         check_settings(self)
+        if self.batch_norm and self.batch_size == 1:
+            raise UsageError(
+                "One clip has no spread: use --no-batch-norm or a larger --batch-size."
+            )
 
     def completed(
         self, target: Target, *, clips: int, depth: int, fine_traces: bool = False
@@ -103,7 +122,8 @@ class FinetuneSettings:
             target: Kind of the labels.
             clips: Number of training clips.
             depth: Number of blocks of the encoder.
-            fine_traces: Whether the labels are about traces that mixing would hide.
+            fine_traces: Whether the labels are about traces that mixing and resizing
+                would hide.
         """
         few = clips < _FEW_CLIPS
         mixes = target.kind != "regression" and not fine_traces
@@ -113,6 +133,8 @@ class FinetuneSettings:
             "layer_decay": 0.65 if depth <= _SHALLOW else 0.75,
             "drop_path": 0.2 if few else 0.1,
             "dropout": 0.5 if few else 0.0,
+            "batch_norm": self.batch_size >= _NORM_BATCH,
+            "crop_scale": 1.0 if fine_traces else 0.8,
             "mixup": 0.8 if mixes else 0.0,
         }
         return replace(

@@ -29,6 +29,7 @@ _OF_MODULE = (
     "layer_decay",
     "drop_path",
     "dropout",
+    "batch_norm",
     "learning_rate",
     "min_learning_rate",
     "weight_decay",
@@ -38,6 +39,7 @@ _OF_MODULE = (
     "cutmix",
     "seed",
 )
+_SHOWN = ("layer_decay", "drop_path", "dropout", "crop_scale", "mixup", "cutmix")
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,9 @@ def build_training(
         table.target,
         batch_size=settings.batch_size * settings.devices,
         **{name: options[name] for name in _OF_MODULE},
-        augmentation=ClipAugmentation(flip=flip),
+        augmentation=ClipAugmentation(
+            flip=flip, crop_scale=(options["crop_scale"], 1.0)
+        ),
         metrics=table.metrics,
         model_options={
             "sample_rate": settings.sample_rate,
@@ -135,8 +139,16 @@ def describe_training(
         f"{data.steps_per_epoch(settings.devices)}",
         "tune": settings.tune,
     }
-    for name in ("layer_decay", "drop_path", "dropout", "mixup", "cutmix"):
+    for name in (
+        "layer_decay",
+        "drop_path",
+        "dropout",
+        "crop_scale",
+        "mixup",
+        "cutmix",
+    ):
         rows[name.replace("_", " ")] = f"{getattr(settings, name):g}"
+    rows["batch norm"] = "yes" if settings.batch_norm else "no"
     for name, value in rows.items():
         table.add_row(name, value)
     console.print(table)

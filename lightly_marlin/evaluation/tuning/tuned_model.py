@@ -1,4 +1,8 @@
-"""Encoder with a head that predicts labels, and everything needed to use it."""
+"""Encoder with a head that predicts labels, and everything needed to use it.
+
+- [0]: Masked Autoencoders Are Scalable Vision Learners, 2021,
+  https://arxiv.org/abs/2111.06377 (batch norm before the head, appendix A.1)
+"""
 
 from __future__ import annotations
 
@@ -26,10 +30,17 @@ from lightly_marlin.utils.files import atomic_write, write_json
 __all__ = ["TunedModel"]
 
 _INIT_STD = 0.02 * 0.001  # As in VideoMAE: all classes begin alike.
+_NORM_EPS = 1e-6  # As in [0]; the variance of a feature may be little more.
+_NORM = "batch_norm"
 
 
 class TunedModel(nn.Module):
     """Mean of the encoder's tokens, its LayerNorm, dropout and a linear layer.
+
+    Means over a face are much alike: from clip to clip they may vary by a hundredth of
+    their size, and a head cannot tell what changes from what the encoder's last step
+    has moved. `batch_norm` standardises them over the batch in training, as in [0], and
+    by running statistics afterwards.
 
     A folder of `save_pretrained` loads everywhere an encoder's weights do, without the
     head, and as a whole by `from_pretrained`.
@@ -37,6 +48,8 @@ class TunedModel(nn.Module):
     Attributes:
         encoder: The encoder.
         head: Linear layer from features (B, D) to outputs (B, K).
+        norm: Batch norm of the features, without weights; None if they stay as they
+            are.
         target: Kind and names of the labels.
         sample_rate: Frames of the video from one frame of a clip to the next.
         crops: Options of the face crops that it was trained on, in the form of
@@ -53,6 +66,7 @@ class TunedModel(nn.Module):
         target: Target,
         *,
         dropout: float = 0.0,
+        batch_norm: bool = False,
         sample_rate: int = 2,
         crops: Mapping[str, Any] | None = None,
         task: str = "labels",
@@ -63,6 +77,11 @@ class TunedModel(nn.Module):
         self.sample_rate = sample_rate
         self.crops = None if crops is None else dict(crops)
         self.task = task
+        self.norm = (
+            nn.BatchNorm1d(encoder.embed_dim, eps=_NORM_EPS, affine=False)
+            if batch_norm
+            else None
+        )
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(encoder.embed_dim, target.num_outputs)
         nn.init.trunc_normal_(self.head.weight, std=_INIT_STD, a=-1, b=1)
@@ -92,12 +111,14 @@ class TunedModel(nn.Module):
 
         Args:
             videos: Clips (B, 3, T, H, H), uint8 in [0, 255] or floating point in
-                [0, 1].
+                [0, 1]; at least two in training with batch norm.
 
         Returns:
             Floating-point tensor (B, K): logits, or the values of a regression.
         """
         features = self.encoder(fit_frames(videos, self.encoder.config.img_size))
+        if self.norm is not None:
+            features = self.norm(features.float()).to(features.dtype)
         outputs: Tensor = self.head(self.dropout(features))
         if self.scale is not None and self.offset is not None:
             outputs = outputs.float() * self.scale + self.offset
@@ -112,7 +133,8 @@ class TunedModel(nn.Module):
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        tensors = {name: x.contiguous() for name, x in self.state_dict().items()}
+        state = self._state()
+        tensors = {name: x.contiguous() for name, x in state.items()}
         with atomic_write(folder / WEIGHTS_NAME) as temporary:
             save_file(tensors, temporary, metadata={"format": "pt"})
         target = {"kind": self.target.kind, "names": list(self.target.names)}
@@ -121,6 +143,7 @@ class TunedModel(nn.Module):
             "target": target,
             "sample_rate": self.sample_rate,
             "crops": self.crops,
+            _NORM: self.norm is not None,
         }
         write_json(
             folder / CONFIG_NAME, {**self.encoder.config.to_dict(), HEAD_KEY: head}
@@ -159,6 +182,7 @@ class TunedModel(nn.Module):
             model = cls(
                 encoder,
                 target,
+                batch_norm=bool(head.get(_NORM, False)),
                 sample_rate=int(head["sample_rate"]),
                 crops=head["crops"],
                 task=str(head["task"]),
@@ -185,10 +209,17 @@ class TunedModel(nn.Module):
             )
         return CropOptions.from_crops(self.crops)
 
+    def _state(self) -> dict[str, Tensor]:
+        """Returns the state dict without batch norm's counter, which is not used."""
+        state: dict[str, Tensor] = self.state_dict()
+        return {
+            name: x for name, x in state.items() if name != "norm.num_batches_tracked"
+        }
+
     def _load_head(self, state: Mapping[str, Tensor], path: Path) -> None:
         own = {
             name: tensor
-            for name, tensor in self.state_dict().items()
+            for name, tensor in self._state().items()
             if not name.startswith("encoder.")
         }
         there = {name: tuple(tensor.shape) for name, tensor in state.items()}

@@ -37,6 +37,7 @@ def full(**options):
     return make(
         drop_path=0.3,
         dropout=0.3,
+        batch_norm=True,
         mixup=0.8,
         cutmix=1.0,
         augmentation=ClipAugmentation(),
@@ -267,6 +268,7 @@ def test_finetune__gradient_accumulation_draws_anew(data, tmp_path):
             {"target": Target("regression", ("x",)), "mixup": 0.8},
             "Invalid mixup 0.8 or cutmix 0.0 of a regression",
         ),
+        ({"batch_norm": True, "batch_size": 1}, "Invalid batch_norm of batches of 1"),
     ],
 )
 def test_finetune__invalid_options(options, message):

@@ -30,6 +30,17 @@ def test_completed__mixing():
     assert completed(fine_traces=True).mixup == 0
 
 
+def test_completed__resizing_would_blur_fine_traces():
+    assert completed().crop_scale == 0.8
+    assert completed(fine_traces=True).crop_scale == 1
+
+
+def test_completed__batch_norm_of_enough_clips():
+    assert completed().batch_norm is True
+    assert completed(batch_size=7).batch_norm is False
+    assert completed(batch_size=2, batch_norm=True).batch_norm is True
+
+
 @pytest.mark.parametrize(
     ("batch", "devices", "peak"),
     [(8, 1, 1e-4), (8, 4, 1e-4), (64, 1, 1.25e-4), (256, 2, 1e-3)],
@@ -46,6 +57,8 @@ def test_completed__what_was_given_stays():
         "layer_decay": 1.0,
         "drop_path": 0.0,
         "dropout": 0.0,
+        "batch_norm": False,
+        "crop_scale": 0.5,
         "mixup": 0.0,
     }
     settings = completed(**given)
@@ -59,6 +72,8 @@ def test_completed__what_was_given_stays():
         ({"drop_path": 1.0}, r"Invalid drop_path 1.0: must be in \[0, 1\)"),
         ({"precision": "64"}, r"Invalid precision \(64\). Supported values are 32"),
         ({"epochs": 0}, "Invalid epochs 0: must be at least 1"),
+        ({"crop_scale": 0.0}, r"Invalid crop_scale 0.0: must be in \(0, 1\]"),
+        ({"batch_norm": True, "batch_size": 1}, "One clip has no spread"),
     ],
 )
 def test_finetune_settings__invalid(given, message):

@@ -29,12 +29,21 @@ def build(inputs, *, settings=None, **options):
 
 
 def test_build_training__settings_arrive(inputs):
-    given = {"tune": "norm", "mixup": 0.3, "drop_path": 0.4, "sample_rate": 3}
+    given = {
+        "tune": "norm",
+        "mixup": 0.3,
+        "drop_path": 0.4,
+        "sample_rate": 3,
+        "batch_norm": True,
+        "crop_scale": 0.6,
+    }
     _, module, data = build(inputs, settings={**given, "devices": 4}, flip=0.0)
     assert module.tune == "norm"
     assert module.mixup == 0.3
     assert module.model.encoder.blocks[1].drop_path1.drop_prob == 0.4
     assert module.augmentation.flip == 0
+    assert module.augmentation.crop_scale == (0.6, 1)
+    assert module.model.norm is not None
     # 1e-4 with 2 clips on each of 4 devices.
     assert module.rate == pytest.approx(1e-4)
     assert data.clips.stride == module.model.sample_rate == 3

@@ -44,6 +44,42 @@ def test_tuned_model__dropout_in_training_alone():
     assert not torch.equal(model(clips), model(clips))
 
 
+def test_batch_norm__standardises_over_the_batch_in_training():
+    model = make(batch_norm=True).train()
+    clips = torch.cat([videos(), videos()])
+    features = model.encoder(clips)
+    variance = features.var(dim=0, unbiased=False)
+    standard = (features - features.mean(dim=0)) / (variance + 1e-6).sqrt()
+    expected = standard @ model.head.weight.T + model.head.bias
+    torch.testing.assert_close(model(clips), expected)
+    # Running statistics do not depend on the other clips.
+    torch.testing.assert_close(model.eval()(clips[:1]), model(clips)[:1])
+
+
+def test_batch_norm__no_step_of_the_whole_batch_moves_the_outputs():
+    model = make(batch_norm=True).train()
+    clips = torch.cat([videos(), videos()])
+    before = model(clips)
+    with torch.no_grad():
+        model.encoder.norm.bias += 0.5
+    torch.testing.assert_close(model(clips), before, rtol=1e-3, atol=1e-3)
+
+
+def test_batch_norm__is_saved_with_the_model(tmp_path):
+    model = make(batch_norm=True).train()
+    for _ in range(3):
+        model(videos())
+    model.eval().save_pretrained(tmp_path / "model")
+    loaded = TunedModel.from_pretrained(tmp_path / "model")
+    clips = videos()
+    torch.testing.assert_close(loaded(clips), model(clips))
+    assert "norm.num_batches_tracked" not in load_file(
+        tmp_path / "model" / "model.safetensors"
+    )
+    with pytest.warns(UserWarning, match="left out"):
+        load_encoder(tmp_path / "model")
+
+
 def test_start_at__regression_in_its_unit():
     model = make("regression", ("age", "pulse"))
     model.start_at(torch.tensor([[10.0, 5], [20, 5], [torch.nan, 5], [60, 5]]))
