@@ -284,19 +284,24 @@ def fake_rows(fakes: dict[str, Any]) -> Rows:
     """Returns the rows on synthetic fakes by the JPEG quality of the store."""
     weights = fakes["weights"]
     sources = {
-        "pretrained": f"features of {weights['model']} after {weights['steps']} steps "
-        f"at {weights['image_size']} pixels, mask {weights['mask']}",
-        "random": f"features of random initialisation at {fakes['image_size']} pixels",
-        "pixels": "pixels",
+        "pretrained": f"{weights['model']} after {weights['steps']:,} steps of "
+        f"{' and '.join(weights['objectives'])} at {weights['image_size']} pixels, "
+        f"mask {weights['mask']}",
+        "random": f"random initialisation at {fakes['image_size']} pixels",
     }
-    heads = {name: f"exact probe on {source}" for name, source in sources.items()}
-    for name in ("pretrained", "random"):
-        heads[f"{name}, grid"] = f"grid probe on {sources[name]}"
-    heads["fine-tuned"] = (
-        f"fine-tuned from the {sources['pretrained']}, {fakes.get('epochs')} epochs"
-    )
+    heads = {
+        name: f"exact probe on features of {source}" for name, source in sources.items()
+    }
+    heads["pixels"] = "exact probe on pixels"
+    for name, source in sources.items():
+        heads[f"{name}, grid"] = f"grid probe on features of {source}"
+    rows = dict(fakes["probe"])
+    for name, row in fakes["fine-tuned"].items():
+        rows[f"{name}, fine-tuned"] = row
+        epochs = fakes["fine_tuning"]["epochs"]
+        heads[f"{name}, fine-tuned"] = f"fine-tuned from {sources[name]}, {epochs} epochs"
     lines = {}
-    for name, row in {**fakes["probe"], "fine-tuned": fakes["fine-tuned"]}.items():
+    for name, row in rows.items():
         values = ", ".join(
             f"{score_text(numbers['auc/flat'])} at {quality}"
             for quality, numbers in row.items()

@@ -45,7 +45,13 @@ def test_fake_rows__say_what_the_result_says(readme_table):
     result = {
         "clips": 70,
         "image_size": 64,
-        "weights": {"model": "m", "image_size": 96, "mask": "tube", "steps": 7},
+        "weights": {
+            "model": "m",
+            "image_size": 96,
+            "objectives": {"a": 1.0, "b": 0.5},
+            "mask": "tube",
+            "steps": 7,
+        },
         "probe": {
             "pretrained": row([0.6, 0.9]),
             "random": row([None, None]),
@@ -58,16 +64,18 @@ def test_fake_rows__say_what_the_result_says(readme_table):
     assert "grid probe on features of m after" in rows["fakes pretrained, grid"]
     pretrained, random = rows["fakes pretrained"], rows["fakes random"]
     assert "70 demo clips, exact probe on features of m after 7 steps" in pretrained
-    assert "at 96 pixels, mask tube" in pretrained
+    assert "steps of a and b at 96 pixels, mask tube" in pretrained
     assert "(5 pairs) by" in pretrained
     assert "0.75 (0.60 to 0.90) at 80 | 0.40 constant" in pretrained
     assert "random initialisation at 64 pixels" in random
     assert "(5 pairs, too few for an interval)" in random
     assert "0.75 at 80" in random
-    tuned = {"epochs": 60, "fine-tuned": row([0.6, 0.9])}
-    (*_, last) = readme_table.fake_rows({**result, **tuned}).values()
-    assert "clips, fine-tuned from the features of m after 7 steps" in last
-    assert "mask tube, 60 epochs, AUC of 50" in last
+    tuned = {"pretrained": row([0.6, 0.9]), "random": row([0.6, 0.9])}
+    more = {"fine_tuning": {"epochs": "60"}, "fine-tuned": tuned}
+    (*_, first, second) = readme_table.fake_rows({**result, **more}).values()
+    assert "clips, fine-tuned from m after 7 steps" in first
+    assert "mask tube, 60 epochs, AUC of 50" in first
+    assert "fine-tuned from random initialisation at 64 pixels, 60 epochs" in second
 
 
 def test_mask_rows__say_what_the_result_says(readme_table):
