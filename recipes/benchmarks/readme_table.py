@@ -299,7 +299,9 @@ def fake_rows(fakes: dict[str, Any]) -> Rows:
     for name, row in fakes["fine-tuned"].items():
         rows[f"{name}, fine-tuned"] = row
         epochs = fakes["fine_tuning"]["epochs"]
-        heads[f"{name}, fine-tuned"] = f"fine-tuned from {sources[name]}, {epochs} epochs"
+        heads[f"{name}, fine-tuned"] = (
+            f"fine-tuned from {sources[name]}, {epochs} epochs"
+        )
     lines = {}
     for name, row in rows.items():
         values = ", ".join(

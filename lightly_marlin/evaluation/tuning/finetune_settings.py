@@ -64,7 +64,8 @@ class FinetuneSettings:
     )
     drop_path: float | None = setting(
         None,
-        "Rate of stochastic depth; without it 0.1, or 0.2 for under 5,000 clips.",
+        "Rate of stochastic depth; without it 0.1, or 0.2 for under 5,000 clips, and 0 "
+        "for the tiny model.",
         _SHARE_BELOW_1,
     )
     dropout: float | None = setting(
@@ -127,11 +128,13 @@ class FinetuneSettings:
         """
         few = clips < _FEW_CLIPS
         mixes = target.kind != "regression" and not fine_traces
+        shallow = depth <= _SHALLOW
         scale = self.batch_size * self.devices / _REFERENCE_BATCH
         defaults: dict[str, Any] = {
             "learning_rate": max(_RATE, _LEAST_RATE / scale),
-            "layer_decay": 0.65 if depth <= _SHALLOW else 0.75,
-            "drop_path": 0.2 if few else 0.1,
+            "layer_decay": 0.65 if shallow else 0.75,
+            # A branch less of so few changes features more than another clip does.
+            "drop_path": 0.0 if shallow else 0.2 if few else 0.1,
             "dropout": 0.5 if few else 0.0,
             "batch_norm": self.batch_size >= _NORM_BATCH,
             "crop_scale": 1.0 if fine_traces else 0.8,

@@ -20,8 +20,9 @@ def test_completed__few_clips_and_many():
 
 
 def test_completed__depth():
-    assert completed(depth=4).layer_decay == 0.65
-    assert completed(depth=12).layer_decay == 0.75
+    tiny, base = completed(depth=4), completed(depth=12)
+    assert (tiny.layer_decay, base.layer_decay) == (0.65, 0.75)
+    assert (tiny.drop_path, base.drop_path) == (0, 0.2)
 
 
 def test_completed__mixing():
