@@ -18,16 +18,27 @@ def fit_frames(videos: Tensor, size: int) -> Tensor:
 
     Returns:
         Clips (..., C, T, size, size) of the same dtype; the same tensor if it fits.
-        On the CPU, uint8 is rounded after each of the two axes: at most a level apart.
+        On the CPU, uint8 is resized in bytes, which differ from those that float32
+        rounds to by at most one level.
     """
     if videos.shape[-1] == videos.shape[-2] == size:
         return videos
-    # uint8 as decoders lay it out, channels last, is resized several times faster.
-    frames = videos.transpose(-4, -3).flatten(0, -4)
-    if videos.dtype != torch.uint8 or videos.device.type != "cpu":
-        frames = frames.float()
-    frames = F.interpolate(frames, (size, size), mode="bilinear", antialias=True)
+    if videos.dtype == torch.uint8 and videos.device.type == "cpu":
+        return _fit_bytes(videos, size)
+    frames = _resize(videos.flatten(0, -4).float(), size)
     if not videos.is_floating_point():
         frames = frames.round().clamp(0, 255)
-    frames = frames.unflatten(0, (*videos.shape[:-4], videos.shape[-3]))
-    return frames.transpose(-4, -3).to(videos.dtype).contiguous()
+    return frames.reshape(*videos.shape[:-2], size, size).to(videos.dtype)
+
+
+def _fit_bytes(videos: Tensor, size: int) -> Tensor:
+    """Resizes clips of uint8: fastest as decoders lay them out, channels last."""
+    frames = videos.transpose(-4, -3)
+    resized = _resize(frames.flatten(0, -4), size)
+    resized = resized.reshape(*frames.shape[:-2], size, size)
+    return resized.transpose(-4, -3).contiguous()
+
+
+def _resize(frames: Tensor, size: int) -> Tensor:
+    """Resizes frames (n, channels, H, W)."""
+    return F.interpolate(frames, (size, size), mode="bilinear", antialias=True)

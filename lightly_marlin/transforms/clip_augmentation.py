@@ -170,23 +170,24 @@ class ClipAugmentation(nn.Module):
         Returns:
             Clips of the same shape and dtype.
         """
+        transform = require("kornia.geometry.transform", _PURPOSE)
+        mirror = changes.flip.to(videos.device)[:, None, None, None, None]
+        videos = torch.where(mirror, transform.hflip(videos), videos)
         # `grid_sample` of older versions of PyTorch refuses an empty batch.
-        if len(videos) == 0:
+        unchanged = self.crop_scale[0] == 1 and self.color == 0
+        if unchanged or len(videos) == 0:
             return videos
-        # One clip fits the cache of a CPU, a batch does not: four times as fast.
-        step = 1 if videos.device.type == "cpu" else len(videos)
-        parts = zip(videos.split(step), *(c.split(step) for c in changes), strict=True)
         # Autocast would round kornia's matrices, and clips would move by half a pixel.
         with torch.autocast(videos.device.type, enabled=False):
+            if videos.device.type != "cpu" or len(videos) == 1:
+                return self._change_pixels(videos, changes)
+            # One clip fits the cache of a CPU, a batch does not.
+            parts = zip(videos.split(1), *(c.split(1) for c in changes), strict=True)
             changed = [self._change_pixels(v, ClipChanges(*c)) for v, *c in parts]
         return torch.cat(changed)
 
     def _change_pixels(self, videos: Tensor, changes: ClipChanges) -> Tensor:
         transform = require("kornia.geometry.transform", _PURPOSE)
-        mirror = changes.flip.to(videos.device)[:, None, None, None, None]
-        videos = torch.where(mirror, transform.hflip(videos), videos)
-        if self.crop_scale[0] == 1 and self.color == 0:
-            return videos
         B, C, T, H, W = videos.shape
         scale = 1 if videos.is_floating_point() else 255
         # Frames are channels here: a matrix of kornia's is for a whole batch entry.

@@ -7,7 +7,7 @@ Makes a tree of self-blended fakes by `synthetic_fakes.py`, of the built-in demo
 or of VIDEOS, and stores of its faces at JPEG qualities 65, 80 and 95. On each, the
 exact probe reads the frozen features of the weights, of random initialisation and of
 pixels, and the grid probe those of both models; on the store of the highest quality,
-both are fine-tuned. Numbers are those of the test videos (mean over windows).
+the weights and random initialisation are fine-tuned. Numbers are those of the test videos (mean over windows).
 Intervals are over pairs of test videos and need five of them, thus about 66 clips; with
 fewer they are null.
 
@@ -114,31 +114,30 @@ def fine_tune(
 ) -> dict[str, Any]:
     """Fine-tunes weights; returns the metrics of the test videos."""
     out = options.work / f"tuned_{name}"
-    settings = [f"--{key}={value}" for key, value in tuning(options).items()]
+    tuned = tuning(options)
+    settings = [f"--{key.replace('_', '-')}={value}" for key, value in tuned.items()]
     resume = ["--resume"] if out.exists() else []
     arguments = [*labels, "--weights", str(weights), "--out", str(out), *resume]
     run_recipe("finetune.py", *arguments, *settings, "--balanced", "--workers", "0")
     return read_numbers(out)
 
 
-def tuning(options: argparse.Namespace) -> dict[str, str]:
+def tuning(options: argparse.Namespace) -> dict[str, Any]:
     """Returns the settings of the fine-tuning."""
     return {
-        "epochs": str(options.epochs),
-        "learning-rate": options.learning_rate,
+        "epochs": options.epochs,
+        "learning_rate": options.learning_rate,
         # So few epochs end long before clips are learned by heart.
-        "dropout": "0",
+        "dropout": 0.0,
         "precision": options.precision,
     }
 
 
 def random_weights(work: Path, image_size: int) -> Path:
-    """Returns a folder of weights that were never trained."""
-    folder = work / "random"
-    if not folder.exists():
-        torch.manual_seed(0)
-        model = create_marlin("marlin_vit_tiny", img_size=image_size)
-        model.save_pretrained(folder)
+    """Writes weights that were never trained; returns their folder."""
+    folder = work / f"random_{image_size}"
+    torch.manual_seed(0)
+    create_marlin("marlin_vit_tiny", img_size=image_size).save_pretrained(folder)
     return folder
 
 
@@ -156,7 +155,7 @@ def main() -> None:
         help="demo clips, without --videos",
     )
     add("--epochs", type=int, default=20)
-    add("--learning-rate", default="0.03", help="for 256 clips a step")
+    add("--learning-rate", type=float, default=0.03, help="for 256 clips a step")
     add("--precision", default="32", help="of the fine-tuning: 32 or bf16-mixed")
     add("--image-size", default="112", help="size of the clips of the weights")
     add("--probe-only", action="store_true", help="do not fine-tune")

@@ -71,7 +71,7 @@ def test_fake_rows__say_what_the_result_says(readme_table):
     assert "(5 pairs, too few for an interval)" in random
     assert "0.75 at 80" in random
     tuned = {"pretrained": row([0.6, 0.9]), "random": row([0.6, 0.9])}
-    more = {"fine_tuning": {"epochs": "60"}, "fine-tuned": tuned}
+    more = {"fine_tuning": {"epochs": 60}, "fine-tuned": tuned}
     (*_, first, second) = readme_table.fake_rows({**result, **more}).values()
     assert "clips, fine-tuned from m after 7 steps" in first
     assert "mask tube, 60 epochs, AUC of 50" in first

@@ -188,10 +188,11 @@ def test_finetune__videos_in_place_of_a_store(
     assert result.data["no_face"] == 0
 
 
-def test_finetune__two_processes(inputs, tmp_path, warm_python):
+@pytest.mark.parametrize("batch", [(1,), (2, "--batch-norm")])
+def test_finetune__two_processes(inputs, tmp_path, warm_python, batch):
     """Both take their part, and one of them writes the result."""
     command = [warm_python, RECIPES / "finetune.py", *inputs, "--column", "mood"]
-    command += ["--devices", 2, "--batch-size", 1, "--epochs", 2, "--workers", 0]
+    command += ["--devices", 2, "--batch-size", *batch, "--epochs", 2, "--workers", 0]
     command += ["--out", tmp_path / "out"]
     subprocess.run([str(part) for part in command], check=True, timeout=300)
     rows = list(csv.DictReader((tmp_path / "out" / "metrics.csv").open()))

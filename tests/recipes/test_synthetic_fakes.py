@@ -229,7 +229,7 @@ def test_fake_detection__probes_and_fine_tunes(detection, run_folder, tmp_path):
     about["objectives"] = {"pixels": 1.0, "adversarial": 0.01}
     assert result["weights"] == {"model": "marlin_vit_tiny", **about}
     assert result["clips"] == 6
-    assert result["fine_tuning"]["epochs"] == "1"
+    assert result["fine_tuning"]["epochs"] == 1
     assert set(result["fine-tuned"]) == {"pretrained", "random"}
     heads = {"pretrained", "random", "pixels", "pretrained, grid", "random, grid"}
     assert set(result["probe"]) == heads

@@ -73,6 +73,31 @@ def test_clip_augmentation__equals_the_naive_transcription():
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_clip_augmentation__a_batch_as_its_clips_one_by_one(dtype):
+    augment = ClipAugmentation(crop_scale=(0.5, 1), color=0.3)
+    clips = smooth_clips(batch=3)
+    clips = clips if dtype == torch.float32 else (clips * 255).round().to(dtype)
+    changes = augment.draw(3, generator())
+    together = augment.apply_changes(clips, changes)
+    for index in range(3):
+        own = ClipChanges(*(c[index : index + 1] for c in changes))
+        alone = augment.apply_changes(clips[index : index + 1], own)
+        assert torch.equal(together[index : index + 1], alone)
+    # What other devices compute, all at once.
+    mirrored = torch.where(
+        changes.flip[:, None, None, None, None], clips.flip(-1), clips
+    )
+    whole = augment._change_pixels(mirrored, changes)
+    torch.testing.assert_close(whole.float(), together.float(), rtol=0, atol=1e-5)
+
+
+def test_clip_augmentation__no_clips():
+    none = torch.zeros(0, 3, 2, 16, 16)
+    for options in ({}, {"crop_scale": (1.0, 1.0)}, {"color": 0.0}):
+        assert ClipAugmentation(**options)(none)[0].shape == none.shape
+
+
 def test_clip_augmentation__draws_within_its_ranges():
     augment = ClipAugmentation(flip=0.3, crop_scale=(0.5, 0.7), color=0.2)
     flip, box, color = augment.draw(2000, generator())

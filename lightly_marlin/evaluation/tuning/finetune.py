@@ -40,7 +40,7 @@ TUNE: tuple[Tune, ...] = get_args(Tune)
 # Of the schedule, at most: a short training must not spend itself on warming up.
 _MAX_WARMUP_SHARE = 0.2
 
-_LEAST_NORM_BATCH = 2
+_TRAIN = 1  # Place of the loader "train" among those of the validation.
 
 
 class Finetune(pl.LightningModule):
@@ -99,7 +99,8 @@ class Finetune(pl.LightningModule):
             drop_path: Rate of stochastic depth in the last block, in [0, 1).
             tune: "all"; "norm" for the LayerNorms and the head; "head" alone.
             dropout: Rate of dropout before the head.
-            batch_norm: Standardise features over the batch, see `TunedModel`.
+            batch_norm: Standardise features over the batch, see `FeatureNorm`; measured
+                anew in every validation, on the loader "train".
             learning_rate: Peak learning rate of the head, for 256 clips a step.
             min_learning_rate: Last learning rate, for 256 clips a step.
             weight_decay: Weight decay of matrices.
@@ -114,15 +115,9 @@ class Finetune(pl.LightningModule):
             model_options: Further arguments of `TunedModel`.
 
         Raises:
-            ValueError: If an option is not supported, values are to be mixed, or
-                batches of one clip are to be standardised.
+            ValueError: If an option is not supported, or values are to be mixed.
         """
         super().__init__()
-        if batch_norm and batch_size < _LEAST_NORM_BATCH:
-            raise ValueError(
-                f"Invalid batch_norm of batches of {batch_size}: one clip has no "
-                "spread."
-            )
         if tune not in TUNE:
             raise ValueError(
                 f"Invalid tune ({tune!r}). Supported values are {', '.join(TUNE)}."
@@ -248,26 +243,34 @@ class Finetune(pl.LightningModule):
     def validation_step(
         self, batch: Mapping[str, Any], batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Keeps outputs and labels of a batch for the end of the epoch."""
-        outputs = self(batch["video"]).float()
+        """Keeps features and labels of a batch for the end of the epoch."""
+        features = self.model.features(batch["video"]).float()
         first = sum(len(part[0]) for part in self._seen[dataloader_idx])
-        places = first + torch.arange(len(outputs), device=outputs.device)
+        places = first + torch.arange(len(features), device=features.device)
         index, item = (batch.get(name, places) for name in ("index", "item"))
-        self._seen[dataloader_idx].append((outputs, batch["label"], index, item))
+        self._seen[dataloader_idx].append((features, batch["label"], index, item))
 
     def on_validation_epoch_end(self) -> None:
         """Logs loss and primary metric over all items of each loader."""
-        for loader, parts in sorted(self._seen.items()):
-            gathered = [torch.cat(column) for column in zip(*parts, strict=True)]
-            if self.trainer.world_size > 1:
-                gathered = [torch.cat([*self.all_gather(x)]) for x in gathered]
-            outputs, labels, index, item = (x.cpu() for x in gathered)
-            # Processes get equal numbers of windows, so some twice.
-            order = _first_places(index)
-            self._log_items(
-                ("val", "train")[loader], outputs[order], labels[order], item[order]
-            )
+        seen = {loader: self._gather(parts) for loader, parts in self._seen.items()}
         self._seen.clear()
+        if self.model.norm is not None and _TRAIN in seen:
+            self.model.norm.measure(seen[_TRAIN][0])
+        for loader, (features, *others) in sorted(seen.items()):
+            outputs = self.model.predict(features).float()
+            self._log_items(
+                ("val", "train")[loader], *(x.cpu() for x in (outputs, *others))
+            )
+
+    def _gather(self, parts: list[tuple[Tensor, ...]]) -> list[Tensor]:
+        """Returns features, labels and items of a loader, of all processes."""
+        gathered = [torch.cat(column) for column in zip(*parts, strict=True)]
+        if self.trainer.world_size > 1:
+            gathered = [torch.cat([*self.all_gather(x)]) for x in gathered]
+        features, labels, index, item = gathered
+        # Processes get equal numbers of windows, so some twice.
+        order = _first_places(index).to(index.device)
+        return [features[order], labels[order], item[order]]
 
     def _log_items(
         self, name: str, outputs: Tensor, labels: Tensor, items: Tensor

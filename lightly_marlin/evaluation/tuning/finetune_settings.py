@@ -75,13 +75,13 @@ class FinetuneSettings:
     )
     batch_norm: bool | None = setting(
         None,
-        "Standardise features over the batch before the head; without it, in batches "
-        "of 8 clips or more.",
+        "Standardise features over the batch before the head; by default for 8 clips "
+        "or more per device.",
     )
     crop_scale: float | None = setting(
         None,
-        "Smallest share of the frame in a random resized crop; without it 0.8, or 1 "
-        "for tasks that crops of full quality decide, whose traces resizing blurs.",
+        "Smallest share of the frame's area that a random crop keeps; without it 0.8, "
+        "or 1 for tasks such as deepfakes, whose traces resizing would blur.",
         _SHARE_ABOVE_0,
     )
     mixup: float | None = setting(
@@ -133,7 +133,8 @@ class FinetuneSettings:
         defaults: dict[str, Any] = {
             "learning_rate": max(_RATE, _LEAST_RATE / scale),
             "layer_decay": 0.65 if shallow else 0.75,
-            # A branch less of so few changes features more than another clip does.
+            # In so few blocks, a dropped branch changes features more than another
+            # clip does.
             "drop_path": 0.0 if shallow else 0.2 if few else 0.1,
             "dropout": 0.5 if few else 0.0,
             "batch_norm": self.batch_size >= _NORM_BATCH,

@@ -139,14 +139,7 @@ def describe_training(
         f"{data.steps_per_epoch(settings.devices)}",
         "tune": settings.tune,
     }
-    for name in (
-        "layer_decay",
-        "drop_path",
-        "dropout",
-        "crop_scale",
-        "mixup",
-        "cutmix",
-    ):
+    for name in _SHOWN:
         rows[name.replace("_", " ")] = f"{getattr(settings, name):g}"
     rows["batch norm"] = "yes" if settings.batch_norm else "no"
     for name, value in rows.items():

@@ -1,8 +1,4 @@
-"""Encoder with a head that predicts labels, and everything needed to use it.
-
-- [0]: Masked Autoencoders Are Scalable Vision Learners, 2021,
-  https://arxiv.org/abs/2111.06377 (batch norm before the head, appendix A.1)
-"""
+"""Encoder with a head that predicts labels, and everything needed to use it."""
 
 from __future__ import annotations
 
@@ -19,6 +15,7 @@ from torch import Tensor, nn
 from lightly_marlin.data.frame_size import fit_frames
 from lightly_marlin.evaluation.labels.target import Target
 from lightly_marlin.evaluation.probes.head_start import HeadStart
+from lightly_marlin.evaluation.tuning.feature_norm import FeatureNorm
 from lightly_marlin.models import MarlinEncoder, accelerate_cpu, load_encoder
 from lightly_marlin.models.weights.config_file import CONFIG_NAME, HEAD_KEY
 from lightly_marlin.models.weights.source import WEIGHTS_NAME, locate
@@ -30,17 +27,13 @@ from lightly_marlin.utils.files import atomic_write, write_json
 __all__ = ["TunedModel"]
 
 _INIT_STD = 0.02 * 0.001  # As in VideoMAE: all classes begin alike.
-_NORM_EPS = 1e-6  # As in [0]; the variance of a feature may be little more.
 _NORM = "batch_norm"
 
 
 class TunedModel(nn.Module):
     """Mean of the encoder's tokens, its LayerNorm, dropout and a linear layer.
 
-    Means over a face are much alike: from clip to clip they may vary by a hundredth of
-    their size, and a head cannot tell what changes from what the encoder's last step
-    has moved. `batch_norm` standardises them over the batch in training, as in [0], and
-    by running statistics afterwards.
+    With `batch_norm`, features are standardised before the dropout, see `FeatureNorm`.
 
     A folder of `save_pretrained` loads everywhere an encoder's weights do, without the
     head, and as a whole by `from_pretrained`.
@@ -48,8 +41,7 @@ class TunedModel(nn.Module):
     Attributes:
         encoder: The encoder.
         head: Linear layer from features (B, D) to outputs (B, K).
-        norm: Batch norm of the features, without weights; None if they stay as they
-            are.
+        norm: Batch norm of the features; None if they stay as they are.
         target: Kind and names of the labels.
         sample_rate: Frames of the video from one frame of a clip to the next.
         crops: Options of the face crops that it was trained on, in the form of
@@ -77,11 +69,7 @@ class TunedModel(nn.Module):
         self.sample_rate = sample_rate
         self.crops = None if crops is None else dict(crops)
         self.task = task
-        self.norm = (
-            nn.BatchNorm1d(encoder.embed_dim, eps=_NORM_EPS, affine=False)
-            if batch_norm
-            else None
-        )
+        self.norm = FeatureNorm(encoder.embed_dim) if batch_norm else None
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(encoder.embed_dim, target.num_outputs)
         nn.init.trunc_normal_(self.head.weight, std=_INIT_STD, a=-1, b=1)
@@ -116,9 +104,18 @@ class TunedModel(nn.Module):
         Returns:
             Floating-point tensor (B, K): logits, or the values of a regression.
         """
-        features = self.encoder(fit_frames(videos, self.encoder.config.img_size))
+        return self.predict(self.features(videos))
+
+    def features(self, videos: Tensor) -> Tensor:
+        """Returns the encoder's features (B, D) of clips, see `forward`."""
+        clips = fit_frames(videos, self.encoder.config.img_size)
+        features: Tensor = self.encoder(clips)
+        return features
+
+    def predict(self, features: Tensor) -> Tensor:
+        """Returns the outputs (B, K) for features (B, D), see `forward`."""
         if self.norm is not None:
-            features = self.norm(features.float()).to(features.dtype)
+            features = self.norm(features)
         outputs: Tensor = self.head(self.dropout(features))
         if self.scale is not None and self.offset is not None:
             outputs = outputs.float() * self.scale + self.offset

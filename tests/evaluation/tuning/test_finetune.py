@@ -253,6 +253,22 @@ def test_finetune__bf16(data, tmp_path):
     assert module.model.head.weight.dtype == torch.float32
 
 
+def test_finetune__batch_norm_is_measured_on_training_clips_as_they_are(data, tmp_path):
+    module, loaders = full(), data()
+    fit(module, loaders, tmp_path / "run", 2)
+    module.eval()
+    with torch.no_grad():
+        features = torch.cat(
+            [
+                module.model.features(item["video"][None])
+                for item in loaders.train_windows
+            ]
+        )
+    norm = module.model.norm
+    torch.testing.assert_close(norm.running_mean, features.mean(dim=0))
+    torch.testing.assert_close(norm.running_var, features.var(dim=0))
+
+
 def test_finetune__gradient_accumulation_draws_anew(data, tmp_path):
     module = full()
     fit(module, data(batch_size=2), tmp_path / "run", 1, accumulate_grad_batches=3)
@@ -268,7 +284,6 @@ def test_finetune__gradient_accumulation_draws_anew(data, tmp_path):
             {"target": Target("regression", ("x",)), "mixup": 0.8},
             "Invalid mixup 0.8 or cutmix 0.0 of a regression",
         ),
-        ({"batch_norm": True, "batch_size": 1}, "Invalid batch_norm of batches of 1"),
     ],
 )
 def test_finetune__invalid_options(options, message):
