@@ -7,9 +7,9 @@ Makes a tree of self-blended fakes by `synthetic_fakes.py`, of the built-in demo
 or of VIDEOS, and stores of its faces at JPEG qualities 65, 80 and 95. On each, the
 exact probe reads the frozen features of the weights, of random initialisation and of
 pixels, and the grid probe those of both models; on the store of the highest quality,
-the weights and random initialisation are fine-tuned. Numbers are those of the test videos (mean over windows).
-Intervals are over pairs of test videos and need five of them, thus about 66 clips; with
-fewer they are null.
+the weights and random initialisation are fine-tuned. Numbers are those of the test
+videos (mean over windows). Intervals are over pairs of test videos and need five of
+them, thus about 66 clips; with fewer they are null.
 
 The demo clips all show one portrait, so its fakes are told apart without a new face in
 the test. `--work` keeps everything; the same command goes on where it was killed. Other

@@ -87,7 +87,7 @@ def test_finetune__leaves_a_whole_run(tuned):
     assert result.target.names == ("calm", "talk")
     assert result.data["missing"] == 1
     assert len(result.predictions) == 2
-    assert result.protocol["drop_path"] == 0.2
+    assert result.protocol["dropout"] == 0.5
     assert result.protocol["mixup"] == 0.8
     assert set(result.chosen) == {"epoch", "loss/val", "auc/mean/val"}
     assert set(result.constant) == set(result.metrics)
