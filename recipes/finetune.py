@@ -12,6 +12,9 @@ Features:
 - Layer decay, drop path, warm-up and cosine in the manner of VideoMAE; MixUp and CutMix
   that leave time alone; flips, crops and light colour changes on the device. --no-flip
   for labels about left and right, --balanced draws classes equally often.
+- Features are standardised over the batch before the head (off: --no-batch-norm).
+  FaceForensics++ is neither mixed nor resized; for other fine traces, say --mixup 0
+  and --crop-scale 1.
 - --tune norm trains the LayerNorms and the head, --tune head the head alone.
 - Defaults are safe for a hundred clips; every epoch prints train beside validation.
 - The best epoch on validation is tested once, on all windows of the test items, beside

@@ -100,6 +100,9 @@ def demo_rows(demo: dict[str, Any]) -> Rows:
     seeds = f"median of {len(runs)} seeds" if len(runs) > 1 else "one seed"
     spread = f" ({lowest:.0f} to {highest:.0f} %)" if len(runs) > 1 else ""
     threads = f"{demo['threads']} thread{'s' if demo['threads'] > 1 else ''}"
+    automatic = demo["settings"]["precision"] == "auto" and not demo["options"]
+    if automatic and demo["machine"]["cpu_bf16"]:
+        threads += " in bfloat16"
     return {
         "demo": f"| tiny model on the demo clips, {minutes:.0f} minutes of {threads} "
         f"from scratch, {seeds}: reconstruction loss of held-out clips "
@@ -283,10 +286,13 @@ def mask_rows(masks: dict[str, Any]) -> Rows:
 def fake_rows(fakes: dict[str, Any]) -> Rows:
     """Returns the rows on synthetic fakes by the JPEG quality of the store."""
     weights = fakes["weights"]
+    trained = "a training of another kind"
+    if weights["steps"] is not None:
+        objectives = " and ".join(weights["objectives"])
+        trained = f"{weights['steps']:,} steps of {objectives}, mask {weights['mask']}"
     sources = {
-        "pretrained": f"{weights['model']} after {weights['steps']:,} steps of "
-        f"{' and '.join(weights['objectives'])} at {weights['image_size']} pixels, "
-        f"mask {weights['mask']}",
+        "pretrained": f"{weights['model']} after {trained}, "
+        f"at {weights['image_size']} pixels",
         "random": f"random initialisation at {fakes['image_size']} pixels",
     }
     heads = {

@@ -64,7 +64,7 @@ def test_fake_rows__say_what_the_result_says(readme_table):
     assert "grid probe on features of m after" in rows["fakes pretrained, grid"]
     pretrained, random = rows["fakes pretrained"], rows["fakes random"]
     assert "70 demo clips, exact probe on features of m after 7 steps" in pretrained
-    assert "steps of a and b at 96 pixels, mask tube" in pretrained
+    assert "steps of a and b, mask tube, at 96 pixels" in pretrained
     assert "(5 pairs) by" in pretrained
     assert "0.75 (0.60 to 0.90) at 80 | 0.40 constant" in pretrained
     assert "random initialisation at 64 pixels" in random
@@ -74,8 +74,12 @@ def test_fake_rows__say_what_the_result_says(readme_table):
     more = {"fine_tuning": {"epochs": 60}, "fine-tuned": tuned}
     (*_, first, second) = readme_table.fake_rows({**result, **more}).values()
     assert "clips, fine-tuned from m after 7 steps" in first
-    assert "mask tube, 60 epochs, AUC of 50" in first
+    assert "at 96 pixels, 60 epochs, AUC of 50" in first
     assert "fine-tuned from random initialisation at 64 pixels, 60 epochs" in second
+    unknown = {"objectives": None, "mask": None, "steps": None}
+    weights = {**result["weights"], **unknown}
+    (other, *_) = readme_table.fake_rows({**result, "weights": weights}).values()
+    assert "m after a training of another kind, at 96 pixels" in other
 
 
 def test_mask_rows__say_what_the_result_says(readme_table):
