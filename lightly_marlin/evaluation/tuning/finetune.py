@@ -269,7 +269,7 @@ class Finetune(pl.LightningModule):
             gathered = [torch.cat([*self.all_gather(x)]) for x in gathered]
         features, labels, index, item = gathered
         # Processes get equal numbers of windows, so some twice.
-        order = _first_places(index).to(index.device)
+        order = _first_places(index.cpu()).to(index.device)
         return [features[order], labels[order], item[order]]
 
     def _log_items(
