@@ -53,7 +53,7 @@ def make_tables(machine: str) -> dict[Path, str]:
         "feature_extraction",
         "faces",
         "face_robustness",
-        "linear_probe_1_thread",
+        "linear_probe",
         "mask_ablation",
         "fake_detection",
         "demo_probe",
@@ -75,8 +75,8 @@ def make_tables(machine: str) -> dict[Path, str]:
         **demo_probe_rows(demo_probe, "of the demo"),
         **demo_probe_rows(
             histograms,
-            f"after {histograms['weights'][0]['steps']:,} steps of histograms on demo "
-            "clips",
+            f"after {histograms['weights'][0]['steps']:,} steps of histograms on the "
+            "demo clips",
         ),
         **mask_rows(masks),
         **fake_rows(fakes),
@@ -221,9 +221,8 @@ def probe_rows(probe: dict[str, Any]) -> Rows:
     return {
         "linear probe": f"| linear probe, {probe['heads']} heads at once, "
         f"{probe['rows']:,} training rows of {probe['features']} features, "
-        f"{probe['labels']} labels, {probe['threads']} thread | "
-        f"{row['train_seconds']:.0f} s of processor time, {row['peak_gib']:.1f} GiB | "
-        "| |\n"
+        f"{probe['labels']} labels, with testing and intervals, {probe['threads']} "
+        f"threads | {row['whole_seconds']:.0f} s, {row['peak_gib']:.1f} GiB | | |\n"
     }
 
 
