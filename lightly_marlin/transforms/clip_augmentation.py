@@ -182,7 +182,8 @@ class ClipAugmentation(nn.Module):
             if videos.device.type != "cpu" or len(videos) == 1:
                 return self._change_pixels(videos, changes)
             # One clip fits the cache of a CPU, a batch does not.
-            parts = zip(videos.split(1), *(c.split(1) for c in changes), strict=True)
+            tensors = (videos, *changes)
+            parts = zip(*(x.chunk(len(videos)) for x in tensors), strict=True)
             changed = [self._change_pixels(v, ClipChanges(*c)) for v, *c in parts]
         return torch.cat(changed)
 
