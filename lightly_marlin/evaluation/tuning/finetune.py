@@ -40,7 +40,7 @@ TUNE: tuple[Tune, ...] = get_args(Tune)
 # Of the schedule, at most: a short training must not spend itself on warming up.
 _MAX_WARMUP_SHARE = 0.2
 
-_TRAIN = 1  # Place of the loader "train" among those of the validation.
+_LOADERS = ("val", "train")  # Those of the validation, in this order.
 
 
 class Finetune(pl.LightningModule):
@@ -252,15 +252,16 @@ class Finetune(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Logs loss and primary metric over all items of each loader."""
-        seen = {loader: self._gather(parts) for loader, parts in self._seen.items()}
+        seen = {
+            _LOADERS[loader]: self._gather(parts)
+            for loader, parts in sorted(self._seen.items())
+        }
         self._seen.clear()
-        if self.model.norm is not None and _TRAIN in seen:
-            self.model.norm.measure(seen[_TRAIN][0])
-        for loader, (features, *others) in sorted(seen.items()):
+        if self.model.norm is not None and "train" in seen:
+            self.model.norm.measure(seen["train"][0])
+        for name, (features, *others) in seen.items():
             outputs = self.model.predict(features).float()
-            self._log_items(
-                ("val", "train")[loader], *(x.cpu() for x in (outputs, *others))
-            )
+            self._log_items(name, *(x.cpu() for x in (outputs, *others)))
 
     def _gather(self, parts: list[tuple[Tensor, ...]]) -> list[Tensor]:
         """Returns features, labels and items of a loader, of all processes."""
